@@ -1,0 +1,93 @@
+"""What a commit tells the notification relay (SPEC 6, Alerts)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from regional_assets.intelligence.diff import Diff
+from regional_assets.intelligence.geography import REGIONS
+
+_CRITICAL_REGIMES = ("escalation_ladder", "fragmentation_risk")
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message; `title` is its text and, with `event_type`, its identity."""
+
+    event_type: str
+    severity: str
+    title: str
+    details: dict[str, Any]
+
+    def as_json(self, region_id: str, snapshot_id: str, triggered_at: int) -> dict[str, Any]:
+        """The queued message; times are ms since the epoch."""
+        return {
+            "eventType": self.event_type,
+            "severity": self.severity,
+            "payload": {
+                "title": self.title,
+                "region_id": region_id,
+                "snapshot_id": snapshot_id,
+                "triggered_at": triggered_at,
+                "details": self.details,
+            },
+            "publishedAt": triggered_at,
+        }
+
+    @property
+    def guard_hash(self) -> str:
+        """The hash under which the publisher remembers the message: h = 31·h + code unit over
+        UTF-16, in signed 32-bit arithmetic, read as unsigned, in base 36."""
+        h = 0
+        units = f"{self.event_type}:{self.title}".encode("utf-16-le")
+        for low, high in zip(units[::2], units[1::2], strict=True):
+            h = (31 * h + (high << 8 | low)) & 0xFFFFFFFF
+        digits = ""
+        while h:
+            h, digit = divmod(h, 36)
+            digits = _BASE36[digit] + digits
+        return digits or "0"
+
+
+def alerts(region_id: str, changes: Diff) -> tuple[Alert, ...]:
+    """The alerts of one region's changes, in the order in which they are queued."""
+    return tuple(_alerts(REGIONS[region_id].label, changes))
+
+
+def _alerts(label: str, changes: Diff) -> Iterator[Alert]:
+    shift = changes.regime_changed
+    if shift:
+        before = shift["from"] or "none"
+        yield Alert(
+            "regional_regime_shift",
+            "critical" if shift["to"] in _CRITICAL_REGIMES else "high",
+            f"{label}: regime {_words(before)} → {_words(shift['to'])}",
+            {"from": before, "to": shift["to"]},
+        )
+    for activation in changes.trigger_activations:
+        yield Alert(
+            "regional_trigger_activation",
+            "high",
+            f"{label}: {activation['description']}",
+            {"trigger_id": activation["id"], "description": activation["description"]},
+        )
+    for fall in changes.corridor_breaks:
+        yield Alert(
+            "regional_corridor_break",
+            "critical",
+            f"{label}: maritime access fell from {fall['from']} to {fall['to']}",
+            dict(fall),
+        )
+    for failure in changes.buffer_failures:
+        yield Alert(
+            "regional_buffer_failure",
+            "high",
+            f"{label}: {_words(failure['axis'])} fell from {failure['from']:g} "
+            f"to {failure['to']:g}",
+            dict(failure),
+        )
+
+
+def _words(identifier: str) -> str:
+    return identifier.replace("_", " ")

@@ -1,0 +1,35 @@
+"""How much a snapshot can be trusted, and for how long (SPEC 2, last paragraph)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from regional_assets.intelligence.inputs import CATALOGUE, MINUTE_MS, InputState
+from regional_assets.intelligence.numbers import round3
+
+MAX_VALIDITY_MS = 6 * 60 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """`score` in [0, 1]; Redis keys of the missing and stale inputs in catalogue order;
+    `valid_until` in ms since the epoch."""
+
+    score: float
+    missing_inputs: tuple[str, ...]
+    stale_inputs: tuple[str, ...]
+    valid_until: int
+
+
+def confidence(inputs: Iterable[InputState], now: int) -> Confidence:
+    """The confidence that all snapshots of one run share."""
+    states = list(inputs)
+    missing = tuple(s.spec.key for s in states if s.freshness == "missing")
+    stale = tuple(s.spec.key for s in states if s.freshness == "stale")
+    fresh = [s for s in states if s.freshness == "fresh"]
+    present = len(states) - len(missing)
+    score = 0.6 * present / len(CATALOGUE) + (0.4 * len(fresh) / present if present else 0.0)
+    expiries = [
+        s.timestamp + s.spec.max_age_minutes * MINUTE_MS for s in fresh if s.timestamp is not None
+    ]
+    valid_until = max(now, min([now + MAX_VALIDITY_MS, *expiries])) if expiries else now
+    return Confidence(round3(score), missing, stale, valid_until)

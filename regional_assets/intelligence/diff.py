@@ -1,0 +1,198 @@
+"""What changed between a region's previous snapshot and this one (SPEC 5, Diff)."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from regional_assets.intelligence.actors import Actor
+from regional_assets.intelligence.numbers import is_number, round3
+from regional_assets.intelligence.regime import CALM
+
+TriggerReason = Literal[
+    "regime_shift", "trigger_activation", "corridor_break", "leverage_shift", "scheduled_6h"
+]
+
+SCENARIO_JUMP = 0.15
+LEVERAGE_SHIFT = 0.15
+CORRIDOR_BREAK = 0.3
+BUFFER_FAILURE = 0.20
+_WATCHED_BUFFERS = ("alliance_cohesion", "maritime_access", "energy_leverage")
+
+
+class PreviousSnapshotError(ValueError):
+    """A region's stored snapshot that cannot be compared with; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """What is compared of a region's previous snapshot."""
+
+    snapshot_id: str
+    label: str
+    axes: Mapping[str, float]
+    probabilities: Mapping[tuple[str, str], float]
+    active_triggers: tuple[str, ...]
+    leverage: Mapping[str, float]
+
+
+def read_previous(snapshot_id: str, body: bytes) -> Previous:
+    """The previous snapshot from its stored JSON; raises `PreviousSnapshotError`."""
+    try:
+        stored = json.loads(body)
+        return Previous(
+            snapshot_id=snapshot_id,
+            label=_string(stored["regime"]["label"]),
+            axes={axis: _number(stored["balance"][axis]) for axis in _WATCHED_BUFFERS},
+            probabilities={
+                (_string(s["horizon"]), _string(lane["name"])): _number(lane["probability"])
+                for s in stored["scenario_sets"]
+                for lane in s["lanes"]
+            },
+            active_triggers=tuple(_string(t["id"]) for t in stored["triggers"]["active"]),
+            leverage={
+                _string(a["actor_id"]): _number(a["leverage_score"]) for a in stored["actors"]
+            },
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise PreviousSnapshotError(f"not a snapshot ({what})") from None
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} where a text belongs")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not is_number(value):
+        raise TypeError(f"a {type(value).__name__} where a number belongs")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """The changes, in the shapes of the specification."""
+
+    regime_changed: dict[str, str] | None
+    scenario_jumps: list[dict[str, Any]]
+    trigger_activations: list[dict[str, str]]
+    trigger_deactivations: list[dict[str, str]]
+    corridor_breaks: list[dict[str, str]]
+    leverage_shifts: list[dict[str, Any]]
+    buffer_failures: list[dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The diff as one JSON object, the parts that nothing computes yet included."""
+        return {
+            "regime_changed": self.regime_changed,
+            "scenario_jumps": self.scenario_jumps,
+            "trigger_activations": self.trigger_activations,
+            "trigger_deactivations": self.trigger_deactivations,
+            "corridor_breaks": self.corridor_breaks,
+            "leverage_shifts": self.leverage_shifts,
+            "buffer_failures": self.buffer_failures,
+            "reroute_waves": None,
+            "mobility_disruptions": [],
+        }
+
+    @property
+    def trigger_reason(self) -> TriggerReason:
+        """Why this snapshot matters: the first kind of change there is."""
+        if self.regime_changed:
+            return "regime_shift"
+        if self.trigger_activations:
+            return "trigger_activation"
+        if self.corridor_breaks:
+            return "corridor_break"
+        if self.leverage_shifts:
+            return "leverage_shift"
+        return "scheduled_6h"
+
+
+def diff(
+    previous: Previous | None,
+    label: str,
+    axes: Mapping[str, float],
+    scenario_sets: Iterable[Mapping[str, Any]],
+    active_triggers: Mapping[str, str],
+    actors: Iterable[Actor],
+) -> Diff:
+    """The changes since `previous` (None: the region's first snapshot).
+
+    `active_triggers` maps ids to descriptions. Thresholds compare plain differences of the stored
+    values.
+    """
+    activations = [
+        {"id": id, "description": description}
+        for id, description in active_triggers.items()
+        if previous is None or id not in previous.active_triggers
+    ]
+    if previous is None:
+        changed = None if label == CALM else {"from": "", "to": label}
+        return Diff(changed, [], activations, [], [], [], [])
+    return Diff(
+        regime_changed=({"from": previous.label, "to": label} if label != previous.label else None),
+        scenario_jumps=_scenario_jumps(previous, scenario_sets),
+        trigger_activations=activations,
+        trigger_deactivations=[
+            {"id": id} for id in previous.active_triggers if id not in active_triggers
+        ],
+        corridor_breaks=_corridor_breaks(previous, axes),
+        leverage_shifts=_leverage_shifts(previous, actors),
+        buffer_failures=[
+            {"axis": axis, "from": previous.axes[axis], "to": axes[axis]}
+            for axis in _WATCHED_BUFFERS
+            if previous.axes[axis] - axes[axis] > BUFFER_FAILURE
+        ],
+    )
+
+
+def _scenario_jumps(
+    previous: Previous, scenario_sets: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    jumps = []
+    for scenarios in scenario_sets:
+        for lane in scenarios["lanes"]:
+            before = previous.probabilities.get((scenarios["horizon"], lane["name"]))
+            if before is not None and abs(lane["probability"] - before) > SCENARIO_JUMP:
+                jumps.append(
+                    {
+                        "horizon": scenarios["horizon"],
+                        "lane": lane["name"],
+                        "from": before,
+                        "to": lane["probability"],
+                    }
+                )
+    return jumps
+
+
+def _corridor_breaks(previous: Previous, axes: Mapping[str, float]) -> list[dict[str, str]]:
+    before, after = previous.axes["maritime_access"], axes["maritime_access"]
+    if not before - after > CORRIDOR_BREAK:
+        return []
+    return [{"corridor_id": "aggregate", "from": _two_decimals(before), "to": _two_decimals(after)}]
+
+
+def _two_decimals(value: float) -> str:
+    """`value` (three decimals) to two, halves up."""
+    return f"{math.floor(round(1000 * value) / 10 + 0.5) / 100:.2f}"
+
+
+def _leverage_shifts(previous: Previous, actors: Iterable[Actor]) -> list[dict[str, Any]]:
+    shifts = []
+    for actor in actors:
+        before = previous.leverage.get(actor.actor_id, 0)
+        delta = actor.leverage_score - before
+        if abs(delta) > LEVERAGE_SHIFT:
+            shifts.append(
+                {
+                    "actor_id": actor.actor_id,
+                    "from": before,
+                    "to": actor.leverage_score,
+                    "delta": round3(delta),
+                }
+            )
+    return shifts

@@ -1,0 +1,97 @@
+"""What a snapshot rests on (SPEC 4, Evidence)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.world import World
+
+MAX_EVIDENCE = 30
+
+_CII_THRESHOLD = 50
+_FORECAST_THRESHOLD = 0.3
+_SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4, "": 0.5}
+_NOTABLE_LEVELS = ("elevated", "high", "critical", "war_zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One item; `observed_at` is ms since the epoch, None where the input gives no time."""
+
+    id: str
+    type: str
+    source: str
+    summary: str
+    confidence: float
+    observed_at: int | None
+    theater: str = ""
+    corridor: str = ""
+
+    def as_json(self, now: int | None) -> dict[str, Any]:
+        """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
+        return {
+            "id": self.id,
+            "type": self.type,
+            "source": self.source,
+            "summary": self.summary,
+            "confidence": self.confidence,
+            "observed_at": now if self.observed_at is None else self.observed_at,
+            "theater": self.theater,
+            "corridor": self.corridor,
+        }
+
+
+def evidence(world: World, region_id: str) -> tuple[Evidence, ...]:
+    """The region's evidence, newest first, at most thirty."""
+    found = sorted(
+        _all(world, region_id),
+        key=lambda item: -(world.now if item.observed_at is None else item.observed_at),
+    )
+    return tuple(found[:MAX_EVIDENCE])
+
+
+def _all(world: World, region_id: str) -> Iterator[Evidence]:
+    for position, signal in enumerate(world.signals.get(region_id, ())):
+        yield Evidence(
+            signal.id or f"xss:{position}",
+            "market_signal",
+            "cross-source",
+            signal.summary or signal.type,
+            _SEVERITY_CONFIDENCE[signal.severity],
+            signal.detected_at,
+            theater=signal.theater,
+        )
+    for score in world.key_risk_scores.get(region_id, ()):
+        if score.score >= _CII_THRESHOLD:
+            trend = f", {score.trend.lower()}" if score.trend else ""
+            yield Evidence(
+                f"cii:{score.country}",
+                "cii_spike",
+                "risk-scores",
+                f"{score.country} instability index at {score.score:g}{trend}",
+                0.9,
+                score.computed_at,
+            )
+    for corridor in REGIONS[region_id].corridors:
+        level = world.chokepoints.get(corridor.chokepoint or "")
+        if level in _NOTABLE_LEVELS:
+            yield Evidence(
+                f"chokepoint:{corridor.chokepoint}",
+                "chokepoint_status",
+                "supply-chain",
+                f"{corridor.id} at threat level {level}",
+                0.95,
+                None,
+                corridor=corridor.chokepoint or "",
+            )
+    for forecast in world.forecasts.get(region_id, ()):
+        if forecast.probability >= _FORECAST_THRESHOLD:
+            yield Evidence(
+                f"forecast:{forecast.id}",
+                "news_headline",
+                "forecast",
+                forecast.title,
+                forecast.confidence,
+                forecast.updated_at,
+            )

@@ -1,0 +1,130 @@
+"""Free-text places → regions, by exact name first, by containment only where no name is known
+(SPEC 1, Gazetteer and Containment)."""
+
+import csv
+import unicodedata
+from functools import cache, lru_cache
+from importlib import resources
+
+from regional_assets.intelligence.geography import (
+    GLOBAL,
+    REGION_IDS,
+    REGIONS,
+    region_of_country,
+)
+
+_PLACES: dict[str, str] = {
+    "mena": "Red Sea|Persian Gulf|Israel/Gaza|Gaza|Eastern Mediterranean|Strait of Hormuz|"
+    "Bab el-Mandeb|Suez Canal|Turkey-Caucasus|North Africa|Levant",
+    "east-asia": "Western Pacific|Indo-Pacific|Asia-Pacific|Korean Peninsula|South China Sea|"
+    "Taiwan Strait|Strait of Malacca|Lombok Strait|Korea Strait|Oceania|Southeast Asia",
+    "europe": "Northern Europe|Eastern Europe|Western Europe|Black Sea|Baltic Sea|"
+    "Bosporus Strait|Kerch Strait|Dover Strait|Strait of Gibraltar|Arctic",
+    "north-america": "Americas|Panama Canal",
+    "latam": "Panama Canal|Latin America|Caribbean",
+    "sub-saharan-africa": "Africa|Sub-Saharan Africa|Cape of Good Hope|Bab el-Mandeb|"
+    "Horn of Africa|Sahel",
+    "global": "Global|Global Markets",
+}
+
+# Long enough for any place a feed names; a longer text is no name, whatever it holds.
+_MAX_NAME = 200
+
+
+def normalise(name: str) -> str:
+    """`name` as the gazetteer compares it: trimmed, any case, "-" and "_" as " ", no accents."""
+    folded = unicodedata.normalize("NFKD", name[:_MAX_NAME].replace("-", " ").replace("_", " "))
+    bare = "".join(c for c in folded if not unicodedata.combining(c)).replace("’", "'")
+    return " ".join(bare.casefold().split())
+
+
+@cache
+def _countries() -> dict[str, str]:
+    return _reference("country_names.csv")
+
+
+@cache
+def _icao_prefixes() -> dict[str, str]:
+    return _reference("icao_prefixes.csv")
+
+
+def _reference(name: str) -> dict[str, str]:
+    source = resources.files("regional_assets.intelligence") / "reference" / name
+    with source.open(encoding="utf-8") as file:
+        rows = csv.reader(file)
+        next(rows)
+        return dict(rows)
+
+
+@cache
+def _places() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for region in REGION_IDS:
+        for place in _PLACES.get(region, "").split("|"):
+            if place:
+                found[normalise(place)] = (*found.get(normalise(place), ()), region)
+    return found
+
+
+def country(name: str) -> str | None:
+    """ISO2 of a country given by code (ISO2, ISO3) or English name, exactly.
+
+    Conflict data sets add a former name in brackets ("DR Congo (Zaire)"); it is left out.
+    """
+    text = normalise(name)
+    return _countries().get(text) or _countries().get(text.partition(" (")[0])
+
+
+@lru_cache(maxsize=4096)
+def places(text: str) -> tuple[str, ...]:
+    """The regions of an exactly named place; empty when the gazetteer does not know it."""
+    known = _places().get(normalise(text))
+    if known is not None:
+        return known
+    region = country_region(text)
+    return (region,) if region else ()
+
+
+def country_region(name: str) -> str | None:
+    """The region of a country given by code or English name; none when it is not known."""
+    iso2 = country(name)
+    return region_of_country(iso2) if iso2 else None
+
+
+def icao_region(icao: str) -> str | None:
+    """The region of an airport by the prefix of its ICAO location indicator."""
+    iso2 = _icao_prefixes().get(icao[:2].upper())
+    return region_of_country(iso2) if iso2 else None
+
+
+def _contained(text: str) -> str:
+    return text[:_MAX_NAME].lower().strip().replace("-", " ")
+
+
+_SIGNAL_NAMES = {
+    region.id: tuple(_contained(name) for name in (*region.theaters, *region.aliases))
+    for region in REGIONS.values()
+}
+
+
+@lru_cache(maxsize=4096)
+def signal_regions(theater: str) -> tuple[str, ...]:
+    """The regions a signal's theater text belongs to; none for an empty text."""
+    text = _contained(theater)
+    if not text:
+        return ()
+    return places(theater) or tuple(
+        region for region, names in _SIGNAL_NAMES.items() if any(name in text for name in names)
+    )
+
+
+@lru_cache(maxsize=4096)
+def forecast_regions(region_text: str) -> tuple[str, ...]:
+    """The regions a forecast belongs to: by its `region` text, and `global` always."""
+    text = region_text[:_MAX_NAME].lower()
+    found = places(region_text) or tuple(
+        region.id
+        for region in REGIONS.values()
+        if region.forecast_label and region.forecast_label.lower() in text
+    )
+    return found if GLOBAL in found else (*found, GLOBAL)

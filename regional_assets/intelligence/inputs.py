@@ -1,0 +1,228 @@
+"""The seventeen inputs: one catalogue, and how a stored value becomes a payload (SPEC 2).
+
+The code that computes asks for an input by its name here and never spells a Redis key.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from regional_assets.intelligence.numbers import is_number
+
+MINUTE_MS = 60_000
+FUTURE_TOLERANCE_MS = 5 * MINUTE_MS
+
+# What a server-side cache of the platform stores when it has nothing.
+NEGATIVE_SENTINEL = "__WM_NEG__"
+
+TIMESTAMP_FIELDS = ("fetchedAt", "generatedAt", "timestamp", "updatedAt", "lastUpdate", "seededAt")
+
+Freshness = Literal["fresh", "stale", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One catalogued input: `max_age_minutes` is when it counts as stale, `companion` the key of
+    the record its writer keeps beside it, `axes` the balance axes it feeds."""
+
+    name: str
+    key: str
+    max_age_minutes: int
+    companion: str | None = None
+    axes: tuple[str, ...] = ()
+
+
+CATALOGUE: tuple[InputSpec, ...] = (
+    InputSpec(
+        "risk_scores",
+        "risk:scores:sebuf:stale:v8",
+        30,
+        "seed-meta:intelligence:risk-scores",
+        ("domestic_fragility",),
+    ),
+    InputSpec(
+        "forecasts",
+        "forecast:predictions:v2",
+        180,
+        axes=("coercive_pressure", "alliance_cohesion"),
+    ),
+    InputSpec("chokepoints", "supply_chain:chokepoints:v4", 30, axes=("maritime_access",)),
+    InputSpec(
+        "transit_summaries",
+        "supply_chain:transit-summaries:v1",
+        30,
+        "seed-meta:supply_chain:transit-summaries",
+        ("maritime_access",),
+    ),
+    InputSpec(
+        "cross_source_signals",
+        "intelligence:cross-source-signals:v1",
+        45,
+        "seed-meta:intelligence:cross-source-signals",
+        ("coercive_pressure",),
+    ),
+    InputSpec("oref_alerts", "relay:oref:history:v1", 10080, "seed-meta:relay:oref:history"),
+    InputSpec("macro_signals", "economic:macro-signals:v1", 60, axes=("capital_stress",)),
+    InputSpec(
+        "national_debt",
+        "economic:national-debt:v1",
+        86400,
+        "seed-meta:economic:national-debt",
+        ("capital_stress",),
+    ),
+    InputSpec("stress_index", "economic:stress-index:v1", 120, axes=("capital_stress",)),
+    InputSpec(
+        "energy_mix",
+        "energy:mix:v1:_all",
+        50400,
+        "seed-meta:economic:owid-energy-mix",
+        ("energy_vulnerability",),
+    ),
+    InputSpec(
+        "eu_gas_storage",
+        "economic:eu-gas-storage:v1",
+        2880,
+        "seed-meta:economic:eu-gas-storage",
+        ("energy_vulnerability",),
+    ),
+    InputSpec("strategic_reserves", "economic:spr:v1", 10080, axes=("energy_vulnerability",)),
+    InputSpec("faa_delays", "aviation:delays:faa:v1", 60, "seed-meta:aviation:faa"),
+    InputSpec("intl_delays", "aviation:delays:intl:v3", 90, "seed-meta:aviation:intl"),
+    InputSpec("notam_closures", "aviation:notam:closures:v2", 120, "seed-meta:aviation:notam"),
+    InputSpec("gps_jamming", "intelligence:gpsjam:v2", 1440, "seed-meta:intelligence:gpsjam"),
+    InputSpec("military_flights", "military:flights:v1", 30),
+)
+
+INPUT_KEYS: tuple[str, ...] = tuple(spec.key for spec in CATALOGUE)
+COMPANION_KEYS: tuple[str, ...] = tuple(spec.companion for spec in CATALOGUE if spec.companion)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """What the store holds under a key: bytes, nothing, or the server's word why not."""
+
+    data: bytes | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputState:
+    """One input as it was read: its payload (a JSON object; None when missing), its timestamp in
+    ms since the epoch, its stored size in bytes, and what was wrong with it, if anything."""
+
+    spec: InputSpec
+    payload: dict[str, Any] | None
+    freshness: Freshness
+    timestamp: int | None
+    size: int
+    problem: str | None
+
+
+def read_inputs(stored: Mapping[str, StoredValue], now: int) -> dict[str, InputState]:
+    """Every catalogued input by name, from what the store holds under its key and companion."""
+    return {spec.name: _read(spec, stored, now) for spec in CATALOGUE}
+
+
+def _read(spec: InputSpec, stored: Mapping[str, StoredValue], now: int) -> InputState:
+    value = stored.get(spec.key, StoredValue())
+    size = len(value.data or b"")
+    payload, wrapped_at, problem = _payload(value)
+    if payload is None:
+        return InputState(spec, None, "missing", None, size, problem)
+    timestamp = None
+    if spec.companion:
+        companion, companion_problem = parse_json(stored.get(spec.companion, StoredValue()))
+        if companion_problem:
+            problem = f"{spec.companion}: {companion_problem}"
+        # These tell of an attempt to fetch, not of the data that is stored.
+        elif isinstance(companion, dict) and not (
+            companion.get("status") == "error" or companion.get("quotaExhausted") is True
+        ):
+            timestamp = _timestamp(companion)
+    if timestamp is None:
+        timestamp = _timestamp(payload)
+    if timestamp is None:
+        timestamp = wrapped_at
+    fresh = timestamp is not None and (
+        now - spec.max_age_minutes * MINUTE_MS <= timestamp <= now + FUTURE_TOLERANCE_MS
+    )
+    return InputState(
+        spec,
+        payload,
+        "fresh" if fresh else "stale",
+        None if timestamp is None else int(timestamp),
+        size,
+        problem,
+    )
+
+
+def parse_json(value: StoredValue) -> tuple[Any, str | None]:
+    """The JSON value stored, and what is wrong with it; (None, None) when nothing is stored."""
+    if value.error is not None:
+        return None, value.error
+    if value.data is None:
+        return None, None
+    try:
+        return json.loads(value.data, parse_constant=_reject_constant), None
+    except RecursionError:
+        return None, "nested too deeply"
+    except ValueError as error:
+        # The decoder's message tells the place but never quotes the input.
+        return None, f"not JSON ({error})" if isinstance(error, json.JSONDecodeError) else (
+            "not JSON (not UTF-8, or a number that no reader can hold)"
+        )
+
+
+def _reject_constant(name: str) -> Any:
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+
+
+def _payload(value: StoredValue) -> tuple[dict[str, Any] | None, float | None, str | None]:
+    """The payload, the time of its envelope if it had one, and why there is no payload."""
+    parsed, problem = parse_json(value)
+    wrapped_at = None
+    if isinstance(parsed, dict):
+        seed = parsed.get("_seed")
+        if isinstance(seed, dict) and is_number(seed.get("fetchedAt")):
+            wrapped_at = seed["fetchedAt"]
+            parsed = parsed.get("data")
+    if isinstance(parsed, dict):
+        return parsed, wrapped_at, None
+    if problem is None and parsed == NEGATIVE_SENTINEL:
+        problem = "its writer stored that it has nothing"
+    elif problem is None and parsed is None:
+        problem = None if value.data is None else "null"
+    elif problem is None:
+        problem = f"not an object ({type(parsed).__name__})"
+    return None, None, problem
+
+
+def _timestamp(record: Mapping[str, Any]) -> float | None:
+    for field in TIMESTAMP_FIELDS:
+        found = milliseconds(record.get(field))
+        if found is not None:
+            return found
+    return None
+
+
+def milliseconds(value: Any) -> float | None:
+    """A number (ms since the epoch) or a date text (ISO 8601, else RFC 2822; UTC where it names
+    no zone) as ms since the epoch; None for anything else."""
+    if is_number(value):
+        return value
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
+    except (OverflowError, ValueError):
+        return None

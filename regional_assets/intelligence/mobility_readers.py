@@ -1,0 +1,178 @@
+"""The readers of the mobility feeds: airports, NOTAMs, GPS jamming, military flights (SPEC 2 and
+4, Mobility). See `readers` for the rules they keep."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from regional_assets.intelligence import gazetteer
+from regional_assets.intelligence.geography import region_of_position
+from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.readers import Payload, Skipped, text_of
+from regional_assets.intelligence.text import clean
+
+_DELAY_RANKS = {"NORMAL": 0, "MINOR": 1, "MODERATE": 2, "MAJOR": 3, "SEVERE": 4}
+_JAMMING_REGIONS = {
+    "iran-iraq": "mena",
+    "levant": "mena",
+    "israel-sinai": "mena",
+    "yemen-horn": "mena",
+    "turkey-caucasus": "mena",
+    "ukraine-russia": "europe",
+    "russia-north": "europe",
+    "northern-europe": "europe",
+    "western-europe": "europe",
+    "sudan-sahel": "sub-saharan-africa",
+    "east-africa": "sub-saharan-africa",
+    "afghanistan-pakistan": "south-asia",
+    "southeast-asia": "east-asia",
+    "east-asia": "east-asia",
+    "north-america": "north-america",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AirportAlert:
+    """A disrupted airport: `rank` 0 (normal) to 4 (severe)."""
+
+    icao: str
+    name: str
+    region: str | None
+    rank: int
+    closed: bool
+    reason: str
+
+
+def airport_alerts(payload: Payload, skipped: Skipped) -> tuple[AirportAlert, ...]:
+    found = []
+    for row in skipped.records(payload.get("alerts")):
+        if not isinstance(row.get("icao"), str):
+            skipped.count += 1
+            continue
+        severity = text_of(row.get("severity")).upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
+        rank = _DELAY_RANKS.get(severity, 0)
+        found.append(
+            AirportAlert(
+                icao=clean(row["icao"]),
+                name=clean(row.get("name")) or clean(row.get("iata")),
+                region=_airport_region(row),
+                rank=rank,
+                closed=_is_closed(row, rank),
+                reason=clean(row.get("reason")),
+            )
+        )
+    return tuple(found)
+
+
+def _is_closed(row: Payload, rank: int) -> bool:
+    delay_type = text_of(row.get("delayType"))
+    if not delay_type:
+        return rank == 4
+    reason = text_of(row.get("reason")).strip().lower()
+    return delay_type.upper().endswith("_CLOSURE") or reason == "airport closure"
+
+
+_NORTH_AMERICANS = frozenset("USA|United States|United States of America|Canada|Mexico".split("|"))
+_SOUTH_ASIANS = frozenset(
+    "India|Pakistan|Bangladesh|Sri Lanka|Afghanistan|Nepal|Bhutan|Maldives".split("|")
+)
+
+
+def _airport_region(row: Payload) -> str | None:
+    country = text_of(row.get("country"))
+    known = gazetteer.country_region(country)
+    if known:
+        return known
+    text = text_of(row.get("region")).upper()
+    if "AMERICAS" in text:
+        return "north-america" if country in _NORTH_AMERICANS else "latam"
+    if "APAC" in text:
+        return "south-asia" if country in _SOUTH_ASIANS else "east-asia"
+    for word, region in (("EUROPE", "europe"), ("MENA", "mena"), ("AFRICA", "sub-saharan-africa")):
+        if word in text:
+            return region
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A NOTAM that closes or restricts an airport; `reason` may be empty."""
+
+    icao: str
+    reason: str
+
+
+_CLOSURE_REASON_LIMIT = 200
+
+
+def notam_closures(payload: Payload, skipped: Skipped) -> tuple[Closure, ...]:
+    """Closed airports, then restricted ones, each once."""
+    reasons = payload.get("reasons")
+    if not isinstance(reasons, dict):
+        reasons = {}
+    icaos: dict[str, None] = {}
+    for name in ("closedIcaos", "restrictedIcaos"):
+        listed = payload.get(name)
+        for icao in listed if isinstance(listed, list) else ():
+            if isinstance(icao, str) and icao:
+                icaos[icao] = None
+            else:
+                skipped.count += 1
+        skipped.count += not isinstance(listed, list) and listed not in (None, {})
+    return tuple(
+        Closure(clean(icao), clean(reasons.get(icao), _CLOSURE_REASON_LIMIT)) for icao in icaos
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Jamming:
+    """GPS jamming in one region: hexes per level (high, medium, low) and the sub-regions named."""
+
+    levels: Mapping[str, int]
+    sub_regions: frozenset[str]
+
+
+@dataclass(slots=True)
+class _JammingTally:
+    levels: Counter[str] = field(default_factory=Counter)
+    sub_regions: set[str] = field(default_factory=set)
+
+
+def gps_jamming(payload: Payload, skipped: Skipped) -> dict[str, Jamming]:
+    """Region id → the jamming in it."""
+    tallies: dict[str, _JammingTally] = {}
+    for row in skipped.records(payload.get("hexes")):
+        label = text_of(row.get("region")).strip().lower()
+        region = _JAMMING_REGIONS.get(label)
+        if region is None:
+            region = _position_region(row)
+            label = "other"
+        if region is None:
+            continue
+        level = row.get("level")
+        tally = tallies.setdefault(region, _JammingTally())
+        tally.levels[level if level in ("high", "medium") else "low"] += 1
+        tally.sub_regions.add(label)
+    return {
+        region: Jamming(dict(tally.levels), frozenset(tally.sub_regions))
+        for region, tally in tallies.items()
+    }
+
+
+def military_flights(payload: Payload, skipped: Skipped) -> Counter[str]:
+    """Region id → flights in the air there."""
+    counts: Counter[str] = Counter()
+    for row in skipped.records(payload.get("flights")):
+        if row.get("onGround") is True:
+            continue
+        region = _position_region(row)
+        if region:
+            counts[region] += 1
+        elif not (is_number(row.get("lat")) and is_number(row.get("lon"))):
+            skipped.count += 1
+    return counts
+
+
+def _position_region(row: Payload) -> str | None:
+    lat, lon = row.get("lat"), row.get("lon")
+    return region_of_position(lat, lon) if is_number(lat) and is_number(lon) else None

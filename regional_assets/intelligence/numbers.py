@@ -1,0 +1,43 @@
+"""The specification's number rules: `clip`, `round3`, `num` (SPEC, preamble)."""
+
+import math
+import re
+from typing import Any, TypeGuard
+
+_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+def clip(x: float, lo: float = 0.0, hi: float = 1.0) -> float:
+    """`x` held within [lo, hi]; NaN and infinities give `lo`."""
+    if not math.isfinite(x):
+        return lo
+    return min(max(x, lo), hi)
+
+
+def round3(x: float) -> float:
+    """`x` to three decimals, halves up towards +∞."""
+    return math.floor(1000 * x + 0.5) / 1000
+
+
+def is_number(x: Any) -> TypeGuard[int | float]:
+    """Whether `x` is a finite JSON number (booleans are not)."""
+    if isinstance(x, float):
+        return math.isfinite(x)
+    # An integer beyond a double's range is not a number a reader of JSON could use.
+    return isinstance(x, int) and not isinstance(x, bool) and abs(x) < 1 << 1023
+
+
+def parse_number(x: Any) -> float | None:
+    """`x` as a finite float; a string counts only if the whole of it is a decimal number."""
+    if is_number(x):
+        return float(x)
+    if isinstance(x, str) and _DECIMAL.fullmatch(x):
+        value = float(x)
+        return value if math.isfinite(value) else None
+    return None
+
+
+def num(x: Any, default: float = 0.0) -> float:
+    """`x` as a finite float (see `parse_number`), else `default`."""
+    value = parse_number(x)
+    return default if value is None else value

@@ -1,0 +1,231 @@
+"""One region's snapshot: first the picture its inputs give, then what completes it against the
+snapshot before (SPEC 5)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from regional_assets.intelligence.actors import Actor, actors
+from regional_assets.intelligence.alerts import Alert, alerts
+from regional_assets.intelligence.balance import Balance, balance
+from regional_assets.intelligence.diff import Diff, Previous, diff
+from regional_assets.intelligence.digest import content_digest
+from regional_assets.intelligence.evidence import Evidence, evidence
+from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
+from regional_assets.intelligence.mobility import mobility
+from regional_assets.intelligence.numbers import round3
+from regional_assets.intelligence.regime import RegimeLabel, regime_label
+from regional_assets.intelligence.scenarios import scenario_sets
+from regional_assets.intelligence.transmission import transmission_paths
+from regional_assets.intelligence.triggers import STATES, TRIGGERS, TriggerReading, read_triggers
+from regional_assets.intelligence.world import World
+
+MODEL_VERSION = "0.1.0"
+# Raise it when numbers change for the same inputs.
+SCORING_VERSION = "1.2.0"
+
+_VERSIONS = {
+    "model_version": MODEL_VERSION,
+    "scoring_version": SCORING_VERSION,
+    "geography_version": GEOGRAPHY_VERSION,
+}
+_NARRATIVE_SECTIONS = (
+    "situation",
+    "balance_assessment",
+    "outlook_24h",
+    "outlook_7d",
+    "outlook_30d",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is worked out once for all regions: trigger states, from the shared inputs."""
+
+    world: World
+    triggers: tuple[TriggerReading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the inputs say about one region: no ids, no clock times, no comparisons.
+
+    `triggers` are the region's own; `digest` identifies exactly this content, as the dedup key in
+    Redis and as the partition's data version.
+    """
+
+    region_id: str
+    world: World
+    balance: Balance
+    regime: RegimeLabel
+    triggers: tuple[TriggerReading, ...]
+    actors: tuple[Actor, ...]
+    scenario_sets: list[dict[str, Any]]
+    transmission_paths: list[dict[str, Any]]
+    mobility: dict[str, Any]
+    evidence: tuple[Evidence, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A complete snapshot and what its commit needs; `body` is the JSON text that is stored,
+    `previous_id` the snapshot it was compared with ("" for none)."""
+
+    picture: Picture
+    snapshot_id: str
+    generated_at: int
+    previous_id: str
+    previous_label: str
+    body: str
+    changes: Diff
+    alerts: tuple[Alert, ...]
+    history_entry: dict[str, Any] | None
+
+
+def assess(world: World, baselines: Mapping[str, float] | None = None) -> Assessment:
+    """Evaluates the triggers of all regions, so that a path can reach every region its template
+    lists.
+
+    `baselines` maps metrics to trailing means (SPEC 7); a delta trigger without one is dormant.
+    """
+    balances = {
+        region: balance(world, region) for region in dict.fromkeys(t.region for t in TRIGGERS)
+    }
+    return Assessment(world, read_triggers(world, balances, baselines or {}))
+
+
+def picture(assessment: Assessment, region_id: str) -> Picture:
+    """The picture of one region."""
+    world = assessment.world
+    vector = balance(world, region_id)
+    label = regime_label(vector)
+    own = tuple(r for r in assessment.triggers if r.trigger.region == region_id)
+    found_actors = actors(world, region_id)
+    scenarios = scenario_sets(world, region_id, own)
+    paths = transmission_paths(region_id, assessment.triggers)
+    movement = mobility(world, region_id)
+    items = evidence(world, region_id)
+    digest = content_digest(
+        {
+            "region_id": region_id,
+            **_VERSIONS,
+            **_input_quality(world),
+            "regime": label,
+            "balance": vector.as_json(),
+            "actors": [_actor_json(actor, delta=0) for actor in found_actors],
+            "scenario_sets": scenarios,
+            "transmission_paths": paths,
+            "triggers": _triggers_json(own, now=0),
+            "mobility": movement,
+            "evidence": [item.as_json(now=None) for item in items],
+        }
+    )
+    return Picture(
+        region_id=region_id,
+        world=world,
+        balance=vector,
+        regime=label,
+        triggers=own,
+        actors=found_actors,
+        scenario_sets=scenarios,
+        transmission_paths=paths,
+        mobility=movement,
+        evidence=items,
+        digest=digest,
+    )
+
+
+def complete(content: Picture, previous: Previous | None, snapshot_id: str) -> Snapshot:
+    """The snapshot that `content` makes after `previous` (None: the region's first)."""
+    now = content.world.now
+    active = {r.trigger.id: r.trigger.description for r in content.triggers if r.state == "active"}
+    changes = diff(
+        previous,
+        content.regime,
+        content.balance.axes,
+        content.scenario_sets,
+        active,
+        content.actors,
+    )
+    previous_label = previous.label if previous else ""
+    driver = changes.trigger_reason if changes.regime_changed else ""
+    transitioned = content.regime != previous_label
+    regime = {
+        "label": content.regime,
+        "previous_label": previous_label,
+        "transitioned_at": now if transitioned else 0,
+        "transition_driver": driver,
+    }
+    body = {
+        "region_id": content.region_id,
+        "generated_at": now,
+        "meta": {
+            "snapshot_id": snapshot_id,
+            **_VERSIONS,
+            **_input_quality(content.world),
+            "valid_until": content.world.confidence.valid_until,
+            "trigger_reason": changes.trigger_reason,
+            "narrative_provider": "",
+            "narrative_model": "",
+        },
+        "regime": regime,
+        "balance": content.balance.as_json(),
+        "actors": [_actor_json(a, _delta(a, previous)) for a in content.actors],
+        "leverage_edges": [],
+        "scenario_sets": content.scenario_sets,
+        "transmission_paths": content.transmission_paths,
+        "triggers": _triggers_json(content.triggers, now),
+        "mobility": content.mobility,
+        "evidence": [item.as_json(now) for item in content.evidence],
+        "narrative": {
+            **{section: {"text": "", "evidence_ids": []} for section in _NARRATIVE_SECTIONS},
+            "watch_items": [],
+        },
+    }
+    return Snapshot(
+        picture=content,
+        snapshot_id=snapshot_id,
+        generated_at=now,
+        previous_id=previous.snapshot_id if previous else "",
+        previous_label=previous_label,
+        body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
+        changes=changes,
+        alerts=alerts(content.region_id, changes),
+        history_entry=(
+            {"region_id": content.region_id, **regime, "snapshot_id": snapshot_id}
+            if changes.regime_changed
+            else None
+        ),
+    )
+
+
+def _input_quality(world: World) -> dict[str, Any]:
+    return {
+        "snapshot_confidence": world.confidence.score,
+        "missing_inputs": list(world.confidence.missing_inputs),
+        "stale_inputs": list(world.confidence.stale_inputs),
+    }
+
+
+def _actor_json(actor: Actor, delta: float) -> dict[str, Any]:
+    return {
+        "actor_id": actor.actor_id,
+        "name": actor.name,
+        "role": actor.role,
+        "leverage_domains": list(actor.leverage_domains),
+        "leverage_score": actor.leverage_score,
+        "delta": delta,
+        "evidence_ids": list(actor.evidence_ids),
+    }
+
+
+def _delta(actor: Actor, previous: Previous | None) -> float:
+    if previous is None:
+        return 0
+    return round3(actor.leverage_score - previous.leverage.get(actor.actor_id, 0))
+
+
+def _triggers_json(readings: tuple[TriggerReading, ...], now: int) -> dict[str, list[Any]]:
+    return {state: [r.as_json(now) for r in readings if r.state == state] for state in STATES}

@@ -1,0 +1,135 @@
+"""Everything one run knows, parsed and indexed once, shared by all regions and never changed."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from regional_assets.intelligence import gazetteer, mobility_readers, readers
+from regional_assets.intelligence.confidence import Confidence, confidence
+from regional_assets.intelligence.geography import REGIONS, region_of_country
+from regional_assets.intelligence.inputs import InputState, StoredValue, read_inputs
+from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
+from regional_assets.intelligence.readers import (
+    Forecast,
+    Payload,
+    RiskScore,
+    Signal,
+    Skipped,
+    Transit,
+)
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The inputs of one run in canonical form, those that belong to regions indexed by region id.
+
+    `now` is ms since the epoch. An absent input is None where the computations tell absent from
+    empty, else empty. `skipped` counts unusable records by input name.
+    """
+
+    now: int
+    inputs: Mapping[str, InputState]
+    confidence: Confidence
+    skipped: Mapping[str, int]
+    risk_scores: Mapping[str, tuple[RiskScore, ...]]
+    key_risk_scores: Mapping[str, tuple[RiskScore, ...]]
+    forecasts: Mapping[str, tuple[Forecast, ...]]
+    signals: Mapping[str, tuple[Signal, ...]]
+    chokepoints: Mapping[str, str]
+    transits: Mapping[str, Transit]
+    active_sirens: float
+    macro_verdict: str | None
+    debt_ratios: Mapping[str, list[float]]
+    stress_score: float | None
+    import_shares: Mapping[str, float | None]
+    gas_fill: float | None
+    reserve_days: float | None
+    airport_alerts: Mapping[str, tuple[AirportAlert, ...]]
+    closures: Mapping[str, tuple[Closure, ...]]
+    jamming: Mapping[str, Jamming]
+    flights: Mapping[str, int]
+
+    def present(self, name: str) -> bool:
+        """Whether the input of that catalogue name is there."""
+        return self.inputs[name].payload is not None
+
+
+def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
+    """The world at `now` (ms) from what the store holds under the catalogue's keys; never raises
+    on what an input contains."""
+    inputs = read_inputs(stored, now)
+    skipped: dict[str, int] = {}
+
+    def read(name: str, reader: Callable[[Payload, Skipped], T], absent: A) -> T | A:
+        payload = inputs[name].payload
+        if payload is None:
+            return absent
+        tally = Skipped()
+        value = reader(payload, tally)
+        if tally.count:
+            skipped[name] = tally.count
+        return value
+
+    risk_scores = read("risk_scores", readers.risk_scores, ())
+    alerts = (
+        *read("faa_delays", mobility_readers.airport_alerts, ()),
+        *read("intl_delays", mobility_readers.airport_alerts, ()),
+    )
+    return World(
+        now=now,
+        inputs=inputs,
+        confidence=confidence(inputs.values(), now),
+        skipped=skipped,
+        risk_scores=_by_region(risk_scores, lambda s: _listed(region_of_country(s.country))),
+        key_risk_scores={
+            region.id: tuple(s for s in risk_scores if s.country in region.key_countries)
+            for region in REGIONS.values()
+        },
+        forecasts=_by_region(read("forecasts", readers.forecasts, ()), lambda f: f.regions),
+        signals=_by_region(
+            read("cross_source_signals", readers.cross_source_signals, ()), lambda s: s.regions
+        ),
+        chokepoints=read("chokepoints", readers.chokepoints, {}),
+        transits=read("transit_summaries", readers.transit_summaries, {}),
+        active_sirens=read("oref_alerts", partial(readers.oref_alerts, now=now), 0),
+        macro_verdict=read("macro_signals", readers.macro_signals, None),
+        debt_ratios=read("national_debt", readers.national_debt, {}),
+        stress_score=read("stress_index", readers.stress_index, None),
+        import_shares=read("energy_mix", readers.energy_mix, {}),
+        gas_fill=read("eu_gas_storage", readers.eu_gas_storage, None),
+        reserve_days=read("strategic_reserves", readers.strategic_reserves, None),
+        airport_alerts=_by_region(alerts, lambda a: _listed(a.region)),
+        closures=_closures(read("notam_closures", mobility_readers.notam_closures, ()), alerts),
+        jamming=read("gps_jamming", mobility_readers.gps_jamming, {}),
+        flights=read("military_flights", mobility_readers.military_flights, {}),
+    )
+
+
+def _listed(region: str | None) -> tuple[str, ...]:
+    return (region,) if region else ()
+
+
+def _by_region(
+    items: Iterable[T], regions_of: Callable[[T], tuple[str, ...]]
+) -> dict[str, tuple[T, ...]]:
+    found: dict[str, list[T]] = defaultdict(list)
+    for item in items:
+        for region in regions_of(item):
+            found[region].append(item)
+    return {region: tuple(members) for region, members in found.items()}
+
+
+def _closures(
+    closures: Iterable[Closure], alerts: Iterable[AirportAlert]
+) -> dict[str, tuple[Closure, ...]]:
+    """Closures by region: where an alert places the airport, the last one that does decides;
+    else the prefix of its ICAO code."""
+    placed = {alert.icao: alert.region for alert in alerts if alert.region}
+    return _by_region(
+        closures, lambda c: _listed(placed.get(c.icao) or gazetteer.icao_region(c.icao))
+    )
