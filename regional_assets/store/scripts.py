@@ -1,0 +1,63 @@
+"""Server-side scripts: one .lua file each, called by hash, sent whole only to a server that does
+not know them (a new one, or one that was restarted or flushed)."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's source and the hash Redis knows it by."""
+
+    source: str
+    sha: str
+
+    @classmethod
+    def load(cls, name: str) -> "Script":
+        """The script of that file name beside this module."""
+        source = (resources.files(__package__) / name).read_text(encoding="utf-8")
+        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The arguments of one call of a script."""
+
+    keys: Sequence[str]
+    args: Sequence[str | int]
+
+
+def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]:
+    """The replies (or error replies) to all calls, in one round trip; a second one only for
+    those that met a server without the script.
+
+    redis-py's own `Script` asks the server first whether it has the script when it is used in a
+    pipeline, which is a round trip more for every batch.
+    """
+    replies = _send(client, script, calls, load=False)
+    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    if unknown:
+        again = _send(client, script, [calls[i] for i in unknown], load=True)
+        for i, reply in zip(unknown, again, strict=True):
+            replies[i] = reply
+    return replies
+
+
+def _send(client: redis.Redis, script: Script, calls: Sequence[Call], *, load: bool) -> list[Any]:
+    with client.pipeline(transaction=False) as pipeline:
+        if load:
+            pipeline.script_load(script.source)
+        for call in calls:
+            pipeline.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+        replies = pipeline.execute(raise_on_error=False)
+    # A server that still loads its data answers so; it is the connection's matter, not the call's.
+    for reply in replies:
+        if isinstance(reply, redis.ConnectionError):
+            raise reply
+    return replies[1:] if load else replies

@@ -1,0 +1,232 @@
+"""What the platform keeps in Redis: inputs and previous snapshots in one read, a region's
+snapshot in one atomic commit (SPEC 6)."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import redis
+
+from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
+from regional_assets.intelligence.snapshot import Snapshot
+from regional_assets.store import keys
+from regional_assets.store.connection import connect, retry_policy, unavailable
+from regional_assets.store.scripts import Call, Script, run
+from regional_assets.store.settings import StoreSettings
+
+T = TypeVar("T")
+
+_READ = Script.load("read.lua")
+_COMMIT = Script.load("commit.lua")
+
+# A pipeline is one message; it stays small whatever the number of regions.
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSnapshot:
+    """A region's latest snapshot as it is stored."""
+
+    snapshot_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LatestRead:
+    """A region's latest snapshot (None: it has none), or the server's word why there is none."""
+
+    snapshot: StoredSnapshot | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRead:
+    """One moment's view: stored values by key, latest snapshots by region id."""
+
+    values: Mapping[str, StoredValue]
+    latest: Mapping[str, LatestRead]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The snapshot is stored; `late`: a newer one was there already, so `latest` stayed."""
+
+    alerts_queued: int
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Nothing was written: the region's latest snapshot says the same."""
+
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Nothing was written: the region's latest is not the snapshot this one was compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was written: the server's words, with the key where it names one."""
+
+    error: str
+
+
+CommitReply = Written | Duplicate | Superseded | Refused
+
+
+class SnapshotStore:
+    """The store over one Redis client; safe to share between threads.
+
+    Commands that a lost connection may have swallowed are sent again, under `retry_policy` and
+    until the region deadline has passed: every script here answers a repetition right.
+    """
+
+    def __init__(self, client: redis.Redis, settings: StoreSettings) -> None:
+        self.client = client
+        self._settings = settings
+
+    @property
+    def region_deadline(self) -> float:
+        """Seconds after which no further attempt for a region is started."""
+        return self._settings.region_deadline
+
+    @classmethod
+    def open(cls, settings: StoreSettings) -> "SnapshotStore":
+        """A store on the configured server."""
+        return cls(connect(settings), settings)
+
+    def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
+        """The inputs with their companions, and the latest snapshots of `regions`, in one
+        round trip. Raises `StoreError` when the server does not serve."""
+        plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
+        pointers = [keys.latest(region) for region in regions]
+        call = Call([*plain, *pointers], [len(plain), keys.SNAPSHOT_BY_ID_PREFIX])
+        [reply] = self._attempt(lambda: run(self.client, _READ, [call]))
+        if isinstance(reply, Exception):
+            raise unavailable(self.client, reply)
+        values = {
+            key: StoredValue(error=_text(value[0]))
+            if isinstance(value, list)
+            else StoredValue(data=value)
+            for key, value in zip(plain, reply, strict=False)
+        }
+        latest = {
+            region: _latest(found)
+            for region, found in zip(regions, reply[len(plain) :], strict=True)
+        }
+        return StoreRead(values, latest)
+
+    def commit(self, snapshots: Iterable[Snapshot], *, force: bool = False) -> list[CommitReply]:
+        """Commits each snapshot atomically and by itself; one round trip for up to 64 of them.
+
+        `force` writes duplicates, too. Raises `StoreError` when the server does not serve; then
+        nothing is known of the snapshots, and committing them again is safe.
+        """
+        calls = [_commit_call(snapshot, force) for snapshot in snapshots]
+        replies: list[CommitReply] = []
+        for start in range(0, len(calls), _BATCH):
+            batch = calls[start : start + _BATCH]
+            answered = self._attempt(partial(run, self.client, _COMMIT, batch))
+            replies += map(_commit_reply, answered)
+        return replies
+
+    def write_summary(self, summary: Mapping[str, Any], seed_meta: Mapping[str, Any]) -> None:
+        """Stores the summary of all regions and its seed-meta, both or neither."""
+
+        def write() -> None:
+            with self.client.pipeline(transaction=True) as pipeline:
+                pipeline.set(keys.SUMMARY, _json(summary), ex=keys.SUMMARY_EXPIRY)
+                pipeline.set(keys.SUMMARY_SEED_META, _json(seed_meta), ex=keys.SUMMARY_EXPIRY)
+                pipeline.execute()
+
+        self._attempt(write)
+
+    def read_summary(self) -> bytes | None:
+        """The stored summary; raises `StoreError`, also when its key holds something else."""
+        return cast(bytes | None, self._attempt(partial(self.client.get, keys.SUMMARY)))
+
+    def write_inputs(self, values: Mapping[str, bytes]) -> None:
+        """Stores input values under their keys, all or none."""
+        self._attempt(lambda: self.client.mset(dict(values)))
+
+    def _attempt(self, command: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self._settings.region_deadline
+        try:
+            return retry_policy(self._settings).call_with_retry(
+                command,
+                lambda _error: None,
+                is_retryable=lambda error: (
+                    not isinstance(error, redis.AuthenticationError) and time.monotonic() < deadline
+                ),
+            )
+        except (redis.RedisError, OSError) as error:
+            raise unavailable(self.client, error) from None
+
+
+def _latest(found: Any) -> LatestRead:
+    if not found:
+        return LatestRead()
+    if len(found) == 1:
+        return LatestRead(error=_text(found[0]))
+    return LatestRead(StoredSnapshot(_text(found[0]), found[1]))
+
+
+def _commit_call(snapshot: Snapshot, force: bool) -> Call:
+    region, at = snapshot.picture.region_id, snapshot.generated_at
+    names = [
+        keys.dedup(region, snapshot.picture.digest),
+        keys.snapshot_at(region, at),
+        keys.snapshot_by_id(snapshot.snapshot_id),
+        keys.latest(region),
+        keys.index(region),
+        keys.live(region),
+    ]
+    entry = ""
+    if snapshot.history_entry:
+        names.append(keys.regime_history(region))
+        entry = _json(snapshot.history_entry)
+    if snapshot.alerts:
+        names.append(keys.ALERT_QUEUE)
+        names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
+    return Call(
+        names,
+        [
+            snapshot.snapshot_id,
+            at,
+            snapshot.body,
+            snapshot.previous_id,
+            int(force),
+            keys.SNAPSHOT_EXPIRY,
+            keys.DEDUP_EXPIRY,
+            at - keys.SNAPSHOT_EXPIRY * 1000,
+            keys.ALERT_GUARD_EXPIRY,
+            keys.REGIME_HISTORY_LENGTH,
+            entry,
+            *(_json(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
+        ],
+    )
+
+
+def _commit_reply(reply: Any) -> CommitReply:
+    if isinstance(reply, Exception):
+        return Refused(" ".join(str(reply).split()))
+    outcome = _text(reply[0])
+    if outcome == "written":
+        return Written(alerts_queued=reply[1], late=reply[2] == b"late")
+    if outcome == "duplicate":
+        return Duplicate(of=_text(reply[1]))
+    return Superseded()
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
