@@ -1,0 +1,24 @@
+"""The one partitions definition and how backfills of it are cut into runs."""
+
+import os
+
+import dagster as dg
+
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.store.settings import whole_number
+
+REGIONS = dg.StaticPartitionsDefinition(list(REGION_IDS))
+
+
+def backfill_policy() -> dg.BackfillPolicy:
+    """A single run for all partitions, or runs of `REGIONAL_PARTITIONS_PER_RUN` each."""
+    per_run = whole_number(os.environ, "REGIONAL_PARTITIONS_PER_RUN", 0, least=1)
+    return dg.BackfillPolicy.multi_run(per_run) if per_run else dg.BackfillPolicy.single_run()
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The run tags that make one run work on the partitions from `first` to `last`."""
+    return {
+        "dagster/asset_partition_range_start": first,
+        "dagster/asset_partition_range_end": last,
+    }
