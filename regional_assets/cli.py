@@ -1,0 +1,297 @@
+"""The `regional-assets` command. Nothing here needs Redis knowledge."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from regional_assets.home import use_dagster_home
+from regional_assets.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
+from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
+from regional_assets.intelligence.inputs import InputState, read_inputs
+from regional_assets.snapshot_run import current_time
+from regional_assets.store import embedded
+from regional_assets.store.connection import StoreError, address
+from regional_assets.store.embedded import EmbeddedServerError
+from regional_assets.store.settings import SettingsError, StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.verification import verify as verify_regions
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Exit codes: 0 done, 1 something failed or does not agree, 2 the command was used wrongly.
+FAILED = 1
+
+_TABLE_WIDTH = 150
+_EXPECTED_ERRORS = (EmbeddedServerError, InputFilesError, SettingsError, StoreError)
+_FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "missing": "red"}
+
+
+def _plain_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors that a user can do something about, without a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except UnknownRegionError as error:
+            raise click.UsageError(str(error)) from None
+        except _EXPECTED_ERRORS as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+@contextmanager
+def _open_store() -> Iterator[SnapshotStore]:
+    store = SnapshotStore.open(StoreSettings.from_environment())
+    try:
+        yield store
+    finally:
+        store.client.close()
+
+
+def _console() -> Console:
+    # Into a file or a pipe, tables are as wide as they need to be.
+    return Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
+
+
+@click.group()
+@click.version_option(package_name="regional_assets")
+def main() -> None:
+    """Regional-intelligence snapshots, from the input feeds into Redis."""
+
+
+@main.command()
+@click.argument("regions", nargs=-1, metavar="[REGION]...")
+@click.option("--force", is_flag=True, help="Write a snapshot even when it says nothing new.")
+@_plain_errors
+def run(regions: tuple[str, ...], force: bool) -> None:
+    """Take the snapshots of REGIONs (default: all) in a Dagster run.
+
+    Exits 1 when a region failed; the others are done all the same.
+    """
+    chosen = checked_regions(regions or REGION_IDS)
+    # Dagster takes a second to import; the other commands do without it.
+    from regional_assets.run_command import run_snapshots
+
+    use_dagster_home()
+    if not run_snapshots(_console(), chosen, force=force):
+        sys.exit(FAILED)
+
+
+@main.command()
+@click.argument("region")
+@click.option("--json", "as_json", is_flag=True, help="The stored JSON as it is.")
+@_plain_errors
+def show(region: str, as_json: bool) -> None:
+    """Show the latest snapshot of REGION."""
+    checked_regions([region])
+    snapshot = _latest([region])[region]
+    if isinstance(snapshot, str):
+        raise click.ClickException(f"{region}: {snapshot}")
+    if as_json:
+        click.echo(json.dumps(snapshot, ensure_ascii=False, indent=2))
+    else:
+        _print_snapshot(_console(), snapshot)
+
+
+@main.command()
+@_plain_errors
+def status() -> None:
+    """Show one line per region: age, regime, confidence."""
+    now = current_time()
+    table = Table("region", "age", "regime", "net balance", "confidence", "active triggers")
+    for region, snapshot in _latest(REGION_IDS).items():
+        if isinstance(snapshot, str):
+            table.add_row(region, "", snapshot)
+            continue
+        table.add_row(
+            region,
+            _age(now - snapshot["generated_at"]),
+            snapshot["regime"]["label"],
+            f"{snapshot['balance']['net_balance']:+.3f}",
+            f"{snapshot['meta']['snapshot_confidence']:.2f}",
+            ", ".join(t["id"] for t in snapshot["triggers"]["active"]),
+        )
+    _console().print(table)
+
+
+@main.group()
+def inputs() -> None:
+    """The seventeen input feeds."""
+
+
+@inputs.command("load")
+@click.argument(
+    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=SAMPLE_INPUTS
+)
+@click.option("--if-empty", is_flag=True, help="Only when there is not a single input yet.")
+@_plain_errors
+def load(folder: Path, if_empty: bool) -> None:
+    """Load the input files of FOLDER (default: the samples)."""
+    now = current_time()
+    values = read_input_files(folder, now)
+    with _open_store() as store:
+        states = read_inputs(store.read([]).values, now)
+        if if_empty and any(state.size for state in states.values()):
+            click.echo(f"inputs are there already at {address(store.client)}")
+            return
+        store.write_inputs(values)
+        click.echo(f"{len(values)} keys loaded into {address(store.client)}")
+
+
+@inputs.command("status")
+@_plain_errors
+def inputs_status() -> None:
+    """Show each input: key, age, fresh or stale, size."""
+    now = current_time()
+    with _open_store() as store:
+        states = read_inputs(store.read([]).values, now)
+    table = Table("input", "key", "state", "age", "max age", "bytes", "problem")
+    for name, state in states.items():
+        table.add_row(name, state.spec.key, *_input_cells(state, now))
+    _console().print(table)
+
+
+@main.group()
+def server() -> None:
+    """The embedded server, which is used when REDIS_URL is not set."""
+
+
+@server.command()
+@_plain_errors
+def start() -> None:
+    """Start the embedded server unless it runs."""
+    click.echo(embedded.ensure_running(_embedded_state_dir()))
+
+
+@server.command()
+@_plain_errors
+def stop() -> None:
+    """Stop the embedded server; what it holds stays on disk."""
+    stopped = embedded.stop(_embedded_state_dir())
+    click.echo("stopped" if stopped else "was not running")
+
+
+@server.command("status")
+@_plain_errors
+def server_status() -> None:
+    """Tell whether the embedded server runs; exits 1 when it does not."""
+    folder = _embedded_state_dir()
+    if not embedded.is_running(folder):
+        click.echo("not running")
+        sys.exit(FAILED)
+    click.echo(f"running at {embedded.url(folder)}")
+
+
+@main.command()
+@_plain_errors
+def verify() -> None:
+    """Check that what is stored of each region agrees with itself; exits 1 when not."""
+    with _open_store() as store:
+        problems = verify_regions(store.client, REGION_IDS)
+    for region, found in problems.items():
+        click.echo(f"{region}: {'; '.join(found) or 'agrees'}")
+    if any(problems.values()):
+        sys.exit(FAILED)
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.pass_context
+@_plain_errors
+def ui(context: click.Context) -> None:
+    """Open the Dagster UI on localhost, with schedules and sensors able to run.
+
+    Further options go to `dagster dev`, for example `--port 4000`.
+    """
+    use_dagster_home()
+    module = ["-m", "regional_assets.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", *module, *context.args]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
+
+
+def _embedded_state_dir() -> Path:
+    settings = StoreSettings.from_environment()
+    if settings.redis_url:
+        raise click.ClickException("REDIS_URL is set, so the embedded server is not used")
+    return settings.state_dir
+
+
+def _latest(regions: tuple[str, ...] | list[str]) -> dict[str, dict[str, Any] | str]:
+    """Each region's latest snapshot, or what there is to say instead of it."""
+    with _open_store() as store:
+        found = store.read(regions, inputs=False).latest
+    latest: dict[str, dict[str, Any] | str] = {}
+    for region, read in found.items():
+        if read.snapshot:
+            latest[region] = json.loads(read.snapshot.body)
+        else:
+            latest[region] = read.error or "no snapshot yet; `regional-assets run` takes one"
+    return latest
+
+
+def _input_cells(state: InputState, now: int) -> tuple[str, ...]:
+    style = _FRESHNESS_STYLE[state.freshness]
+    return (
+        f"[{style}]{state.freshness}[/]",
+        "" if state.timestamp is None else _age(now - state.timestamp),
+        _age(state.spec.max_age_minutes * 60_000),
+        f"{state.size:,}",
+        state.problem or "",
+    )
+
+
+def _age(milliseconds: float) -> str:
+    seconds = abs(milliseconds) / 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            text = f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+            break
+    else:
+        text = f"{seconds:.0f} s"
+    return text if milliseconds >= 0 else f"{text} ahead"
+
+
+def _print_snapshot(console: Console, snapshot: dict[str, Any]) -> None:
+    meta, regime, balance = snapshot["meta"], snapshot["regime"], snapshot["balance"]
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(snapshot["generated_at"] / 1000))
+    console.print(f"[bold]{snapshot['region_id']}[/]  {at}  {meta['snapshot_id']}")
+    before = f" (before: {regime['previous_label']})" if regime["previous_label"] else ""
+    console.print(f"regime {regime['label']}{before}, confidence {meta['snapshot_confidence']}")
+    table = Table("axis", "value", "drivers")
+    drivers = [*balance["pressures"], *balance["buffers"]]
+    for axis in (*AXES, "net_balance"):
+        table.add_row(
+            axis,
+            f"{balance[axis]:.3f}",
+            "; ".join(d["description"] for d in drivers if d["axis"] == axis),
+        )
+    console.print(table)
+    for title, items in (
+        ("triggers active", [t["description"] for t in snapshot["triggers"]["active"]]),
+        ("triggers watching", [t["description"] for t in snapshot["triggers"]["watching"]]),
+        ("actors", [f"{a['name']} {a['leverage_score']}" for a in snapshot["actors"]]),
+        (
+            "transmission",
+            [f"{p['end']} ({p['severity']})" for p in snapshot["transmission_paths"]],
+        ),
+        ("evidence", [e["summary"] for e in snapshot["evidence"][:10]]),
+        ("missing inputs", meta["missing_inputs"]),
+        ("stale inputs", meta["stale_inputs"]),
+    ):
+        if items:
+            console.print(f"[bold]{title}[/]")
+            for item in items:
+                console.print(f"  {item}", markup=False, highlight=False)
