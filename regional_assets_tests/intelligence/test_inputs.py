@@ -1,0 +1,199 @@
+"""The catalogue, envelopes, companions, freshness, confidence (SPEC 2)."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from regional_assets.intelligence import world as world_module
+from regional_assets.intelligence.inputs import CATALOGUE, InputState, StoredValue, read_inputs
+from regional_assets.intelligence.world import build_world
+from regional_assets_tests.worlds import COMPANION, KEY, NOW, encoded
+
+MINUTE = 60_000
+
+
+def state(
+    name: str = "risk_scores", payload: Any = None, companion: Any = None, now: int = NOW
+) -> InputState:
+    inputs = {name: payload}
+    if companion is not None:
+        inputs[COMPANION[name]] = companion
+    return read_inputs(encoded(inputs), now)[name]
+
+
+def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Recording(dict[str, InputState]):
+        def __getitem__(self, name: str) -> InputState:
+            asked.append(name)
+            return super().__getitem__(name)
+
+    read = world_module.read_inputs
+    monkeypatch.setattr(
+        world_module, "read_inputs", lambda stored, now: Recording(read(stored, now))
+    )
+    build_world({}, NOW)
+    assert sorted(asked) == sorted(spec.name for spec in CATALOGUE)
+    assert len(CATALOGUE) == 17
+    assert len([spec for spec in CATALOGUE if spec.companion]) == 11
+
+
+def test_an_envelope_is_unwrapped() -> None:
+    found = state(payload={"_seed": {"fetchedAt": NOW}, "data": {"ciiScores": []}})
+    assert found.payload == {"ciiScores": []}
+    assert (found.freshness, found.timestamp) == ("fresh", NOW)
+
+
+@pytest.mark.parametrize("seed", [1, None, [], {}, {"fetchedAt": "now"}, {"fetchedAt": True}])
+def test_what_is_no_envelope_is_taken_as_it_is(seed: Any) -> None:
+    value = {"_seed": seed, "data": {}}
+    assert state(payload=value).payload == value
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ("null", "null"),
+        ('"__WM_NEG__"', "has nothing"),
+        ('{"_seed": {"fetchedAt": 1}, "data": "__WM_NEG__"}', "has nothing"),
+        ('{"_seed": {"fetchedAt": 1}}', "null"),
+        ("[1]", "not an object (list)"),
+        ("5", "not an object (int)"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": ' + "9" * 5_000 + "}", "not JSON"),
+    ],
+)
+def test_what_counts_as_missing_and_is_named(text: str, problem: str) -> None:
+    found = state(payload=text)
+    assert found.payload is None
+    assert found.freshness == "missing"
+    assert problem in (found.problem or "")
+
+
+def test_an_absent_key_is_missing_without_a_problem() -> None:
+    found = read_inputs({}, NOW)["forecasts"]
+    assert (found.freshness, found.problem) == ("missing", None)
+
+
+def test_a_key_of_another_type_is_missing_and_the_server_is_quoted() -> None:
+    stored = {KEY["forecasts"]: StoredValue(error="forecast:predictions:v2: WRONGTYPE ...")}
+    found = read_inputs(stored, NOW)["forecasts"]
+    assert (found.freshness, found.problem) == ("missing", "forecast:predictions:v2: WRONGTYPE ...")
+
+
+def test_the_companion_comes_before_the_payload() -> None:
+    payload = {"fetchedAt": NOW - 5 * MINUTE}
+    assert state(payload=payload, companion={"fetchedAt": NOW - 9}).timestamp == NOW - 9
+    assert state(payload=payload, companion={"recordCount": 1}).timestamp == NOW - 5 * MINUTE
+
+
+@pytest.mark.parametrize(
+    "companion",
+    [
+        {"fetchedAt": NOW, "status": "error"},
+        {"fetchedAt": NOW, "quotaExhausted": True},
+        "not JSON {",
+        [],
+    ],
+)
+def test_a_companion_that_tells_of_no_data_is_not_used(companion: Any) -> None:
+    found = state(payload={"fetchedAt": NOW - 7}, companion=companion)
+    assert found.timestamp == NOW - 7
+
+
+@pytest.mark.parametrize(
+    ("payload", "timestamp"),
+    [
+        ({"generatedAt": 1, "fetchedAt": 2}, 2),
+        ({"fetchedAt": "never", "generatedAt": 3}, 3),
+        ({"fetchedAt": None, "timestamp": True, "updatedAt": 4}, 4),
+        ({"lastUpdate": "2026-08-22T16:58:03.221Z"}, 1787417883221),
+        ({"seededAt": "2026-08-21"}, 1787270400000),
+        ({"seededAt": "2026-08-21T02:00:00+02:00"}, 1787270400000),
+        ({"seededAt": "Fri, 21 Aug 2026 00:00:00 GMT"}, 1787270400000),
+        ({"evaluatedAt": 5}, None),
+        ({"fetchedAt": 10**400}, None),
+    ],
+)
+def test_the_first_timestamp_that_is_one(payload: dict[str, Any], timestamp: int | None) -> None:
+    assert state("forecasts", payload).timestamp == timestamp
+
+
+def test_the_time_of_the_envelope_is_used_last() -> None:
+    wrapped = {"_seed": {"fetchedAt": 7}, "data": {"updatedAt": 8}}
+    assert state("forecasts", wrapped).timestamp == 8
+    wrapped["data"] = {}
+    assert state("forecasts", wrapped).timestamp == 7
+
+
+@pytest.mark.parametrize(
+    ("age", "freshness"),
+    [
+        (0, "fresh"),
+        (30 * MINUTE, "fresh"),
+        (30 * MINUTE + 1, "stale"),
+        (-5 * MINUTE, "fresh"),
+        (-5 * MINUTE - 1, "stale"),
+    ],
+)
+def test_freshness(age: int, freshness: str) -> None:
+    assert state(payload={"fetchedAt": NOW - age}).freshness == freshness
+
+
+def test_present_without_a_timestamp_is_stale() -> None:
+    assert state(payload={}).freshness == "stale"
+
+
+def test_confidence_and_validity() -> None:
+    fresh, stale = NOW - 10 * MINUTE, NOW - 1000 * MINUTE
+    confidence = build_world(
+        encoded(
+            {
+                "risk_scores": {"fetchedAt": fresh},
+                "macro_signals": {"timestamp": datetime.fromtimestamp(fresh / 1000, UTC).isoformat()},
+                "stress_index": {"seededAt": stale},
+            }
+        ),
+        NOW,
+    ).confidence
+    assert confidence.score == round(0.6 * 3 / 17 + 0.4 * 2 / 3, 3)
+    assert confidence.stale_inputs == (KEY["stress_index"],)
+    assert len(confidence.missing_inputs) == 14
+    assert confidence.missing_inputs[0] == KEY["forecasts"]
+    assert confidence.valid_until == NOW + 20 * MINUTE
+
+
+def test_validity_is_bounded() -> None:
+    nothing = build_world({}, NOW).confidence
+    assert (nothing.score, nothing.valid_until) == (0, NOW)
+    slow = build_world(encoded({"national_debt": {"seededAt": NOW}}), NOW).confidence
+    assert slow.valid_until == NOW + 360 * MINUTE
+
+
+def test_bad_records_are_skipped_and_counted() -> None:
+    world = build_world(
+        encoded(
+            {
+                "risk_scores": {"ciiScores": [{"region": "IR", "combinedScore": 50}, 7, {}]},
+                "forecasts": {"predictions": {}},
+                "cross_source_signals": {"signals": "many"},
+            }
+        ),
+        NOW,
+    )
+    assert dict(world.skipped) == {"risk_scores": 2, "cross_source_signals": 1}
+    assert [s.country for s in world.risk_scores["mena"]] == ["IR"]
+
+
+def test_a_lone_surrogate_does_not_cost_the_input() -> None:
+    text = json.dumps({"predictions": [{"id": "a\ud83d", "region": "Iran", "probability": 1}]})
+    world = build_world({KEY["forecasts"]: StoredValue(text.encode())}, NOW)
+    assert [f.id for f in world.forecasts["mena"]] == ["a"]

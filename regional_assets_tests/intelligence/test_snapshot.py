@@ -1,0 +1,220 @@
+"""Actors, triggers, transmission, evidence, diff, alerts, digest and text where golden cases leave
+room (SPEC 4 to 6)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from regional_assets.intelligence.alerts import Alert
+from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.snapshot import complete
+from regional_assets.intelligence.text import clean, strings
+from regional_assets_tests.worlds import (
+    NOW,
+    picture_of,
+    sample_world,
+    snapshot_of,
+    snapshots_of,
+    world_of,
+)
+
+
+def forecast(text: str, **fields: Any) -> dict[str, Any]:
+    return {"id": "f", "region": "Iran", "probability": 0.5, "caseFile": {"t": text}, **fields}
+
+
+def test_aliases_are_whole_words_and_count_once_per_forecast() -> None:
+    world = world_of(forecasts={"predictions": [forecast("Russia and Moscow; the kremlin's us")]})
+    actors = picture_of(world, "mena").actors
+    assert [(a.actor_id, a.leverage_score) for a in actors] == [
+        ("russia", 0.2),
+        ("united-states", 0.2),
+    ]
+    assert picture_of(world_of(forecasts={"predictions": [forecast("russian")]}), "mena").actors == ()
+
+
+def test_ten_actors_at_most_in_the_order_of_the_aliases() -> None:
+    text = "hamas houthi hezbollah nato riyadh israel usa china moscow irgc iran"
+    found = picture_of(world_of(forecasts={"predictions": [forecast(text)]}), "mena").actors
+    assert [a.name for a in found] == [
+        "Iran", "IRGC", "Russia", "China", "United States", "Israel", "Saudi Arabia", "NATO",
+        "Hezbollah", "Hamas",
+    ]  # fmt: skip
+
+
+def test_the_delta_of_an_actor() -> None:
+    one = world_of(forecasts={"predictions": [forecast("iran")]})
+    two = world_of(forecasts={"predictions": [forecast("iran"), forecast("iran israel")]})
+    first = snapshot_of(one, "mena")
+    second = snapshot_of(two, "mena", first)
+    assert [a["delta"] for a in json.loads(first.body)["actors"]] == [0]
+    assert [a["delta"] for a in json.loads(second.body)["actors"]] == [0.2, 0.2]
+
+
+def states(world: Any, region: str, **baselines: float) -> dict[str, str]:
+    return {r.trigger.id: r.state for r in picture_of(world, region, **baselines).triggers}
+
+
+@pytest.mark.parametrize(
+    ("today", "baseline", "state"),
+    [(79, 100, "active"), (80, 100, "watching"), (84, 100, "watching"), (85, 100, "dormant")],
+)
+def test_a_relative_drop_against_a_trailing_baseline(
+    today: float, baseline: float, state: str
+) -> None:
+    world = world_of(
+        chokepoints={"chokepoints": [{"id": "hormuz"}]},
+        transit_summaries={"summaries": {"hormuz": {"todayTotal": today}}},
+    )
+    metric = "chokepoint:hormuz:transit_count"
+    assert states(world, "mena", **{metric: baseline})["hormuz_transit_drop"] == state
+    assert states(world, "mena")["hormuz_transit_drop"] == "dormant"
+    assert states(world, "mena", **{metric: 0.0})["hormuz_transit_drop"] == "dormant"
+
+
+def test_a_rise_against_a_trailing_baseline() -> None:
+    world = world_of(risk_scores={"ciiScores": [{"region": "IR", "combinedScore": 60}]})
+    metric = "cii:IR:combined_score"
+    assert states(world, "mena", **{metric: 44.0})["iran_cii_spike"] == "active"
+    assert states(world, "mena", **{metric: 45.0})["iran_cii_spike"] == "watching"
+    assert states(world, "mena", **{metric: 49.0})["iran_cii_spike"] == "dormant"
+
+
+def test_paths_reach_every_region_their_template_lists() -> None:
+    world = world_of(chokepoints={"chokepoints": [{"id": "taiwan_strait", "threatLevel": "high"}]})
+    for region in REGION_IDS:
+        found = json.loads(snapshot_of(world, region).body)
+        templates = {path["template_id"] for path in found["transmission_paths"]}
+        reached = region in ("east-asia", "north-america", "europe")
+        assert templates == ({"taiwan_strait_tension"} if reached else set())
+        # The trigger itself stays its own region's.
+        active = [t["id"] for t in found["triggers"]["active"]]
+        assert active == (["taiwan_tension_high"] if region == "east-asia" else [])
+
+
+def test_thirty_evidence_items_at_most_newest_first() -> None:
+    rows = [{"id": f"s{i}", "theater": "Levant", "detectedAt": NOW - i} for i in range(40)]
+    found = json.loads(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena").body)
+    assert [item["id"] for item in found["evidence"]] == [f"s{i}" for i in range(30)]
+
+
+def test_texts_are_cleaned_wherever_they_come_from() -> None:
+    dirty = " <b>a\x00\u200b\n\t b</b>\ud800 "
+    world = world_of(
+        cross_source_signals={"signals": [{"id": dirty, "theater": "Levant", "summary": dirty}]},
+        intl_delays={
+            "alerts": [{"icao": "OE<RK>", "name": dirty, "country": "Iran", "severity": "severe"}]
+        },
+        notam_closures={"closedIcaos": ["OIIE"], "reasons": {"OIIE": dirty}},
+    )
+    found = json.loads(snapshot_of(world, "mena").body)
+    assert found["evidence"][0]["id"] == found["evidence"][0]["summary"] == "ba b/b"
+    assert found["mobility"]["airports"][0]["icao"] == "OERK"
+    assert found["mobility"]["airports"][0]["name"] == "ba b/b"
+    assert found["mobility"]["notam_closures"] == ["OIIE: ba b/b"]
+
+
+def test_clean_and_strings() -> None:
+    assert clean("x" * 600) == "x" * 500
+    assert clean(5) == "5"
+    assert clean(True) == clean(None) == clean([]) == clean(1.5) == ""
+    assert strings({"a": ["b", {"c": "d"}], "e": 1, "f": "g"}) == ["b", "d", "g"]
+
+
+def test_first_snapshots() -> None:
+    calm = snapshot_of(world_of(), "north-america")
+    assert calm.picture.regime == "calm"
+    regime = json.loads(calm.body)["regime"]
+    assert regime == {
+        "label": "calm",
+        "previous_label": "",
+        "transitioned_at": NOW,
+        "transition_driver": "",
+    }
+    assert calm.history_entry is None
+    assert calm.alerts == ()
+
+
+def edited(snapshot: Any, **balance: float) -> Any:
+    body = json.loads(snapshot.body)
+    body["balance"] |= balance
+    return read_previous("before", json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("before", "breaks", "failures"),
+    [
+        # Plain double differences: 1.0 − 0.7 is 0.30000000000000004, 0.9 − 0.7 is 0.2…07.
+        (1.0, 1, 1),
+        (0.999, 0, 1),
+        (0.9, 0, 1),
+        (0.899, 0, 0),
+        (0.5, 0, 0),
+    ],
+)
+def test_falls_of_maritime_access(before: float, breaks: int, failures: int) -> None:
+    content = picture_of(world_of(), "mena")
+    assert content.balance.axes["maritime_access"] == 0.7
+    previous = edited(complete(content, None, "x"), maritime_access=before)
+    changes = complete(content, previous, "y").changes
+    assert len(changes.corridor_breaks) == breaks
+    assert len(changes.buffer_failures) == failures
+
+
+def test_falls_are_told_in_two_decimals_halves_up() -> None:
+    content = picture_of(world_of(), "mena")
+    previous = edited(complete(content, None, "x"), maritime_access=1.115)
+    [fall] = complete(content, previous, "y").changes.corridor_breaks
+    assert fall == {"corridor_id": "aggregate", "from": "1.12", "to": "0.70"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"{}", b'{"regime": {"label": 1}}', b"\xff", b"[" * 100_000, b"null"],
+)
+def test_a_previous_snapshot_that_is_none_is_an_error(body: bytes) -> None:
+    with pytest.raises(PreviousSnapshotError, match="not a snapshot"):
+        read_previous("x", body)
+
+
+def test_the_guard_hash_of_an_alert() -> None:
+    def guard(title: str) -> str:
+        return Alert("regional_regime_shift", "high", title, {}).guard_hash
+
+    # Worked out by hand for a short text: h("a:b") = (97·31 + 58)·31 + 98.
+    assert Alert("a", "high", "b", {}).guard_hash == "21e1"
+    assert int("21e1", 36) == (97 * 31 + 58) * 31 + 98
+    # UTF-16 code units, so an astral character counts as two.
+    assert guard("😀") != guard("\U0001f601")
+    assert int(guard("x" * 100), 36) < 1 << 32
+
+
+def test_alert_messages() -> None:
+    snapshot = snapshots_of(sample_world())["mena"]
+    messages = [a.as_json("mena", snapshot.snapshot_id, NOW) for a in snapshot.alerts]
+    assert [m["eventType"] for m in messages] == [
+        "regional_regime_shift",
+        *["regional_trigger_activation"] * 3,
+    ]
+    first = messages[0]
+    assert first["payload"]["details"] == {"from": "none", "to": "coercive_stalemate"}
+    assert first["publishedAt"] == first["payload"]["triggered_at"] == NOW
+    assert len({m["payload"]["title"] for m in messages}) == 4
+
+
+def test_the_digest_is_of_content_only() -> None:
+    minute = 60_000
+    world, later = world_of(), world_of(now=NOW + minute)
+    before = snapshot_of(sample_world(), "mena")
+    assert before.picture.digest == snapshot_of(sample_world(), "mena", before).picture.digest
+    assert picture_of(world, "mena").digest == picture_of(later, "mena").digest
+    assert picture_of(world, "mena").digest != picture_of(world, "latam").digest
+    undated = {"signals": [{"id": "a", "theater": "Levant"}]}
+    dated = {"signals": [{"id": "a", "theater": "Levant", "detectedAt": NOW}]}
+    assert (
+        picture_of(world_of(cross_source_signals=undated), "mena").digest
+        == picture_of(world_of(now=NOW + 1, cross_source_signals=undated), "mena").digest
+        != picture_of(world_of(cross_source_signals=dated), "mena").digest
+    )
