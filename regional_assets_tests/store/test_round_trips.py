@@ -1,0 +1,100 @@
+"""What a run costs the network: counted on the connection and by the server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from redis.connection import AbstractConnection
+
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.snapshot_run import take_snapshots
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.worlds import NOW, sample_values
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Every message a client sends; it waits for the replies of one before it sends the next."""
+    messages: list[Any] = []
+    send = AbstractConnection.send_packed_command
+
+    def recording(self: AbstractConnection, command: Any, check_health: bool = True) -> None:
+        messages.append(command)
+        send(self, command, check_health)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", recording)
+    yield messages
+
+
+def calls(client: redis.Redis) -> dict[str, int]:
+    """Commands the server ran since its statistics were reset."""
+    stats = client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()}
+
+
+def test_a_warm_run_is_two_round_trips(store: SnapshotStore, sent: list[Any]) -> None:
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    store.client.config_resetstat()
+    sent.clear()
+    result = take_snapshots(store, REGION_IDS, NOW + 1, force=True)
+    assert [r.outcome for r in result.regions] == ["written"] * 8
+    assert len(sent) == 2
+    counted = calls(store.client)
+    assert counted["evalsha"] == 9
+    assert not {"eval", "script", "script|exists", "script|load", "hello", "ping"} & set(counted)
+
+
+def test_a_cold_client_adds_no_greeting(store: SnapshotStore, sent: list[Any]) -> None:
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    store.client.connection_pool.disconnect()
+    sent.clear()
+    take_snapshots(store, REGION_IDS, NOW + 1)
+    assert len(sent) == 2
+
+
+def test_a_server_that_forgot_the_scripts_costs_one_trip_each(
+    store: SnapshotStore, sent: list[Any]
+) -> None:
+    store.write_inputs(sample_values())
+    store.client.script_flush()
+    sent.clear()
+    result = take_snapshots(store, REGION_IDS, NOW)
+    assert result.failed == ()
+    assert len(sent) == 4
+
+
+def test_scripts_flushed_between_read_and_commit(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = store.commit
+
+    def flush_first(*args: Any, **kwargs: Any) -> Any:
+        store.client.script_flush()
+        return commit(*args, **kwargs)
+
+    monkeypatch.setattr(store, "commit", flush_first)
+    assert take_snapshots(store, REGION_IDS, NOW).failed == ()
+
+
+def test_the_body_is_sent_once(store: SnapshotStore, sent: list[Any]) -> None:
+    store.write_inputs(sample_values())
+    take_snapshots(store, ["mena"], NOW)
+    sent.clear()
+    [result] = take_snapshots(store, ["mena"], NOW + 1, force=True).regions
+    assert result.snapshot
+    message = b"".join(part if isinstance(part, bytes) else part.encode() for part in sent[1])
+    assert message.count(result.snapshot.body.encode()) == 1
+    assert len(message) < len(result.snapshot.body.encode()) + 1500
+
+
+def test_batches_are_bounded(store: SnapshotStore, sent: list[Any]) -> None:
+    store.write_inputs(sample_values())
+    take_snapshots(store, ["mena"], NOW)
+    [result] = take_snapshots(store, ["mena"], NOW + 1).regions
+    assert result.snapshot
+    sent.clear()
+    store.commit([result.snapshot] * 130)
+    assert len(sent) == 3
