@@ -33,6 +33,7 @@ types: .venv/.installed-dev
 reference: .venv/.installed-dev
 	$(BIN)/python scripts/make_reference.py
 clean:
+	-test ! -x $(BIN)/regional-assets || $(BIN)/regional-assets server stop
 	rm -rf .venv .state
 
 .venv/bin/python:

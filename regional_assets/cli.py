@@ -17,15 +17,15 @@ from rich.table import Table
 from regional_assets.home import use_dagster_home
 from regional_assets.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
 from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
 from regional_assets.intelligence.inputs import InputState, read_inputs
 from regional_assets.snapshot_run import current_time
-from regional_assets.store import embedded
+from regional_assets.store import embedded, keys
 from regional_assets.store.connection import StoreError, address
 from regional_assets.store.embedded import EmbeddedServerError
 from regional_assets.store.settings import SettingsError, StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets.store.verification import verify as verify_regions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -201,7 +201,7 @@ def server_status() -> None:
 def verify() -> None:
     """Check that what is stored of each region agrees with itself; exits 1 when not."""
     with _open_store() as store:
-        problems = verify_regions(store.client, REGION_IDS)
+        problems = store.verify(REGION_IDS, current_time())
     for region, found in problems.items():
         click.echo(f"{region}: {'; '.join(found) or 'agrees'}")
     if any(problems.values()):
@@ -235,10 +235,14 @@ def _latest(regions: tuple[str, ...] | list[str]) -> dict[str, dict[str, Any] | 
         found = store.read(regions, inputs=False).latest
     latest: dict[str, dict[str, Any] | str] = {}
     for region, read in found.items():
-        if read.snapshot:
-            latest[region] = json.loads(read.snapshot.body)
-        else:
+        if read.snapshot is None:
             latest[region] = read.error or "no snapshot yet; `regional-assets run` takes one"
+            continue
+        try:
+            read_previous(read.snapshot.snapshot_id, read.snapshot.body)
+            latest[region] = json.loads(read.snapshot.body)
+        except PreviousSnapshotError as error:
+            latest[region] = f"{keys.snapshot_by_id(read.snapshot.snapshot_id)} is {error}"
     return latest
 
 

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 
 from regional_assets.assets.partitions import range_tags
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT, regional_snapshots
+from regional_assets.assets.summary import REGIONAL_SUMMARY
 from regional_assets.automation.jobs import SNAPSHOT_JOB
 from regional_assets.definitions import defs
 from regional_assets.intelligence.geography import REGION_IDS
@@ -53,18 +54,18 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
                     },
                     raise_on_error=False,
                 )
-            done |= _materialised(result)
-            errors |= _errors(result, [region for region in members if region not in done])
+            done |= _materialised(instance, run_id)
+            missing = [region for region in members if region not in done]
+            errors |= _errors(result, missing or [REGIONAL_SUMMARY.key.to_user_string()])
             _show(bar, task, len(done))
-    console.print(_table(regions, done, errors))
+    console.print(_table(regions, done))
     for error in dict.fromkeys(errors.values()):
-        failed = ", ".join(region for region in errors if errors[region] == error)
+        failed = ", ".join(name for name in errors if errors[name] == error)
         console.print(f"[red]{failed} failed:[/] {escape(error)}", soft_wrap=True)
     if errors:
+        again = " ".join(region for region in regions if region not in done)
         console.print(
-            f"\nRun the failed again: regional-assets run {' '.join(errors)}",
-            highlight=False,
-            soft_wrap=True,
+            f"\nRun again what failed: regional-assets run {again}", highlight=False, soft_wrap=True
         )
     else:
         console.print(_NEXT, highlight=False)
@@ -104,8 +105,7 @@ def _following(
 
     def follow() -> None:
         while not ended.wait(_POLL_SECONDS):
-            logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-            report(sum(_is_snapshot(entry.dagster_event) for entry in logs))
+            report(len(_materialised(instance, run_id)))
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
@@ -116,22 +116,22 @@ def _following(
         follower.join()
 
 
-def _is_snapshot(event: dg.DagsterEvent | None) -> bool:
-    return event is not None and event.asset_key == REGIONAL_SNAPSHOT
+def _materialised(instance: dg.DagsterInstance, run_id: str) -> dict[str, Mapping[str, Any]]:
+    """Region id → metadata of its materialisation in that run.
 
-
-def _materialised(result: dg.ExecuteInProcessResult) -> dict[str, Mapping[str, Any]]:
-    """Region id → metadata of its materialisation."""
-    return {
-        event.partition: event.step_materialization_data.materialization.metadata
-        for event in result.get_asset_materialization_events()
-        if _is_snapshot(event) and event.partition is not None
-    }
+    From the event log: the result of a run that failed leaves out what it logged before.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        materialisation = entry.asset_materialization
+        if materialisation and materialisation.asset_key == REGIONAL_SNAPSHOT:
+            found[materialisation.partition or ""] = materialisation.metadata
+    return found
 
 
 def _errors(result: dg.ExecuteInProcessResult, missing: Sequence[str]) -> dict[str, str]:
-    """Region id → why it has no materialisation."""
-    if not missing:
+    """What is missing → why, when the run failed."""
+    if result.success:
         return {}
     reasons: Mapping[str, Any] = {}
     otherwise = "the run ended before it; see its log in the UI"
@@ -143,14 +143,11 @@ def _errors(result: dg.ExecuteInProcessResult, missing: Sequence[str]) -> dict[s
         elif data.error:
             otherwise = (data.error.cause or data.error).message
     return {
-        region: str(reasons[region].value) if region in reasons else otherwise.strip()
-        for region in missing
+        name: str(reasons[name].value) if name in reasons else otherwise.strip() for name in missing
     }
 
 
-def _table(
-    regions: Sequence[str], done: Mapping[str, Mapping[str, Any]], errors: Mapping[str, str]
-) -> Table:
+def _table(regions: Sequence[str], done: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(
         Column("region", no_wrap=True),
         Column("regime", overflow="fold"),
@@ -163,7 +160,7 @@ def _table(
         box=SIMPLE,
     )
     for region in regions:
-        if region in errors:
+        if region not in done:
             table.add_row(region, *[""] * 5, "[red]failed[/]", "")
             continue
         values = {name: value.value for name, value in done[region].items()}

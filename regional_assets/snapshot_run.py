@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import uuid_utils
+from redis.backoff import ExponentialWithJitterBackoff
 
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import checked_regions
@@ -26,6 +27,8 @@ from regional_assets.store.snapshot_store import (
     Written,
 )
 
+_backoff = ExponentialWithJitterBackoff(cap=0.1, base=0.025)
+
 
 @dataclass(frozen=True, slots=True)
 class RegionResult:
@@ -41,7 +44,7 @@ class RegionResult:
     milliseconds: float
     snapshot: Snapshot | None = None
     duplicate_of: str | None = None
-    alerts_queued: int = 0
+    alerts_queued: int | None = 0
     late: bool = False
     error: str | None = None
 
@@ -103,8 +106,7 @@ def _complete(content: Picture, latest: LatestRead) -> Snapshot:
     region = content.region_id
     if latest.error:
         raise PreviousSnapshotError(
-            f"the previous snapshot cannot be read: {latest.error}; to start the region anew, "
-            f"delete {keys.latest(region)} and {keys.regime_history(region)}"
+            f"the previous snapshot cannot be read: {latest.error}; {_anew(region)}"
         )
     previous = None
     if latest.snapshot:
@@ -113,12 +115,16 @@ def _complete(content: Picture, latest: LatestRead) -> Snapshot:
             previous = read_previous(snapshot_id, latest.snapshot.body)
         except PreviousSnapshotError as error:
             raise PreviousSnapshotError(
-                f"the previous snapshot {keys.snapshot_by_id(snapshot_id)} is {error}; to start "
-                f"the region anew, delete {keys.latest(region)}"
+                f"the previous snapshot {keys.snapshot_by_id(snapshot_id)} is {error}; "
+                f"{_anew(region)}, and ZREM {snapshot_id} from {keys.index(region)}"
             ) from None
     # Ids sort by the time the snapshot is of, as the index does.
     snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
     return complete(content, previous, snapshot_id)
+
+
+def _anew(region: str) -> str:
+    return f"to start the region anew, delete {keys.latest(region)}"
 
 
 def _commit(
@@ -129,7 +135,9 @@ def _commit(
     while pending:
         started = time.perf_counter()
         try:
-            replies = store.commit([snapshot for snapshot, _ in pending], force=force)
+            replies = store.commit(
+                [snapshot for snapshot, _ in pending], force=force, deadline=deadline
+            )
         except StoreError as error:
             replies = [Refused(str(error))] * len(pending)
         superseded: list[tuple[Snapshot, float]] = []
@@ -176,6 +184,8 @@ def _compare_again(
     """The same pictures, completed against the snapshots that other runs wrote meanwhile."""
     if not superseded:
         return [], {}
+    # Those who compete do not come back in step.
+    time.sleep(_backoff.compute(1))
     again: list[tuple[Snapshot, float]] = []
     failed: dict[str, RegionResult] = {}
     contents = {s.picture.region_id: (s.picture, spent) for s, spent in superseded}
@@ -186,7 +196,7 @@ def _compare_again(
     for region, (content, spent) in contents.items():
         try:
             again.append((_complete(content, latest[region]), spent))
-        except PreviousSnapshotError as error:
+        except Exception as error:
             failed[region] = RegionResult(region, "failed", spent, error=_words(error))
     return again, failed
 

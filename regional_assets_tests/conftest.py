@@ -54,8 +54,8 @@ def redis_url(session_folder: Path) -> Iterator[str]:
             pytest.fail("redis-server is not installed")
         pytest.skip("redis-server is not installed")
     path = session_folder / "redis.sock"
-    arguments = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", session_folder]
-    server = subprocess.Popen([binary, *arguments], stdout=subprocess.DEVNULL)
+    arguments = f"--port 0 --unixsocket {path} --dir {session_folder} --save".split()
+    server = subprocess.Popen([binary, *arguments, ""], stdout=subprocess.DEVNULL)
     with redis.Redis(unix_socket_path=str(path)) as client:
         deadline = time.monotonic() + 10
         while not _answers(client):

@@ -52,9 +52,12 @@ def test_the_domain_reads_no_clock() -> None:
         f"{path.name}: {node.attr}"
         for path in (ROOT / "intelligence").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today")
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("now", "utcnow", "today")
         # `world.now` is the run's time, an argument.
-        and not (isinstance(node.value, ast.Name | ast.Attribute) and "world" in ast.dump(node.value))
+        and not (
+            isinstance(node.value, ast.Name | ast.Attribute) and "world" in ast.dump(node.value)
+        )
         and not (isinstance(node.value, ast.Name) and node.value.id == "transit")
     ]
     assert calls == []

@@ -80,7 +80,7 @@ def snapshot_of(
 def as_previous(snapshot: Snapshot | None) -> Previous | None:
     if snapshot is None:
         return None
-    return read_previous(snapshot.snapshot_id, snapshot.body.encode())
+    return read_previous(snapshot.snapshot_id, snapshot.body)
 
 
 def snapshots_of(

@@ -1,9 +1,9 @@
 """Writes `regional_assets/intelligence/reference/` from the libraries that know these things.
 
-Country names come from `countryinfo` and `countryguess`, ICAO prefixes from `airportsdata`. The
-tables are kept in the repository because a run has no use for three libraries and 28,000 airports
-to learn what a few hundred rows say. `make reference` runs this; a test compares the tables with
-the libraries.
+Country names come from `babel`, `countryinfo` and `countryguess`, ICAO prefixes from
+`airportsdata`. The tables are kept in the repository because a run has no use for four libraries
+and 28,000 airports to learn what a thousand rows say. `make reference` runs this; a test compares
+the tables with the libraries.
 """
 
 import csv
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import airportsdata
 import countryguess
+from babel import Locale
 from countryinfo import all_countries
 
 from regional_assets.intelligence.gazetteer import normalise
@@ -30,6 +31,9 @@ def country_names() -> dict[str, str]:
         own_codes |= {normalise(iso2): iso2, normalise(iso3): iso2}
         for name in (country.name(), *country.alt_spellings()):
             codes_of[normalise(name)].add(iso2)
+    for iso2, name in Locale("en").territories.items():
+        if iso2.isalpha() and len(iso2) == 2:
+            codes_of[normalise(name)].add(iso2)
     for entry in countryguess.CountryData().countries:
         iso2 = entry["iso2"]
         own_codes |= {normalise(iso2): iso2, normalise(entry["iso3"]): iso2}
@@ -43,17 +47,31 @@ def country_names() -> dict[str, str]:
     }
 
 
+# Where the source names the country that a territory with codes of its own belongs to.
+_TERRITORIES = {"Puerto Rico": "PR", "Virgin Islands": "VI"}
+
+
 def icao_prefixes() -> dict[str, str]:
-    """First two letters of an ICAO location indicator → ISO2 of most airports that have them."""
+    """First two letters of an ICAO location indicator → ISO2 of the country that most airports
+    with them lie in, in the region that most of them lie in."""
     countries: dict[str, Counter[str]] = defaultdict(Counter)
     for icao, airport in airportsdata.load("ICAO").items():
-        # The source also lists local identifiers of small US fields, most of them with digits,
-        # and counts Puerto Rico's fields as US ones.
-        local = airport["country"] == "US" and icao[0] not in "KP"
-        if re.fullmatch("[A-Z]{4}", icao) and not local:
-            countries[icao[:2]][airport["country"]] += 1
-    prefixes = {prefix: count.most_common(1)[0][0] for prefix, count in countries.items()}
-    return {p: iso2 for p, iso2 in sorted(prefixes.items()) if region_of_country(iso2)}
+        iso2 = _TERRITORIES.get(airport["subd"], airport["country"])
+        # The source also lists local identifiers of small US fields.
+        if re.fullmatch("[A-Z]{4}", icao) and not (iso2 == "US" and icao[0] not in "KP"):
+            countries[icao[:2]][iso2] += 1
+    return {
+        prefix: found for prefix, count in sorted(countries.items()) if (found := _winner(count))
+    }
+
+
+def _winner(count: Counter[str]) -> str | None:
+    regions: Counter[str] = Counter()
+    for iso2, airports in count.items():
+        regions[region_of_country(iso2) or ""] += airports
+    region = regions.most_common(1)[0][0]
+    members = [iso2 for iso2, _ in count.most_common() if region_of_country(iso2) == region]
+    return members[0] if region else None
 
 
 def write(name: str, columns: tuple[str, str], rows: dict[str, str]) -> None:

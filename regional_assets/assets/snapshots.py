@@ -70,11 +70,12 @@ def regional_snapshots(
     now = current_time()
     try:
         with snapshot_store.open() as store:
+            result = None
             if REGIONAL_SNAPSHOT in context.selected_asset_keys:
                 result = take_snapshots(store, context.partition_keys, now, force=config.force)
                 _report(context, result)
             if REGIONAL_SUMMARY.key in context.selected_asset_keys:
-                yield materialise_summary(store, now)
+                yield materialise_summary(store, now, result)
     except (StoreError, EmbeddedServerError, SettingsError) as error:
         # Their message says all; a traceback would only bury it.
         raise dg.Failure(str(error)) from None
@@ -123,10 +124,10 @@ def _region_metadata(region: RegionResult) -> Mapping[str, Any]:
         **{axis: content.balance.axes[axis] for axis in AXES},
         "confidence": content.world.confidence.score,
         "active_triggers": active,
-        "alerts_queued": region.alerts_queued,
+        "alerts_queued": "unknown" if region.alerts_queued is None else region.alerts_queued,
         "axes_without_data": list(content.balance.axes_without_data),
         "defaulted_terms": list(content.balance.defaulted_terms),
-        "bytes": len(snapshot.body.encode()),
+        "bytes": len(snapshot.body),
         "milliseconds": round(region.milliseconds, 1),
     }
 

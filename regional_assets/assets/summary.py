@@ -8,7 +8,9 @@ from typing import Any
 import dagster as dg
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.snapshot_run import RunResult
+from regional_assets.store import keys
+from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, Summary
 
 REGIONAL_SUMMARY = dg.AssetSpec(
     "regional_summary",
@@ -26,47 +28,79 @@ but duplicates, or with a failed region, the old summary stands, so that health 
 )
 
 
-def materialise_summary(store: SnapshotStore, now: int) -> dg.MaterializeResult[Any]:
-    """Writes the summary at `now` (ms) unless the stored one still says everything; only called
-    when no region of the run failed."""
-    latest = store.read(REGION_IDS, inputs=False).latest
-    snapshots = {
-        region: json.loads(found.snapshot.body)
-        for region, found in latest.items()
-        if found.snapshot
-    }
-    rows = [_row(region, snapshot) for region, snapshot in snapshots.items()]
-    newest = max((s["generated_at"] for s in snapshots.values()), default=None)
-    stands = newest is None or newest <= _generated_at(store.read_summary())
-    if not stands:
-        summary = {"regions": rows, "generatedAt": now}
-        store.write_summary(summary, {"fetchedAt": now, "recordCount": len(snapshots)})
+def materialise_summary(
+    store: SnapshotStore, now: int, run: RunResult | None = None
+) -> dg.MaterializeResult[Any]:
+    """Writes the summary at `now` (ms) after `run`, in which no region failed (None: the summary
+    was asked for by itself), unless the stored one stands."""
+    written: list[dict[str, Any]] = []
+    outcome = ""
+
+    def summarise(latest: Mapping[str, LatestRead], stored: bytes | None) -> Summary | None:
+        nonlocal written, outcome
+        try:
+            snapshots = {region: _body(region, read) for region, read in latest.items()}
+        except ValueError as error:
+            outcome = f"stands: {error}"
+            return None
+        known = [snapshot for snapshot in snapshots.values() if snapshot]
+        written = [_row(snapshot) for snapshot in known]
+        newest = max((snapshot["generated_at"] for snapshot in known), default=0)
+        if not known or (run is not None and not _is_due(run, newest, stored)):
+            outcome = "stands: no region changed"
+            return None
+        outcome = "written"
+        return Summary(
+            {"regions": written, "generatedAt": max(now, newest)},
+            {"fetchedAt": max(now, newest), "recordCount": len(known)},
+        )
+
+    store.update_summary(REGION_IDS, summarise)
     return dg.MaterializeResult(
         asset_key=REGIONAL_SUMMARY.key,
-        metadata={
-            "outcome": "stands: no region changed" if stands else "written",
-            "regions": len(snapshots),
-            "table": _table(rows),
-        },
+        metadata={"outcome": outcome, "regions": len(written), "table": _table(written)},
     )
 
 
-def _row(region: str, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+def _is_due(run: RunResult, newest: int, stored: bytes | None) -> bool:
+    """Whether a run in which no region failed calls for a new summary.
+
+    It does when it wrote a region; a run of nothing but duplicates does when it saw all regions
+    and the run that wrote them did not live to write the summary.
+    """
+    if any(region.outcome == "written" for region in run.regions):
+        return True
+    try:
+        generated_at = json.loads(stored or b"{}")["generatedAt"]
+        return len(run.regions) == len(REGION_IDS) and generated_at < newest
+    except (ValueError, TypeError, KeyError):
+        return len(run.regions) == len(REGION_IDS)
+
+
+def _body(region: str, read: LatestRead) -> dict[str, Any] | None:
+    """The stored snapshot, None when the region has none; raises ValueError with its name when
+    it cannot be read."""
+    if read.error:
+        raise ValueError(f"{region} cannot be read: {read.error}")
+    if read.snapshot is None:
+        return None
+    try:
+        snapshot: dict[str, Any] = json.loads(read.snapshot.body)
+        _row(snapshot)
+    except (ValueError, TypeError, KeyError):
+        name = keys.snapshot_by_id(read.snapshot.snapshot_id)
+        raise ValueError(f"{region} cannot be read: {name} is not a snapshot") from None
+    return snapshot
+
+
+def _row(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "region": region,
+        "region": snapshot["region_id"],
         "regime": snapshot["regime"]["label"],
         "confidence": snapshot["meta"]["snapshot_confidence"],
         "active_triggers": len(snapshot["triggers"]["active"]),
         "trigger_reason": snapshot["meta"]["trigger_reason"],
     }
-
-
-def _generated_at(summary: bytes | None) -> float:
-    """When the stored summary was made; -1 when there is none that says so."""
-    try:
-        return float(json.loads(summary or b"{}")["generatedAt"])
-    except (ValueError, TypeError, KeyError):
-        return -1
 
 
 def _table(rows: list[dict[str, Any]]) -> dg.MarkdownMetadataValue:

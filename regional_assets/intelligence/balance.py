@@ -104,6 +104,10 @@ def _coercive_pressure(world: World, region: Region, tally: _Tally) -> float:
         f.trend in RISING and f.domain in ("military", "conflict")
         for f in world.forecasts.get(region.id, ())
     )
+    if not world.present("cross_source_signals"):
+        tally.default(f"{axis}.signals", 0)
+    if not world.present("forecasts"):
+        tally.default(f"{axis}.forecasts", 0)
     severity = clip(0.4 * critical + 0.15 * high)
     count = clip(len(signals) / 50)
     forecast = clip(rising / 5)
@@ -178,6 +182,8 @@ def _energy_vulnerability(world: World, region: Region, tally: _Tally) -> float:
 
 
 def _alliance_cohesion(world: World, region: Region, tally: _Tally) -> float:
+    if not world.present("forecasts"):
+        tally.default("alliance_cohesion.references", 0)
     references = sum(_speaks_of_alliance(f) for f in world.forecasts.get(region.id, ()))
     share = clip(references / 5)
     if share > 0.2:
@@ -196,7 +202,9 @@ def _maritime_access(world: World, region: Region, tally: _Tally) -> float:
         level = world.chokepoints.get(corridor.chokepoint or "")
         if level is None:
             continue
-        passage = _TRANSIT_BY_LEVEL.get(level, _TRANSIT_UNKNOWN)
+        passage = _TRANSIT_BY_LEVEL.get(level)
+        if passage is None:
+            passage = tally.default(f"{axis}.{corridor.id}.level", _TRANSIT_UNKNOWN)
         transit = world.transits.get(corridor.chokepoint or "")
         change = (
             transit.wow_change_pct

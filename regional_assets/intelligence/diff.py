@@ -4,11 +4,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from regional_assets.intelligence.actors import Actor
 from regional_assets.intelligence.numbers import is_number, round3
-from regional_assets.intelligence.regime import CALM
+from regional_assets.intelligence.regime import CALM, REGIME_LABELS, RegimeLabel
 
 TriggerReason = Literal[
     "regime_shift", "trigger_activation", "corridor_break", "leverage_shift", "scheduled_6h"
@@ -30,7 +30,7 @@ class Previous:
     """What is compared of a region's previous snapshot."""
 
     snapshot_id: str
-    label: str
+    label: RegimeLabel
     axes: Mapping[str, float]
     probabilities: Mapping[tuple[str, str], float]
     active_triggers: tuple[str, ...]
@@ -43,7 +43,7 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
         stored = json.loads(body)
         return Previous(
             snapshot_id=snapshot_id,
-            label=_string(stored["regime"]["label"]),
+            label=_label(stored["regime"]["label"]),
             axes={axis: _number(stored["balance"][axis]) for axis in _WATCHED_BUFFERS},
             probabilities={
                 (_string(s["horizon"]), _string(lane["name"])): _number(lane["probability"])
@@ -60,6 +60,12 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
         raise PreviousSnapshotError(f"not a snapshot ({what})") from None
 
 
+def _label(value: Any) -> RegimeLabel:
+    if value not in REGIME_LABELS:
+        raise ValueError("a regime label that does not exist")
+    return cast(RegimeLabel, value)
+
+
 def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a {type(value).__name__} where a text belongs")
@@ -67,8 +73,8 @@ def _string(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    if not is_number(value):
-        raise TypeError(f"a {type(value).__name__} where a number belongs")
+    if not is_number(value) or not 0 <= value <= 1:
+        raise ValueError("something else where a number from 0 to 1 belongs")
     return value
 
 

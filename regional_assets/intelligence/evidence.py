@@ -1,6 +1,6 @@
 """What a snapshot rests on (SPEC 4, Evidence)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +42,16 @@ class Evidence:
         }
 
 
-def evidence(world: World, region_id: str) -> tuple[Evidence, ...]:
-    """The region's evidence, newest first, at most thirty."""
+def newest(items: Iterable[Evidence], default: float) -> list[Evidence]:
+    """The newest thirty of `items`, newest first; `default` (ms) stands in for a missing time."""
     found = sorted(
-        _all(world, region_id),
-        key=lambda item: -(world.now if item.observed_at is None else item.observed_at),
+        items, key=lambda item: -(default if item.observed_at is None else item.observed_at)
     )
-    return tuple(found[:MAX_EVIDENCE])
+    return found[:MAX_EVIDENCE]
 
 
-def _all(world: World, region_id: str) -> Iterator[Evidence]:
+def evidence(world: World, region_id: str) -> Iterator[Evidence]:
+    """All evidence of the region, block by block, each in input order."""
     for position, signal in enumerate(world.signals.get(region_id, ())):
         yield Evidence(
             signal.id or f"xss:{position}",

@@ -3,6 +3,7 @@
 
 import csv
 import unicodedata
+from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib import resources
 
@@ -27,14 +28,15 @@ _PLACES: dict[str, str] = {
     "global": "Global|Global Markets",
 }
 
-# Long enough for any place a feed names; a longer text is no name, whatever it holds.
+# Long enough for any place a feed names; a longer text is no name.
 _MAX_NAME = 200
+_FOLDED = str.maketrans({"-": " ", "_": " ", "’": "'", "&": " and "})
 
 
 def normalise(name: str) -> str:
     """`name` as the gazetteer compares it: trimmed, any case, "-" and "_" as " ", no accents."""
-    folded = unicodedata.normalize("NFKD", name[:_MAX_NAME].replace("-", " ").replace("_", " "))
-    bare = "".join(c for c in folded if not unicodedata.combining(c)).replace("’", "'")
+    folded = unicodedata.normalize("NFKD", name.translate(_FOLDED))
+    bare = "".join(c for c in folded if not unicodedata.combining(c))
     return " ".join(bare.casefold().split())
 
 
@@ -71,13 +73,16 @@ def country(name: str) -> str | None:
 
     Conflict data sets add a former name in brackets ("DR Congo (Zaire)"); it is left out.
     """
+    if len(name) > _MAX_NAME:
+        return None
     text = normalise(name)
     return _countries().get(text) or _countries().get(text.partition(" (")[0])
 
 
-@lru_cache(maxsize=4096)
 def places(text: str) -> tuple[str, ...]:
     """The regions of an exactly named place; empty when the gazetteer does not know it."""
+    if len(text) > _MAX_NAME:
+        return ()
     known = _places().get(normalise(text))
     if known is not None:
         return known
@@ -98,7 +103,7 @@ def icao_region(icao: str) -> str | None:
 
 
 def _contained(text: str) -> str:
-    return text[:_MAX_NAME].lower().strip().replace("-", " ")
+    return text.lower().strip().replace("-", " ")
 
 
 _SIGNAL_NAMES = {
@@ -107,9 +112,17 @@ _SIGNAL_NAMES = {
 }
 
 
-@lru_cache(maxsize=4096)
 def signal_regions(theater: str) -> tuple[str, ...]:
     """The regions a signal's theater text belongs to; none for an empty text."""
+    return _remembered(_signal_regions, theater)
+
+
+def forecast_regions(region_text: str) -> tuple[str, ...]:
+    """The regions a forecast belongs to: by its `region` text, and `global` always."""
+    return _remembered(_forecast_regions, region_text)
+
+
+def _signal_regions(theater: str) -> tuple[str, ...]:
     text = _contained(theater)
     if not text:
         return ()
@@ -118,13 +131,22 @@ def signal_regions(theater: str) -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=4096)
-def forecast_regions(region_text: str) -> tuple[str, ...]:
-    """The regions a forecast belongs to: by its `region` text, and `global` always."""
-    text = region_text[:_MAX_NAME].lower()
+def _forecast_regions(region_text: str) -> tuple[str, ...]:
+    text = region_text.lower()
     found = places(region_text) or tuple(
         region.id
         for region in REGIONS.values()
         if region.forecast_label and region.forecast_label.lower() in text
     )
     return found if GLOBAL in found else (*found, GLOBAL)
+
+
+def _remembered(resolve: Callable[[str], tuple[str, ...]], text: str) -> tuple[str, ...]:
+    """The same places come again and again; long texts are not worth the memory."""
+    text = text.strip()
+    return _resolved(resolve, text) if len(text) <= _MAX_NAME else resolve(text)
+
+
+@lru_cache(maxsize=4096)
+def _resolved(resolve: Callable[[str], tuple[str, ...]], text: str) -> tuple[str, ...]:
+    return resolve(text)

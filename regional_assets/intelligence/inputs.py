@@ -110,8 +110,9 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class InputState:
-    """One input as it was read: its payload (a JSON object; None when missing), its timestamp in
-    ms since the epoch, its stored size in bytes, and what was wrong with it, if anything."""
+    """One input as it was read: its payload (None when missing; empty when it is no JSON object),
+    its timestamp in ms since the epoch, its stored size in bytes, and what was wrong with it, if
+    anything."""
 
     spec: InputSpec
     payload: dict[str, Any] | None
@@ -166,14 +167,25 @@ def parse_json(value: StoredValue) -> tuple[Any, str | None]:
     if value.data is None:
         return None, None
     try:
-        return json.loads(value.data, parse_constant=_reject_constant), None
+        return _decode(value.data), None
     except RecursionError:
         return None, "nested too deeply"
     except ValueError as error:
         # The decoder's message tells the place but never quotes the input.
         return None, f"not JSON ({error})" if isinstance(error, json.JSONDecodeError) else (
-            "not JSON (not UTF-8, or a number that no reader can hold)"
+            "not JSON (not UTF-8)"
         )
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return json.loads(data, parse_constant=_reject_constant)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:
+        # Python refuses to read integers of thousands of digits; as floats they are infinite,
+        # which every reader takes for no number. Slower, so only here.
+        return json.loads(data, parse_constant=_reject_constant, parse_int=float)
 
 
 def _reject_constant(name: str) -> Any:
@@ -191,13 +203,12 @@ def _payload(value: StoredValue) -> tuple[dict[str, Any] | None, float | None, s
             parsed = parsed.get("data")
     if isinstance(parsed, dict):
         return parsed, wrapped_at, None
-    if problem is None and parsed == NEGATIVE_SENTINEL:
-        problem = "its writer stored that it has nothing"
-    elif problem is None and parsed is None:
-        problem = None if value.data is None else "null"
-    elif problem is None:
-        problem = f"not an object ({type(parsed).__name__})"
-    return None, None, problem
+    if parsed == NEGATIVE_SENTINEL:
+        return None, None, "its writer stored that it has nothing"
+    if parsed is None:
+        return None, None, problem or (None if value.data is None else "null")
+    # It is there, but there is nothing in it that a reader could use.
+    return {}, wrapped_at, f"not an object ({type(parsed).__name__})"
 
 
 def _timestamp(record: Mapping[str, Any]) -> float | None:
@@ -220,7 +231,7 @@ def milliseconds(value: Any) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000

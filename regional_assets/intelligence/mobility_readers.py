@@ -46,14 +46,11 @@ class AirportAlert:
 def airport_alerts(payload: Payload, skipped: Skipped) -> tuple[AirportAlert, ...]:
     found = []
     for row in skipped.records(payload.get("alerts")):
-        if not isinstance(row.get("icao"), str):
-            skipped.count += 1
-            continue
         severity = text_of(row.get("severity")).upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
         rank = _DELAY_RANKS.get(severity, 0)
         found.append(
             AirportAlert(
-                icao=clean(row["icao"]),
+                icao=clean(row.get("icao")),
                 name=clean(row.get("name")) or clean(row.get("iata")),
                 region=_airport_region(row),
                 rank=rank,
@@ -110,18 +107,16 @@ def notam_closures(payload: Payload, skipped: Skipped) -> tuple[Closure, ...]:
     reasons = payload.get("reasons")
     if not isinstance(reasons, dict):
         reasons = {}
-    icaos: dict[str, None] = {}
+    icaos: dict[str, str] = {}
     for name in ("closedIcaos", "restrictedIcaos"):
         listed = payload.get(name)
         for icao in listed if isinstance(listed, list) else ():
-            if isinstance(icao, str) and icao:
-                icaos[icao] = None
+            if isinstance(icao, str) and clean(icao):
+                icaos.setdefault(clean(icao), clean(reasons.get(icao), _CLOSURE_REASON_LIMIT))
             else:
                 skipped.count += 1
         skipped.count += not isinstance(listed, list) and listed not in (None, {})
-    return tuple(
-        Closure(clean(icao), clean(reasons.get(icao), _CLOSURE_REASON_LIMIT)) for icao in icaos
-    )
+    return tuple(Closure(icao, reason) for icao, reason in icaos.items())
 
 
 @dataclass(frozen=True, slots=True)

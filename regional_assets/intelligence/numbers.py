@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any, TypeGuard
 
-_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 def clip(x: float, lo: float = 0.0, hi: float = 1.0) -> float:

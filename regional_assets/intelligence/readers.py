@@ -143,8 +143,9 @@ def _horizons(row: Payload, probability: float) -> dict[str, float]:
     projections = row.get("projections")
     if isinstance(projections, dict):
         for name, key in zip(HORIZONS, ("h24", "d7", "d30"), strict=True):
-            if is_number(projections.get(key)):
-                found[name] = clip(projections[key])
+            projected = parse_number(projections.get(key))
+            if projected is not None:
+                found[name] = clip(projected)
     return found
 
 
@@ -241,7 +242,10 @@ def oref_alerts(payload: Payload, skipped: Skipped, now: int) -> float:
         if now - 60 * MINUTE_MS <= at <= now + FUTURE_TOLERANCE_MS:
             for alert in skipped.records(wave.get("alerts")):
                 places = alert.get("data")
-                localities += len(places) if isinstance(places, list) else 1
+                if isinstance(places, list) or places == {}:
+                    localities += len(places)
+                else:
+                    localities += 1
     if dated:
         return localities
     for name in ("activeAlertCount", "historyCount24h"):

@@ -2,6 +2,7 @@
 snapshot before (SPEC 5)."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from regional_assets.intelligence.alerts import Alert, alerts
 from regional_assets.intelligence.balance import Balance, balance
 from regional_assets.intelligence.diff import Diff, Previous, diff
 from regional_assets.intelligence.digest import content_digest
-from regional_assets.intelligence.evidence import Evidence, evidence
+from regional_assets.intelligence.evidence import Evidence, evidence, newest
 from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
 from regional_assets.intelligence.mobility import mobility
 from regional_assets.intelligence.numbers import round3
@@ -70,7 +71,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A complete snapshot and what its commit needs; `body` is the JSON text that is stored,
+    """A complete snapshot and what its commit needs; `body` is the JSON that is stored, in UTF-8,
     `previous_id` the snapshot it was compared with ("" for none)."""
 
     picture: Picture
@@ -78,7 +79,7 @@ class Snapshot:
     generated_at: int
     previous_id: str
     previous_label: str
-    body: str
+    body: bytes
     changes: Diff
     alerts: tuple[Alert, ...]
     history_entry: dict[str, Any] | None
@@ -106,7 +107,7 @@ def picture(assessment: Assessment, region_id: str) -> Picture:
     scenarios = scenario_sets(world, region_id, own)
     paths = transmission_paths(region_id, assessment.triggers)
     movement = mobility(world, region_id)
-    items = evidence(world, region_id)
+    items = tuple(evidence(world, region_id))
     digest = content_digest(
         {
             "region_id": region_id,
@@ -119,7 +120,8 @@ def picture(assessment: Assessment, region_id: str) -> Picture:
             "transmission_paths": paths,
             "triggers": _triggers_json(own, now=0),
             "mobility": movement,
-            "evidence": [item.as_json(now=None) for item in items],
+            # Undated items first, whatever the clock says: the digest is the same later.
+            "evidence": [item.as_json(now=None) for item in newest(items, math.inf)],
         }
     )
     return Picture(
@@ -132,7 +134,7 @@ def picture(assessment: Assessment, region_id: str) -> Picture:
         scenario_sets=scenarios,
         transmission_paths=paths,
         mobility=movement,
-        evidence=items,
+        evidence=tuple(newest(items, world.now)),
         digest=digest,
     )
 
@@ -190,7 +192,7 @@ def complete(content: Picture, previous: Previous | None, snapshot_id: str) -> S
         generated_at=now,
         previous_id=previous.snapshot_id if previous else "",
         previous_label=previous_label,
-        body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
+        body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(),
         changes=changes,
         alerts=alerts(content.region_id, changes),
         history_entry=(

@@ -12,7 +12,8 @@ _REMOVED = re.compile("[\x00\u200b-\u200d\u2060\ufeff<>\ud800-\udfff]")
 
 def clean(value: Any, limit: int = MAX_TEXT) -> str:
     """`value` as storable text: invisible and markup characters removed, white space folded,
-    trimmed, cut at `limit` characters. A number becomes its digits; anything else is empty."""
+    trimmed, cut at `limit` characters. A whole number becomes its digits; anything else is
+    empty."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = format(value, "x") if abs(value) >= 1 << 64 else str(value)
     if not isinstance(value, str):

@@ -1,79 +1,117 @@
 -- Commits one region's snapshot: all of it, or nothing.
 --
--- The server does not undo what a script wrote before it failed. So this script first looks at
--- everything that could make a write fail (its own type checks; the server refuses the first
--- write when it is out of memory, read-only or cannot persist), then writes, and moves `latest`
--- last.
+-- The server does not undo what a script wrote before it failed. So this script plans all its
+-- writes, checks that each can be done (type of the key, rights of the user), and only then
+-- writes, `latest` last. What else could fail (no memory, a read-only server, a full disk) makes
+-- the server refuse the first write, when nothing is written yet.
 --
 -- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live; then, only
 --       where they are written: the regime history, the alert queue and one guard per alert.
 -- ARGV: 1 snapshot id, 2 generated_at, 3 body, 4 id of the snapshot it was compared with, 5 "1" to
 --       write a duplicate, too, 6 body expiry, 7 dedup expiry, 8 oldest score the index keeps,
 --       9 guard expiry, 10 history length, 11 history entry ("" for none), 12.. alerts.
--- Reply: {"written", alerts queued, "late" or ""}, {"duplicate", id}, {"superseded"} (the region's
---        latest is not the one it was compared with: compare again), or an error.
+-- Reply: {"written", alerts queued (-1 when it was written by an earlier attempt), "late" or ""},
+--        {"duplicate", id}, {"superseded"} (the region's latest is not the one it was compared
+--        with: compare again), or an error.
 
-local id, generated_at, body, compared_with = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local DEDUP, AT_ITS_TIME, BY_ID, LATEST, INDEX, LIVE = unpack(KEYS, 1, 6)
+local id, generated_at, body, compared_with = unpack(ARGV, 1, 4)
 local entry = ARGV[11]
 local alerts = #ARGV - 11
 
-local needed = {'string', 'string', 'string', 'string', 'zset', 'any'}
-local history, queue, guards = nil, nil, #KEYS - alerts
+local needed = {
+  [DEDUP] = 'string', [AT_ITS_TIME] = 'string', [BY_ID] = 'string', [LATEST] = 'string',
+  [INDEX] = 'zset',
+}
+local next_key = 7
+local history, queue
 if entry ~= '' then
-  needed[#needed + 1] = 'list'
-  history = KEYS[#needed]
+  history = KEYS[next_key]
+  needed[history] = 'list'
+  next_key = next_key + 1
 end
 if alerts > 0 then
-  needed[#needed + 1] = 'list'
-  queue = KEYS[#needed]
+  queue = KEYS[next_key]
+  needed[queue] = 'list'
+end
+local guards = next_key
+for i = 1, alerts do
+  needed[KEYS[guards + i]] = 'string'
 end
 for i = 1, #KEYS do
-  local need = needed[i] or 'string'
+  local need = needed[KEYS[i]]
   local held = redis.call('TYPE', KEYS[i]).ok
-  if held ~= 'none' and need ~= 'any' and held ~= need then
+  if need and held ~= 'none' and held ~= need then
     return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' holds a ' .. held .. ' where a ' .. need
       .. ' belongs; nothing was written')
   end
 end
 
--- An attempt whose reply was lost is sent again: it finds its own snapshot.
-if redis.call('EXISTS', KEYS[3]) == 1 then
-  return {'written', 0, ''}
-end
+local latest = redis.call('GET', LATEST) or ''
 
-local latest = redis.call('GET', KEYS[4]) or ''
-local same = redis.call('GET', KEYS[1])
+-- Whether the region's latest is newer: by the index, or should that have lost it, by its body
+-- (under a key that only the pointer names, so it is not in KEYS).
+local function latest_is_newer()
+  if latest == '' then
+    return false
+  end
+  local at = redis.call('ZSCORE', INDEX, latest)
+  if not at then
+    local name = string.sub(BY_ID, 1, #BY_ID - #id) .. latest
+    at = string.match(redis.call('GETRANGE', name, 0, 199), '"generated_at": ?(%d+)')
+  end
+  return at and tonumber(at) > tonumber(generated_at)
+end
+local late = latest_is_newer()
+
+-- An attempt whose reply was lost is sent again: it finds its own snapshot.
+if redis.call('EXISTS', BY_ID) == 1 then
+  return {'written', -1, late and 'late' or ''}
+end
+local same = redis.call('GET', DEDUP)
 if same and same == latest and ARGV[5] ~= '1' then
   return {'duplicate', same}
 end
-
-local latest_at = latest ~= '' and redis.call('ZSCORE', KEYS[5], latest)
-local late = latest_at and tonumber(latest_at) > tonumber(generated_at)
 if not late and latest ~= compared_with then
   return {'superseded'}
 end
 
-redis.call('SET', KEYS[3], body, 'EX', ARGV[6])
-redis.call('SET', KEYS[2], body, 'EX', ARGV[6])
-redis.call('SET', KEYS[1], id, 'EX', ARGV[7])
-redis.call('ZADD', KEYS[5], generated_at, id)
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[8])
-redis.call('DEL', KEYS[6])
+local writes = {
+  {'SET', BY_ID, body, 'EX', ARGV[6]},
+  {'SET', AT_ITS_TIME, body, 'EX', ARGV[6]},
+  {'ZADD', INDEX, generated_at, id},
+  {'ZREMRANGEBYSCORE', INDEX, '-inf', '(' .. ARGV[8]},
+  {'DEL', LIVE},
+}
+local queued = 0
 -- A snapshot that comes after a newer one changes nothing that readers were told since.
-if late then
-  return {'written', 0, 'late'}
+if not late then
+  writes[#writes + 1] = {'SET', DEDUP, id, 'EX', ARGV[7]}
+  if history then
+    writes[#writes + 1] = {'LPUSH', history, entry}
+    writes[#writes + 1] = {'LTRIM', history, 0, tonumber(ARGV[10]) - 1}
+  end
+  for i = 1, alerts do
+    local guard = KEYS[guards + i]
+    if redis.call('EXISTS', guard) == 0 then
+      writes[#writes + 1] = {'SET', guard, '1', 'EX', ARGV[9]}
+      writes[#writes + 1] = {'LPUSH', queue, ARGV[11 + i]}
+      queued = queued + 1
+    end
+  end
+  writes[#writes + 1] = {'SET', LATEST, id, 'EX', ARGV[6]}
 end
 
-if history then
-  redis.call('LPUSH', history, entry)
-  redis.call('LTRIM', history, 0, tonumber(ARGV[10]) - 1)
-end
-local queued = 0
-for i = 1, alerts do
-  if redis.call('SET', KEYS[guards + i], '1', 'EX', ARGV[9], 'NX') then
-    redis.call('LPUSH', queue, ARGV[11 + i])
-    queued = queued + 1
+-- From Redis 7.0 on a script can ask.
+if redis.acl_check_cmd then
+  for _, write in ipairs(writes) do
+    if not redis.acl_check_cmd(unpack(write)) then
+      return redis.error_reply('NOPERM this user may not ' .. write[1] .. ' ' .. write[2]
+        .. '; nothing was written')
+    end
   end
 end
-redis.call('SET', KEYS[4], id, 'EX', ARGV[6])
-return {'written', queued, ''}
+for _, write in ipairs(writes) do
+  redis.call(unpack(write))
+end
+return {'written', queued, late and 'late' or ''}

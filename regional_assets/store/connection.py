@@ -7,6 +7,9 @@ from redis.retry import Retry
 from regional_assets.store import embedded
 from regional_assets.store.settings import SettingsError, StoreSettings
 
+# A host name that cannot be encoded fails as a UnicodeError.
+UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError, UnicodeError)
+
 
 class StoreError(RuntimeError):
     """The store cannot be used; the message names the server (never a password) and says what
@@ -24,7 +27,7 @@ def connect(settings: StoreSettings) -> redis.Redis:
     else:
         url = settings.redis_url
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             # RESP2 and no client metadata: RESP3's greeting and two CLIENT SETINFO would each
             # cost a round trip on every new connection, and nothing here needs them.
@@ -34,8 +37,17 @@ def connect(settings: StoreSettings) -> redis.Redis:
             socket_connect_timeout=settings.connect_timeout,
             socket_timeout=settings.answer_timeout,
         )
-    except ValueError as error:
-        raise SettingsError(f"REDIS_URL is not a Redis address: {error}") from None
+        client.connection_pool.make_connection()
+    # Their words may quote what they take for a port or an address: part of a password.
+    except (ValueError, TypeError):
+        raise SettingsError(
+            "REDIS_URL is not a Redis address, such as rediss://user:password@host:6379/0 "
+            "(special characters in user and password percent-encoded), or has an option that "
+            "redis-py does not know"
+        ) from None
+    if client.get_connection_kwargs().get("decode_responses"):
+        raise SettingsError("REDIS_URL must not set decode_responses")
+    return client
 
 
 def address(client: redis.Redis) -> str:
@@ -52,24 +64,23 @@ def retry_policy(settings: StoreSettings) -> Retry:
     return Retry(
         ExponentialWithJitterBackoff(cap=2.0, base=0.1),
         settings.retries,
-        supported_errors=(redis.ConnectionError, redis.TimeoutError, OSError),
+        supported_errors=UNREACHABLE,
     )
 
 
-def unavailable(client: redis.Redis, error: Exception) -> StoreError:
+def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) -> StoreError:
     """The error to raise when the server does not serve."""
     where = address(client)
     if isinstance(error, redis.AuthenticationError):
         return StoreError(
             f"Redis at {where} refuses the login: check user and password in REDIS_URL"
         )
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, UNREACHABLE):
+        return StoreError(f"Redis at {where} refuses: {reason}")
     advice = (
-        "start it again with `regional-assets server start`"
-        if where.startswith("unix://")
-        else "start it, or correct REDIS_URL (without REDIS_URL an embedded server is used)"
+        "start it, or correct REDIS_URL (without REDIS_URL an embedded server is used)"
+        if settings.redis_url
+        else "the embedded server starts again with the next command"
     )
-    return StoreError(f"Redis at {where} does not answer ({_reason(error)}): {advice}")
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return StoreError(f"Redis at {where} does not answer ({reason}): {advice}")

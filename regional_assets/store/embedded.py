@@ -12,8 +12,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -40,7 +41,7 @@ def socket_path(state_dir: Path) -> Path:
 
 def url(state_dir: Path) -> str:
     """The server's address for redis-py."""
-    return f"unix://{socket_path(state_dir)}"
+    return f"unix://{quote(str(socket_path(state_dir)))}"
 
 
 def is_running(state_dir: Path) -> bool:
@@ -90,15 +91,19 @@ def stop(state_dir: Path) -> bool:
     """Stops the folder's server, everything written to disk; False when none runs."""
     if not is_running(state_dir):
         return False
-    with _client(state_dir) as client:
-        try:
+    folder = state_dir / "valkey"
+
+    def ended() -> bool:
+        # Again and again: a server that was still starting did not hear it.
+        with _client(state_dir) as client, suppress(redis.RedisError, OSError):
             client.shutdown()
-        except (redis.RedisError, OSError) as error:
-            raise EmbeddedServerError(f"the embedded server does not stop: {error}") from None
+        return not is_running(state_dir)
+
     _wait_until(
-        lambda: not is_running(state_dir),
+        ended,
         STOP_TIMEOUT,
-        f"the embedded server in {state_dir / 'valkey'} is still ending",
+        f"the embedded server in {folder} does not stop; its log is {folder / 'valkey.log'}, its "
+        "process id is in valkey.pid",
     )
     return True
 

@@ -30,7 +30,7 @@ class Call:
     """The arguments of one call of a script."""
 
     keys: Sequence[str]
-    args: Sequence[str | int]
+    args: Sequence[str | int | bytes]
 
 
 def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]:
@@ -60,4 +60,7 @@ def _send(client: redis.Redis, script: Script, calls: Sequence[Call], *, load: b
     for reply in replies:
         if isinstance(reply, redis.ConnectionError):
             raise reply
-    return replies[1:] if load else replies
+    if not load:
+        return replies
+    loaded, *replies = replies
+    return [loaded] * len(calls) if isinstance(loaded, Exception) else replies

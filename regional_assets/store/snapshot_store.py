@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import redis
+from redis.client import Pipeline
 
 from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
 from regional_assets.intelligence.snapshot import Snapshot
-from regional_assets.store import keys
-from regional_assets.store.connection import connect, retry_policy, unavailable
+from regional_assets.store import keys, verification
+from regional_assets.store.connection import UNREACHABLE, connect, retry_policy, unavailable
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.settings import StoreSettings
 
@@ -51,10 +52,19 @@ class StoreRead:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The snapshot is stored; `late`: a newer one was there already, so `latest` stayed."""
+class Summary:
+    """The summary of all regions, and the record by which health checks judge it."""
 
-    alerts_queued: int
+    summary: Mapping[str, Any]
+    seed_meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The snapshot is stored; `late`: a newer one was there already, so `latest` stayed.
+    `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it."""
+
+    alerts_queued: int | None
     late: bool
 
 
@@ -107,9 +117,10 @@ class SnapshotStore:
         plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
         pointers = [keys.latest(region) for region in regions]
         call = Call([*plain, *pointers], [len(plain), keys.SNAPSHOT_BY_ID_PREFIX])
-        [reply] = self._attempt(lambda: run(self.client, _READ, [call]))
+        # A server that stays silent is reported, not asked again: nothing is at stake yet.
+        [reply] = self._attempt(partial(run, self.client, _READ, [call]), patient=False)
         if isinstance(reply, Exception):
-            raise unavailable(self.client, reply)
+            raise unavailable(self.client, self._settings, reply)
         values = {
             key: StoredValue(error=_text(value[0]))
             if isinstance(value, list)
@@ -122,51 +133,76 @@ class SnapshotStore:
         }
         return StoreRead(values, latest)
 
-    def commit(self, snapshots: Iterable[Snapshot], *, force: bool = False) -> list[CommitReply]:
+    def commit(
+        self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
+    ) -> list[CommitReply]:
         """Commits each snapshot atomically and by itself; one round trip for up to 64 of them.
 
-        `force` writes duplicates, too. Raises `StoreError` when the server does not serve; then
-        nothing is known of the snapshots, and committing them again is safe.
+        `force` writes duplicates, too. No attempt starts after `deadline` (of `time.monotonic`;
+        by default the region deadline from now). Raises `StoreError` when the server does not
+        serve; then nothing is known of the snapshots, and committing them again is safe.
         """
         calls = [_commit_call(snapshot, force) for snapshot in snapshots]
         replies: list[CommitReply] = []
         for start in range(0, len(calls), _BATCH):
             batch = calls[start : start + _BATCH]
-            answered = self._attempt(partial(run, self.client, _COMMIT, batch))
+            answered = self._attempt(partial(run, self.client, _COMMIT, batch), deadline=deadline)
             replies += map(_commit_reply, answered)
         return replies
 
-    def write_summary(self, summary: Mapping[str, Any], seed_meta: Mapping[str, Any]) -> None:
-        """Stores the summary of all regions and its seed-meta, both or neither."""
+    def update_summary(
+        self,
+        regions: Sequence[str],
+        summarise: Callable[[Mapping[str, LatestRead], bytes | None], Summary | None],
+    ) -> None:
+        """Stores what `summarise` makes of the latest snapshots of `regions` and of the summary
+        that is stored, the summary and its seed-meta both or neither; None leaves all as it is.
 
-        def write() -> None:
-            with self.client.pipeline(transaction=True) as pipeline:
-                pipeline.set(keys.SUMMARY, _json(summary), ex=keys.SUMMARY_EXPIRY)
-                pipeline.set(keys.SUMMARY_SEED_META, _json(seed_meta), ex=keys.SUMMARY_EXPIRY)
-                pipeline.execute()
+        `summarise` is called again when a region's latest moved meanwhile, so that an older view
+        never replaces a newer one.
+        """
 
-        self._attempt(write)
+        def update(pipeline: Pipeline) -> None:
+            latest = self.read(regions, inputs=False).latest
+            stored = self._attempt(partial(self.client.execute_command, "GET", keys.SUMMARY))
+            summary = summarise(latest, stored)
+            pipeline.multi()
+            if summary:
+                pipeline.set(keys.SUMMARY, _json(summary.summary), ex=keys.SUMMARY_EXPIRY)
+                pipeline.set(
+                    keys.SUMMARY_SEED_META, _json(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
+                )
 
-    def read_summary(self) -> bytes | None:
-        """The stored summary; raises `StoreError`, also when its key holds something else."""
-        return cast(bytes | None, self._attempt(partial(self.client.get, keys.SUMMARY)))
+        pointers = [keys.latest(region) for region in regions]
+        self._attempt(partial(self.client.transaction, update, *pointers))
+
+    def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
+        """Region id → what is stored of it and does not agree (see `verification`)."""
+        return self._attempt(partial(verification.verify, self.client, regions, now))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
         """Stores input values under their keys, all or none."""
         self._attempt(lambda: self.client.mset(dict(values)))
 
-    def _attempt(self, command: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self._settings.region_deadline
+    def _attempt(
+        self, command: Callable[[], T], *, deadline: float | None = None, patient: bool = True
+    ) -> T:
+        if deadline is None:
+            deadline = time.monotonic() + self._settings.region_deadline
+
+        def is_retryable(error: Exception) -> bool:
+            return (
+                not isinstance(error, redis.AuthenticationError)
+                and (patient or not isinstance(error, redis.TimeoutError))
+                and time.monotonic() < deadline
+            )
+
         try:
             return retry_policy(self._settings).call_with_retry(
-                command,
-                lambda _error: None,
-                is_retryable=lambda error: (
-                    not isinstance(error, redis.AuthenticationError) and time.monotonic() < deadline
-                ),
+                command, lambda _error: None, is_retryable=is_retryable
             )
-        except (redis.RedisError, OSError) as error:
-            raise unavailable(self.client, error) from None
+        except (redis.RedisError, *UNREACHABLE) as error:
+            raise unavailable(self.client, self._settings, error) from None
 
 
 def _latest(found: Any) -> LatestRead:
@@ -174,7 +210,10 @@ def _latest(found: Any) -> LatestRead:
         return LatestRead()
     if len(found) == 1:
         return LatestRead(error=_text(found[0]))
-    return LatestRead(StoredSnapshot(_text(found[0]), found[1]))
+    try:
+        return LatestRead(StoredSnapshot(found[0].decode(), found[1]))
+    except UnicodeDecodeError:
+        return LatestRead(error="its pointer holds no text")
 
 
 def _commit_call(snapshot: Snapshot, force: bool) -> Call:
@@ -218,7 +257,8 @@ def _commit_reply(reply: Any) -> CommitReply:
         return Refused(" ".join(str(reply).split()))
     outcome = _text(reply[0])
     if outcome == "written":
-        return Written(alerts_queued=reply[1], late=reply[2] == b"late")
+        queued = None if reply[1] < 0 else reply[1]
+        return Written(alerts_queued=queued, late=reply[2] == b"late")
     if outcome == "duplicate":
         return Duplicate(of=_text(reply[1]))
     return Superseded()

@@ -9,91 +9,106 @@ import redis
 
 from regional_assets.store import keys
 
-
-def verify(client: redis.Redis, regions: Iterable[str]) -> dict[str, list[str]]:
-    """Region id → what does not agree (empty: all does): the pointer, the snapshot by id and at
-    its time, the index, the regime history."""
-    return {region: _disagreements(client, region) for region in regions}
+_BATCH = 100
 
 
-def _disagreements(client: redis.Redis, region: str) -> list[str]:
+def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
+    """Region id → what does not agree (empty: all does) at `now` (ms): the pointer, the snapshot
+    by id and at its time, the index, the regime history."""
+    return {region: _disagreements(client, region, now) for region in regions}
+
+
+def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
+    names = keys.latest(region), keys.index(region), keys.regime_history(region)
     # One transaction sees one moment; a snapshot by its id never changes afterwards.
     with client.pipeline(transaction=True) as pipeline:
-        pipeline.get(keys.latest(region))
-        pipeline.zrange(keys.index(region), 0, -1, withscores=True)
-        pipeline.lrange(keys.regime_history(region), 0, -1)
+        pipeline.get(names[0])
+        pipeline.zrange(names[1], 0, -1, withscores=True)
+        pipeline.lrange(names[2], 0, -1)
         replies = pipeline.execute(raise_on_error=False)
-    errors = [str(reply) for reply in replies if isinstance(reply, Exception)]
+    errors = [
+        f"{name}: {reply}"
+        for name, reply in zip(names, replies, strict=True)
+        if isinstance(reply, Exception)
+    ]
     if errors:
         return errors
     latest, index, history = replies
-    problems = _index_problems(client, region, index)
+    # Bodies expire by themselves, index entries only with the region's next commit.
+    oldest = now - keys.SNAPSHOT_EXPIRY * 1000
+    kept = {member.decode("utf-8", "replace"): at for member, at in index if at > oldest}
+    problems = _index_problems(client, region, kept)
     if latest is None:
-        if index or history:
-            problems.append(f"{keys.latest(region)} is absent, but other keys of the region exist")
+        if kept:
+            problems.append(f"{names[0]} is absent, but {names[1]} lists snapshots")
         return problems
     snapshot_id = latest.decode("utf-8", "replace")
-    name = keys.snapshot_by_id(snapshot_id)
-    snapshot, problem = _snapshot(client, name)
+    snapshot, problem = _snapshot(client, keys.snapshot_by_id(snapshot_id))
     if snapshot is None:
-        return [*problems, f"{keys.latest(region)} names {snapshot_id}: {problem}"]
+        return [*problems, f"{names[0]} names {snapshot_id}: {problem}"]
     generated_at = snapshot["generated_at"]
-    if snapshot["region_id"] != region:
-        problems.append(f"{name} is of region {snapshot['region_id']!r}")
-    if dict(index).get(latest) != generated_at:
-        problems.append(f"{keys.index(region)} does not hold {snapshot_id} at {generated_at}")
-    if index and index[-1][1] > generated_at:
-        problems.append(f"{keys.latest(region)} is not the newest in {keys.index(region)}")
+    if kept.get(snapshot_id) != generated_at:
+        problems.append(f"{names[1]} does not hold {snapshot_id} at {generated_at}")
+    if any(at > generated_at for at in kept.values()):
+        problems.append(f"{names[0]} is not the newest in {names[1]}")
     at_its_time, problem = _snapshot(client, keys.snapshot_at(region, generated_at))
     if at_its_time is None:
-        problems.append(f"{keys.snapshot_at(region, generated_at)}: {problem}")
+        problems.append(problem)
     return problems + _history_problems(region, history, snapshot["regime"]["label"])
 
 
-def _index_problems(
-    client: redis.Redis, region: str, index: list[tuple[bytes, float]]
-) -> list[str]:
+def _index_problems(client: redis.Redis, region: str, index: dict[str, float]) -> list[str]:
     problems = []
-    for member, score in index:
-        name = keys.snapshot_by_id(member.decode("utf-8", "replace"))
-        snapshot, problem = _snapshot(client, name)
-        if snapshot is None:
-            problems.append(f"{keys.index(region)} lists {name}: {problem}")
-        elif (
-            snapshot["generated_at"] != score or snapshot["meta"]["snapshot_id"] != member.decode()
-        ):
-            problems.append(f"{name} does not say what {keys.index(region)} says of it")
+    members = list(index)
+    for start in range(0, len(members), _BATCH):
+        batch = members[start : start + _BATCH]
+        bodies = client.mget([keys.snapshot_by_id(member) for member in batch])
+        for member, body in zip(batch, bodies, strict=True):
+            name = keys.snapshot_by_id(member)
+            snapshot, problem = _parsed(name, body)
+            if snapshot is None:
+                problems.append(f"{keys.index(region)} lists {member}: {problem}")
+            elif (snapshot["region_id"], snapshot["meta"]["snapshot_id"]) != (region, member):
+                problems.append(f"{name} is another snapshot")
+            elif snapshot["generated_at"] != index[member]:
+                problems.append(f"{name} is of another time than {keys.index(region)} says")
     return problems
 
 
 def _history_problems(region: str, history: list[bytes], label: str) -> list[str]:
     name = keys.regime_history(region)
-    labels = []
+    changes = []
     for position, entry in enumerate(history):
         try:
             transition = json.loads(entry)
-            labels.append((transition["label"], transition["previous_label"]))
+            changes.append((transition["previous_label"], transition["label"]))
         except (ValueError, TypeError, KeyError):
             return [f"{name}: entry {position} is not a regime change"]
-    if labels and labels[0][0] != label:
-        return [f"{name} ends at {labels[0][0]!r}, the latest snapshot says {label!r}"]
-    if any(newer[1] != older[0] for newer, older in pairwise(labels)):
+    if changes and changes[0][1] != label:
+        return [f"{name} ends at {changes[0][1]!r}, the latest snapshot says {label!r}"]
+    # A change from "" is a new beginning.
+    if any(newer[0] not in ("", older[1]) for newer, older in pairwise(changes)):
         return [f"{name} has a gap: a change does not start where the one before it ended"]
     return []
 
 
 def _snapshot(client: redis.Redis, name: str) -> tuple[dict[str, Any] | None, str]:
-    try:
-        body = client.get(name)
-    except redis.ResponseError as error:
-        return None, str(error)
+    # MGET, unlike GET, takes a key of another type for an absent one.
+    [body] = client.mget([name])
+    return _parsed(name, body)
+
+
+def _parsed(name: str, body: bytes | str | None) -> tuple[dict[str, Any] | None, str]:
+    """The snapshot in `body`, or why there is none."""
     if body is None:
         return None, f"{name} is absent"
     try:
         snapshot = json.loads(body)
-        # The fields that the comparison needs.
-        _ = snapshot["region_id"], snapshot["generated_at"], snapshot["regime"]["label"]
-        _ = snapshot["meta"]["snapshot_id"]
-    except (ValueError, TypeError, KeyError):
-        return None, f"{name} is not a snapshot"
-    return snapshot, ""
+        texts = snapshot["region_id"], snapshot["regime"]["label"], snapshot["meta"]["snapshot_id"]
+        if all(isinstance(text, str) for text in texts) and isinstance(
+            snapshot["generated_at"], int
+        ):
+            return snapshot, ""
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return None, f"{name} is not a snapshot"

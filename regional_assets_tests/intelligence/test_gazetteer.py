@@ -53,7 +53,8 @@ def test_a_name_listed_twice_belongs_to_both() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Tirana", "Gulf of Oman", "East China Sea", "Iran-Iraq border", "", "Other", "toString"]
+    "text",
+    ["Tirana", "Gulf of Oman", "East China Sea", "Iran-Iraq border", "", "Other", "toString"],
 )
 def test_a_part_of_a_name_is_no_name(text: str) -> None:
     assert gazetteer.places(text) == ()
@@ -70,6 +71,8 @@ def test_a_part_of_a_name_is_no_name(text: str) -> None:
         ("east-asia and southeast asia", {"east-asia"}),
         ("Mars", set()),
         ("   ", set()),
+        ("x" * 300 + " the Levant", {"mena"}),
+        (" " * 300 + "Iran", {"mena"}),
     ],
 )
 def test_containment_of_signals(text: str, regions: set[str]) -> None:

@@ -69,9 +69,7 @@ def said(snapshot: Snapshot) -> dict[str, Any]:
 
 @pytest.mark.parametrize("rewrite", [dict, as_live], ids=["plain", "live"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_golden_case(
-    case: Case, rewrite: Callable[[dict[str, str]], dict[str, str]]
-) -> None:
+def test_golden_case(case: Case, rewrite: Callable[[dict[str, str]], dict[str, str]]) -> None:
     previous: dict[str, Snapshot] = {}
     found = []
     for number, step in enumerate(case.steps):

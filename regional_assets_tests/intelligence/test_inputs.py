@@ -33,7 +33,7 @@ def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
             asked.append(name)
             return super().__getitem__(name)
 
-    read = world_module.read_inputs
+    read = world_module.read_inputs  # type: ignore[attr-defined]
     monkeypatch.setattr(
         world_module, "read_inputs", lambda stored, now: Recording(read(stored, now))
     )
@@ -65,10 +65,7 @@ def test_what_is_no_envelope_is_taken_as_it_is(seed: Any) -> None:
         ('"__WM_NEG__"', "has nothing"),
         ('{"_seed": {"fetchedAt": 1}, "data": "__WM_NEG__"}', "has nothing"),
         ('{"_seed": {"fetchedAt": 1}}', "null"),
-        ("[1]", "not an object (list)"),
-        ("5", "not an object (int)"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"a": ' + "9" * 5_000 + "}", "not JSON"),
     ],
 )
 def test_what_counts_as_missing_and_is_named(text: str, problem: str) -> None:
@@ -76,6 +73,20 @@ def test_what_counts_as_missing_and_is_named(text: str, problem: str) -> None:
     assert found.payload is None
     assert found.freshness == "missing"
     assert problem in (found.problem or "")
+
+
+@pytest.mark.parametrize("text", ["[]", "[1]", "5", '"text"', "true"])
+def test_what_is_no_object_is_present_but_empty(text: str) -> None:
+    found = state(payload=text)
+    assert (found.payload, found.freshness) == ({}, "stale")
+    assert "not an object" in (found.problem or "")
+
+
+def test_a_number_that_no_reader_can_hold_costs_its_record_only() -> None:
+    text = '{"flights": [{"lat": 30, "lon": 40}, {"lat": 1' + "0" * 5_000 + ', "lon": 1}]}'
+    world = build_world({KEY["military_flights"]: StoredValue(text.encode())}, NOW)
+    assert world.flights == {"mena": 1}
+    assert world.skipped == {"military_flights": 1}
 
 
 def test_an_absent_key_is_missing_without_a_problem() -> None:
@@ -121,6 +132,7 @@ def test_a_companion_that_tells_of_no_data_is_not_used(companion: Any) -> None:
         ({"seededAt": "Fri, 21 Aug 2026 00:00:00 GMT"}, 1787270400000),
         ({"evaluatedAt": 5}, None),
         ({"fetchedAt": 10**400}, None),
+        ({"fetchedAt": "Mon, 1 Jan 2024 00:00:00 +99999999999999"}, None),
     ],
 )
 def test_the_first_timestamp_that_is_one(payload: dict[str, Any], timestamp: int | None) -> None:
@@ -158,7 +170,9 @@ def test_confidence_and_validity() -> None:
         encoded(
             {
                 "risk_scores": {"fetchedAt": fresh},
-                "macro_signals": {"timestamp": datetime.fromtimestamp(fresh / 1000, UTC).isoformat()},
+                "macro_signals": {
+                    "timestamp": datetime.fromtimestamp(fresh / 1000, UTC).isoformat()
+                },
                 "stress_index": {"seededAt": stale},
             }
         ),

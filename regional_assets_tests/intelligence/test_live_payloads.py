@@ -167,6 +167,8 @@ def test_sirens_count_localities_of_the_last_hour() -> None:
         "activeAlertCount": 99,
     }
     assert world_of(oref_alerts=payload).active_sirens == 4
+    # An empty object where a list belongs is an empty list.
+    assert world_of(oref_alerts={"history": [wave(1, {})]}).active_sirens == 0
     payload["history"] = []
     assert world_of(oref_alerts=payload).active_sirens == 99
     assert world_of(oref_alerts={"historyCount24h": 7}).active_sirens == 7

@@ -37,9 +37,7 @@ SCALARS = (
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(NAMES | TEXTS, inner, max_size=5)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | TEXTS, inner, max_size=5),
     max_leaves=25,
 )
 
@@ -81,13 +79,13 @@ def reject(name: str) -> Any:
 def test_any_input_gives_strict_json_in_range(stored: dict[str, StoredValue]) -> None:
     world = build_world(stored, NOW)
     for region, snapshot in snapshots_of(world).items():
-        found = json.loads(snapshot.body.encode("utf-8"), parse_constant=reject)
+        found = json.loads(snapshot.body, parse_constant=reject)
         assert found["region_id"] == region
         assert all(0 <= found["balance"][axis] <= 1 for axis in AXES)
         for scenarios in found["scenario_sets"]:
             assert math.isclose(sum(x["probability"] for x in scenarios["lanes"]), 1, abs_tol=0.003)
         assert len(found["evidence"]) <= 30
-        assert not set("<>\x00") & set(snapshot.body)
+        assert not set(b"<>\x00") & set(snapshot.body)
         previous = as_previous(snapshot)
         assert previous is not None
         assert previous.label == found["regime"]["label"]

@@ -3,9 +3,9 @@
 import csv
 
 import pytest
-from scripts.make_reference import REFERENCE, country_names, icao_prefixes
 
 from regional_assets.intelligence.geography import REGIONS
+from scripts.make_reference import REFERENCE, country_names, icao_prefixes
 
 
 def table(name: str) -> dict[str, str]:

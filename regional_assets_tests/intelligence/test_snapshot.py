@@ -32,7 +32,9 @@ def test_aliases_are_whole_words_and_count_once_per_forecast() -> None:
         ("russia", 0.2),
         ("united-states", 0.2),
     ]
-    assert picture_of(world_of(forecasts={"predictions": [forecast("russian")]}), "mena").actors == ()
+    assert (
+        picture_of(world_of(forecasts={"predictions": [forecast("russian")]}), "mena").actors == ()
+    )
 
 
 def test_ten_actors_at_most_in_the_order_of_the_aliases() -> None:
@@ -165,9 +167,11 @@ def test_falls_of_maritime_access(before: float, breaks: int, failures: int) -> 
 
 def test_falls_are_told_in_two_decimals_halves_up() -> None:
     content = picture_of(world_of(), "mena")
-    previous = edited(complete(content, None, "x"), maritime_access=1.115)
+    # As stored by a run with corridors; 0.985 is between two doubles, told as 0.99.
+    content.balance.axes["maritime_access"] = 0.125
+    previous = edited(complete(content, None, "x"), maritime_access=0.985)
     [fall] = complete(content, previous, "y").changes.corridor_breaks
-    assert fall == {"corridor_id": "aggregate", "from": "1.12", "to": "0.70"}
+    assert fall == {"corridor_id": "aggregate", "from": "0.99", "to": "0.13"}
 
 
 @pytest.mark.parametrize(
@@ -218,3 +222,16 @@ def test_the_digest_is_of_content_only() -> None:
         == picture_of(world_of(now=NOW + 1, cross_source_signals=undated), "mena").digest
         != picture_of(world_of(cross_source_signals=dated), "mena").digest
     )
+
+
+def test_the_digest_does_not_change_when_a_future_item_becomes_past() -> None:
+    ahead: dict[str, Any] = {
+        "cross_source_signals": {
+            "signals": [{"id": "a", "theater": "Levant", "detectedAt": NOW + 60_000}]
+        },
+        "chokepoints": {"chokepoints": [{"id": "suez", "threatLevel": "high"}]},
+    }
+    before, after = world_of(**ahead), world_of(now=NOW + 120_000, **ahead)
+    assert [e.id for e in picture_of(before, "mena").evidence] == ["a", "chokepoint:suez"]
+    assert [e.id for e in picture_of(after, "mena").evidence] == ["chokepoint:suez", "a"]
+    assert picture_of(before, "mena").digest == picture_of(after, "mena").digest

@@ -1,0 +1,92 @@
+"""`verify` sees what does not agree, and only that."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.snapshot_run import take_snapshots
+from regional_assets.store import keys
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.verification import verify
+from regional_assets_tests.worlds import NOW, sample_values
+
+
+@pytest.fixture
+def client(store: SnapshotStore) -> redis.Redis:
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    store.client.delete("military:flights:v1")
+    take_snapshots(store, REGION_IDS, NOW + 1000)
+    return store.client
+
+
+def latest(client: redis.Redis) -> str:
+    found = client.get(keys.latest("mena"))
+    assert isinstance(found, bytes)
+    return found.decode()
+
+
+def test_what_was_committed_agrees(client: redis.Redis) -> None:
+    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+
+
+def test_nothing_agrees_with_itself(store: SnapshotStore) -> None:
+    assert verify(store.client, ["mena"], NOW) == {"mena": []}
+
+
+def test_what_expires_leaves_no_false_alarm(client: redis.Redis) -> None:
+    """Bodies and pointers expire; index and history stay until the next commit."""
+    for key in client.scan_iter("intelligence:snapshot*:v1:mena:*"):
+        if b"index" not in key:
+            client.delete(key)
+    for key in client.scan_iter("intelligence:snapshot-by-id:v1:*"):
+        client.delete(key)
+    later = NOW + 91 * keys.DAY * 1000
+    assert verify(client, ["mena"], later) == {"mena": []}
+
+
+def test_a_region_begun_anew_agrees(client: redis.Redis, store: SnapshotStore) -> None:
+    client.delete(keys.latest("mena"))
+    take_snapshots(store, ["mena"], NOW + 2000)
+    assert verify(client, ["mena"], NOW) == {"mena": []}
+
+
+Damage = Callable[[redis.Redis], object]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda c: c.delete(keys.latest("mena")), "latest is absent, but"),
+        (lambda c: c.set(keys.latest("mena"), "other"), "snapshot-by-id:v1:other is absent"),
+        (lambda c: c.delete(keys.snapshot_by_id(latest(c))), "is absent"),
+        (lambda c: c.set(keys.snapshot_by_id(latest(c)), "{"), "is not a snapshot"),
+        (lambda c: c.delete(keys.snapshot_at("mena", NOW + 1000)), "is absent"),
+        (lambda c: c.delete(keys.index("mena")), "does not hold"),
+        (lambda c: c.zadd(keys.index("mena"), {"ghost": NOW}), "snapshot-by-id:v1:ghost is absent"),
+        (lambda c: c.zadd(keys.index("mena"), {latest(c): NOW + 5}), "is of another time"),
+        (lambda c: c.lpush(keys.regime_history("mena"), "x"), "entry 0 is not a regime change"),
+        (
+            lambda c: c.lpush(
+                keys.regime_history("mena"), json.dumps({"label": "calm", "previous_label": "x"})
+            ),
+            "ends at 'calm'",
+        ),
+        (
+            lambda c: c.lpush(
+                keys.regime_history("mena"),
+                json.dumps({"label": "coercive_stalemate", "previous_label": "calm"}),
+            ),
+            "has a gap",
+        ),
+        (lambda c: (c.delete(keys.index("mena")), c.set(keys.index("mena"), 1)), "WRONGTYPE"),
+    ],
+)
+def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None:
+    damage(client)
+    found = verify(client, REGION_IDS, NOW)
+    assert said in "; ".join(found.pop("mena"))
+    assert not any(found.values())
