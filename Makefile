@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run ui test lint format types reference clean
+.PHONY: run ui test redis-server lint format types reference clean
 
 # The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set.
 run: $(INSTALLED)
@@ -14,9 +14,15 @@ ui: $(INSTALLED)
 	$(BIN)/regional-assets ui
 
 # Lint, types and tests.
-test: .venv/.installed-dev
+test: .venv/.installed-dev redis-server
 	$(MAKE) lint types
 	$(BIN)/pytest -n auto
+
+# The store's tests run on a real Redis, too: Debian's, where it can be installed from here.
+redis-server:
+	@command -v redis-server >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y redis-server; } \
+	  || echo "No redis-server found: install it to run the store's tests on a real Redis, too."
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
+from dotenv import load_dotenv
 from rich.console import Console
 from rich.table import Table
 
@@ -24,7 +25,7 @@ from regional_assets.snapshot_run import current_time
 from regional_assets.store import embedded, keys
 from regional_assets.store.connection import StoreError, address
 from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets.store.settings import SettingsError, StoreSettings
+from regional_assets.store.settings import SettingsError, StoreSettings, state_dir
 from regional_assets.store.snapshot_store import SnapshotStore
 
 P = ParamSpec("P")
@@ -71,6 +72,8 @@ def _console() -> Console:
 @click.version_option(package_name="regional_assets")
 def main() -> None:
     """Regional-intelligence snapshots, from the input feeds into Redis."""
+    # As `dagster dev` does, so that both see the same settings.
+    load_dotenv(Path(".env"))
 
 
 @main.command()
@@ -216,7 +219,10 @@ def ui(context: click.Context) -> None:
 
     Further options go to `dagster dev`, for example `--port 4000`.
     """
-    use_dagster_home()
+    home = use_dagster_home()
+    os.environ["REGIONAL_STATE_DIR"] = str(state_dir())
+    # Elsewhere Dagster warns of every dagster.yaml it meets that is not in DAGSTER_HOME.
+    os.chdir(home)
     module = ["-m", "regional_assets.definitions"]
     command = [sys.executable, "-m", "dagster", "dev", *module, *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
@@ -299,3 +305,7 @@ def _print_snapshot(console: Console, snapshot: dict[str, Any]) -> None:
             console.print(f"[bold]{title}[/]")
             for item in items:
                 console.print(f"  {item}", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """The main job on real figures: the 2026 daily transits of IMF PortWatch."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -29,16 +30,14 @@ def transit_summaries(day: str) -> dict[str, Any]:
 
 def maritime_access(day: str) -> float:
     levels = [{"id": id, "warRiskTier": "WAR_RISK_TIER_NORMAL"} for id in CHOKEPOINTS]
-    world = world_of(
-        chokepoints={"chokepoints": levels}, transit_summaries=transit_summaries(day)
-    )
+    world = world_of(chokepoints={"chokepoints": levels}, transit_summaries=transit_summaries(day))
     return picture_of(world, "mena").balance.axes["maritime_access"]
 
 
 def test_the_series_is_whole() -> None:
     days = [d.date() for d in PORTWATCH.index]
     assert days[0] == date(2026, 1, 1)
-    assert all(b - a == timedelta(days=1) for a, b in zip(days, days[1:], strict=False))
+    assert all(b - a == timedelta(days=1) for a, b in pairwise(days))
 
 
 def test_the_collapse_at_hormuz_is_in_the_figures() -> None:
