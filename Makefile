@@ -46,9 +46,11 @@ clean:
 	$(PYTHON) -m venv .venv
 
 $(INSTALLED): pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv; this takes a minute or two ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
 .venv/.installed-dev: pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv; this takes a minute or two ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ $(INSTALLED)
