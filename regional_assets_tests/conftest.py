@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -16,6 +17,10 @@ from regional_assets.store import embedded
 from regional_assets.store.connection import connect
 from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
+
+# The same examples in every run; a finding becomes a test of its own.
+hypothesis.settings.register_profile("same", derandomize=True, database=None)
+hypothesis.settings.load_profile("same")
 
 # No test may reach a server, a state folder or a Dagster instance that is not its own.
 for name in ("REDIS_URL", "REGIONAL_STATE_DIR", "DAGSTER_HOME"):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from regional_assets.assets.drawing import balance_picture
 from regional_assets.assets.partitions import REGIONS, backfill_policy
@@ -39,8 +40,10 @@ written, or nothing.
 class SnapshotConfig(dg.Config):
     """What a run of `regional_snapshot` can be told."""
 
-    force: bool = False
-    """Write a snapshot even when the stored one says the same."""
+    force: bool = Field(
+        default=False,
+        description="Write a snapshot even when the stored one says the same.",
+    )
 
 
 @dg.multi_asset(
