@@ -7,7 +7,7 @@ from typing import Any
 
 from regional_assets.intelligence.geography import REGIONS, Region, criticality
 from regional_assets.intelligence.inputs import CATALOGUE
-from regional_assets.intelligence.numbers import clip, round3
+from regional_assets.intelligence.numbers import clip, round3, total
 from regional_assets.intelligence.readers import Forecast
 from regional_assets.intelligence.world import World
 
@@ -126,7 +126,7 @@ def _domestic_fragility(world: World, region: Region, tally: _Tally) -> float:
         return tally.default(axis, 0)
     weights = [criticality(s.country) for s, _ in scores]
     values = [n for _, n in scores]
-    average = sum(n * w for n, w in zip(values, weights, strict=True)) / sum(weights)
+    average = total(n * w for n, w in zip(values, weights, strict=True)) / total(weights)
     worst, n = max(scores, key=lambda scored: scored[1] * criticality(scored[0].country))
     if n > 0.3:
         tally.driver(
@@ -197,7 +197,7 @@ def _speaks_of_alliance(forecast: Forecast) -> bool:
 
 def _maritime_access(world: World, region: Region, tally: _Tally) -> float:
     axis = "maritime_access"
-    total = weight = 0.0
+    access = weight = 0.0
     for corridor in region.corridors:
         level = world.chokepoints.get(corridor.chokepoint or "")
         if level is None:
@@ -211,7 +211,7 @@ def _maritime_access(world: World, region: Region, tally: _Tally) -> float:
             if transit
             else tally.default(f"{axis}.{corridor.id}.wow_change_pct", 0)
         )
-        total += corridor.weight * (0.6 * passage + 0.4 * clip((100 + change) / 120))
+        access += corridor.weight * (0.6 * passage + 0.4 * clip((100 + change) / 120))
         weight += corridor.weight
         if passage < 0.6:
             tally.driver(
@@ -220,7 +220,7 @@ def _maritime_access(world: World, region: Region, tally: _Tally) -> float:
                 1 - passage,
                 [f"chokepoint:{corridor.chokepoint}"],
             )
-    return total / weight if weight else tally.default(axis, 0.7)
+    return access / weight if weight else tally.default(axis, 0.7)
 
 
 def _energy_leverage(region: Region, tally: _Tally) -> float:
@@ -247,7 +247,7 @@ def _axes_without_data(world: World) -> tuple[str, ...]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return total(values) / len(values)
 
 
 def _p90(values: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from regional_assets.intelligence.balance import RISING
-from regional_assets.intelligence.numbers import round3
+from regional_assets.intelligence.numbers import round3, total
 from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.intelligence.triggers import TriggerReading
 from regional_assets.intelligence.world import World
@@ -66,5 +66,5 @@ def _probabilities(
     for reading in readings:
         if reading.state == "active":
             raw[reading.trigger.lane] += 0.1
-    total = sum(raw.values())
-    return {lane: round3(score / total) for lane, score in raw.items()}
+    whole = total(raw.values())
+    return {lane: round3(score / whole) for lane, score in raw.items()}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence.balance import Balance
+from regional_assets.intelligence.numbers import total
 from regional_assets.intelligence.regime import regime_label
 from regional_assets_tests.worlds import picture_of, world_of
 
@@ -86,3 +87,9 @@ def test_both_spellings_of_a_chokepoint_weigh_once() -> None:
     [driver] = picture_of(world_of(chokepoints={"chokepoints": rows}), "mena").balance.buffers[:1]
     assert driver["magnitude"] == 0.6
     assert driver["evidence_ids"] == ["chokepoint:hormuz"]
+
+
+def test_sums_are_plain_doubles_under_every_python() -> None:
+    # A compensated sum, as Python's from 3.12 on, would give 0.3.
+    assert total([0.1] * 3) == 0.30000000000000004
+    assert total([]) == 0
