@@ -25,12 +25,14 @@ Freshness = Literal["fresh", "stale", "missing"]
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One catalogued input: `max_age_minutes` is when it counts as stale, `companion` the key of
-    the record its writer keeps beside it, `axes` the balance axes it feeds."""
+    """One catalogued input: `max_age_minutes` is when it counts as stale, `cadence` in words how
+    often its writer writes, `companion` the key of the record its writer keeps beside it, `axes`
+    the balance axes it feeds."""
 
     name: str
     key: str
     max_age_minutes: int
+    cadence: str
     companion: str | None = None
     axes: tuple[str, ...] = ()
 
@@ -40,6 +42,7 @@ CATALOGUE: tuple[InputSpec, ...] = (
         "risk_scores",
         "risk:scores:sebuf:stale:v8",
         30,
+        "about every 16 min",
         "seed-meta:intelligence:risk-scores",
         ("domestic_fragility",),
     ),
@@ -47,13 +50,21 @@ CATALOGUE: tuple[InputSpec, ...] = (
         "forecasts",
         "forecast:predictions:v2",
         180,
+        "hourly",
         axes=("coercive_pressure", "alliance_cohesion"),
     ),
-    InputSpec("chokepoints", "supply_chain:chokepoints:v4", 30, axes=("maritime_access",)),
+    InputSpec(
+        "chokepoints",
+        "supply_chain:chokepoints:v4",
+        30,
+        "when asked for, at least every 30 min",
+        axes=("maritime_access",),
+    ),
     InputSpec(
         "transit_summaries",
         "supply_chain:transit-summaries:v1",
         30,
+        "every 10 min",
         "seed-meta:supply_chain:transit-summaries",
         ("maritime_access",),
     ),
@@ -61,23 +72,44 @@ CATALOGUE: tuple[InputSpec, ...] = (
         "cross_source_signals",
         "intelligence:cross-source-signals:v1",
         45,
+        "every 15 min",
         "seed-meta:intelligence:cross-source-signals",
         ("coercive_pressure",),
     ),
-    InputSpec("oref_alerts", "relay:oref:history:v1", 10080, "seed-meta:relay:oref:history"),
-    InputSpec("macro_signals", "economic:macro-signals:v1", 60, axes=("capital_stress",)),
+    InputSpec(
+        "oref_alerts",
+        "relay:oref:history:v1",
+        10080,
+        "when alerts change",
+        "seed-meta:relay:oref:history",
+    ),
+    InputSpec(
+        "macro_signals",
+        "economic:macro-signals:v1",
+        60,
+        "every 15 min",
+        axes=("capital_stress",),
+    ),
     InputSpec(
         "national_debt",
         "economic:national-debt:v1",
         86400,
+        "every 30 days",
         "seed-meta:economic:national-debt",
         ("capital_stress",),
     ),
-    InputSpec("stress_index", "economic:stress-index:v1", 120, axes=("capital_stress",)),
+    InputSpec(
+        "stress_index",
+        "economic:stress-index:v1",
+        120,
+        "hourly",
+        axes=("capital_stress",),
+    ),
     InputSpec(
         "energy_mix",
         "energy:mix:v1:_all",
         50400,
+        "about every 28 days",
         "seed-meta:economic:owid-energy-mix",
         ("energy_vulnerability",),
     ),
@@ -85,15 +117,46 @@ CATALOGUE: tuple[InputSpec, ...] = (
         "eu_gas_storage",
         "economic:eu-gas-storage:v1",
         2880,
+        "daily",
         "seed-meta:economic:eu-gas-storage",
         ("energy_vulnerability",),
     ),
-    InputSpec("strategic_reserves", "economic:spr:v1", 10080, axes=("energy_vulnerability",)),
-    InputSpec("faa_delays", "aviation:delays:faa:v1", 60, "seed-meta:aviation:faa"),
-    InputSpec("intl_delays", "aviation:delays:intl:v3", 90, "seed-meta:aviation:intl"),
-    InputSpec("notam_closures", "aviation:notam:closures:v2", 120, "seed-meta:aviation:notam"),
-    InputSpec("gps_jamming", "intelligence:gpsjam:v2", 1440, "seed-meta:intelligence:gpsjam"),
-    InputSpec("military_flights", "military:flights:v1", 30),
+    InputSpec(
+        "strategic_reserves",
+        "economic:spr:v1",
+        10080,
+        "every 15 min (new figures weekly)",
+        axes=("energy_vulnerability",),
+    ),
+    InputSpec(
+        "faa_delays",
+        "aviation:delays:faa:v1",
+        60,
+        "about every 30 min",
+        "seed-meta:aviation:faa",
+    ),
+    InputSpec(
+        "intl_delays",
+        "aviation:delays:intl:v3",
+        90,
+        "every 55 to 85 min",
+        "seed-meta:aviation:intl",
+    ),
+    InputSpec(
+        "notam_closures",
+        "aviation:notam:closures:v2",
+        120,
+        "about every 30 min",
+        "seed-meta:aviation:notam",
+    ),
+    InputSpec(
+        "gps_jamming",
+        "intelligence:gpsjam:v2",
+        1440,
+        "every 6 hours (new figures daily)",
+        "seed-meta:intelligence:gpsjam",
+    ),
+    InputSpec("military_flights", "military:flights:v1", 30, "every 5 min"),
 )
 
 INPUT_KEYS: tuple[str, ...] = tuple(spec.key for spec in CATALOGUE)
