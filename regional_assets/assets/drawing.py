@@ -4,6 +4,8 @@ Colours are chosen to be legible on the UI's light and dark backgrounds alike.
 """
 
 import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from xml.sax.saxutils import escape
 
 import dagster as dg
@@ -18,6 +20,16 @@ _ROW = 22
 _LABEL = 150
 _WIDTH = 440
 _VALUE = 50
+
+_LINES = (("#3b8ed0", ""), ("#d9534f", "7 4"), ("#c98a1b", "2 3"))
+_CHART_WIDTH = 600
+_PLOT_TOP = _ROW + 6
+_PLOT_HEIGHT = 160
+_PLOT_LEFT = 36
+# A line through more points than the plot has pixels only costs space in Dagster's storage.
+_MOST_POINTS = 500
+_REGIONS_WIDTH = 620
+_REGIONS_TRACK = 240
 
 
 def balance_picture(balance: Balance) -> dg.MarkdownMetadataValue:
@@ -43,8 +55,102 @@ def balance_picture(balance: Balance) -> dg.MarkdownMetadataValue:
     return _image("balance vector", "".join(parts), _WIDTH, bottom + _ROW)
 
 
-def _label(axis: str) -> str:
-    return escape(axis.replace("_", " "))
+def line_chart(
+    alt: str, times: Sequence[datetime], lines: Mapping[str, Sequence[float]]
+) -> dg.MarkdownMetadataValue:
+    """Up to three lines of values from -1 to 1 over `times` (ascending, UTC), told apart by
+    colour and by dashes."""
+    right, bottom = _CHART_WIDTH - 8, _PLOT_TOP + _PLOT_HEIGHT
+    parts = []
+    for value in (1, 0, -1):
+        y = _height(value)
+        parts.append(
+            f'<line x1="{_PLOT_LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="{_TRACK}"/>'
+            f'<text x="{_PLOT_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value}</text>'
+        )
+    legend = _PLOT_LEFT
+    for (name, values), (colour, dashes) in zip(lines.items(), _LINES, strict=False):
+        style = f'fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"'
+        last = f" {values[-1]:.3f}" if values else ""
+        parts.append(
+            f'<path d="M{legend} 12h24" {style}/>'
+            f'<text x="{legend + 30}" y="16">{_label(name)}{last}</text>'
+        )
+        legend += (_CHART_WIDTH - _PLOT_LEFT) // len(_LINES)
+        if not values:
+            continue
+        points = [(_across(times, at, right), _height(values[at])) for at in _picked(values)]
+        parts.append(
+            f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" {style}/>'
+            f'<circle cx="{points[-1][0]:.1f}" cy="{points[-1][1]:.1f}" r="3" fill="{colour}"/>'
+        )
+    if times:
+        parts.append(
+            f'<text x="{_PLOT_LEFT}" y="{bottom + 18}">{times[0]:%Y-%m-%d %H:%M}</text>'
+            f'<text x="{right}" y="{bottom + 18}" text-anchor="end">'
+            f"{times[-1]:%Y-%m-%d %H:%M} UTC</text>"
+        )
+    else:
+        parts.append(f'<text x="{_PLOT_LEFT}" y="{bottom + 18}">no snapshots</text>')
+    return _image(alt, "".join(parts), _CHART_WIDTH, bottom + _ROW + 4)
+
+
+def regions_picture(rows: Sequence[tuple[str, str, float]]) -> dg.MarkdownMetadataValue:
+    """Region, regime and net balance (-1 to 1) of each row: a bar from the middle, to the left in
+    red when pressures prevail, to the right in blue when buffers do."""
+    middle = _LABEL + _REGIONS_TRACK / 2
+    parts = []
+    for position, (region, regime, net) in enumerate(rows):
+        top = position * _ROW
+        length = abs(net) * _REGIONS_TRACK / 2
+        start, colour = (middle, _BUFFER) if net >= 0 else (middle - length, _PRESSURE)
+        parts.append(
+            f'<text x="{_LABEL - 8}" y="{top + 15}" text-anchor="end">{_label(region)}</text>'
+            f'<rect x="{_LABEL}" y="{top + 4}" width="{_REGIONS_TRACK}" height="14" rx="3" '
+            f'fill="{_TRACK}"/>'
+            f'<rect x="{start:.1f}" y="{top + 4}" width="{length:.1f}" height="14" '
+            f'fill="{colour}"/>'
+            f'<text x="{_LABEL + _REGIONS_TRACK + 8}" y="{top + 15}">'
+            f"{net:+.3f} {_label(regime)}</text>"
+        )
+    bottom = len(rows) * _ROW
+    parts.append(
+        f'<path d="M{middle:.1f} 0V{bottom}" stroke="{_TEXT}"/>'
+        f'<text x="{_LABEL}" y="{bottom + 15}">-1</text>'
+        f'<text x="{middle:.1f}" y="{bottom + 15}" text-anchor="middle">net balance</text>'
+        f'<text x="{_LABEL + _REGIONS_TRACK}" y="{bottom + 15}" text-anchor="end">+1</text>'
+    )
+    return _image("net balance of all regions", "".join(parts), _REGIONS_WIDTH, bottom + _ROW)
+
+
+def _height(value: float) -> float:
+    return _PLOT_TOP + (1 - value) * _PLOT_HEIGHT / 2
+
+
+def _across(times: Sequence[datetime], at: int, right: int) -> float:
+    span = (times[-1] - times[0]).total_seconds()
+    # All at one moment: at the right, where the newest is.
+    share = (times[at] - times[0]).total_seconds() / span if span else 1.0
+    return _PLOT_LEFT + share * (right - _PLOT_LEFT)
+
+
+def _picked(values: Sequence[float]) -> list[int]:
+    """The positions to draw: all, or of many the lowest and the highest of each stretch, so that
+    no peak is lost, and the last."""
+    count = len(values)
+    if count <= _MOST_POINTS:
+        return list(range(count))
+    picked = {count - 1}
+    stretches = _MOST_POINTS // 2
+    for n in range(stretches):
+        stretch = range(n * count // stretches, (n + 1) * count // stretches)
+        picked |= {min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)}
+    return sorted(picked)
+
+
+def _label(text: str) -> str:
+    """A name as text of an SVG; what XML or UTF-8 cannot hold becomes "?"."""
+    return escape("".join(c if c.isprintable() else "?" for c in text.replace("_", " ")))
 
 
 def _image(alt: str, content: str, width: int, height: int) -> dg.MarkdownMetadataValue:

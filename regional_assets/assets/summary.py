@@ -3,14 +3,25 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from regional_assets.assets.drawing import regions_picture
+from regional_assets.assets.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.numbers import is_number
 from regional_assets.snapshot_run import RunResult
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, Summary
+
+# Stale after two missed six-hourly schedules; half an hour is for the run itself. Dagster looks at
+# an asset's newest materialisation, of whichever partition: of `regional_snapshot` it goes stale
+# when no region at all is done. A region that fails alone is told by its partition's status.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(hours=6, minutes=30), fail_window=timedelta(hours=12, minutes=30)
+)
 
 REGIONAL_SUMMARY = dg.AssetSpec(
     "regional_summary",
@@ -24,6 +35,9 @@ but duplicates, or with a failed region, the old summary stands, so that health 
 """,
     group_name="snapshots",
     kinds={"python", "redis"},
+    owners=OWNERS,
+    tags=TAGS,
+    freshness_policy=FRESHNESS,
     skippable=True,
 )
 
@@ -34,10 +48,11 @@ def materialise_summary(
     """Writes the summary at `now` (ms) after `run`, in which no region failed (None: the summary
     was asked for by itself), unless the stored one stands."""
     written: list[dict[str, Any]] = []
+    drawn: list[tuple[str, str, float]] = []
     outcome = ""
 
     def summarise(latest: Mapping[str, LatestRead], stored: bytes | None) -> Summary | None:
-        nonlocal written, outcome
+        nonlocal written, drawn, outcome
         try:
             snapshots = {region: _body(region, read) for region, read in latest.items()}
         except ValueError as error:
@@ -45,6 +60,7 @@ def materialise_summary(
             return None
         known = [snapshot for snapshot in snapshots.values() if snapshot]
         written = [_row(snapshot) for snapshot in known]
+        drawn = [_bar(snapshot) for snapshot in known]
         newest = max((snapshot["generated_at"] for snapshot in known), default=0)
         if not known or (run is not None and not _is_due(run, newest, stored)):
             outcome = "stands: no region changed"
@@ -58,7 +74,12 @@ def materialise_summary(
     store.update_summary(REGION_IDS, summarise)
     return dg.MaterializeResult(
         asset_key=REGIONAL_SUMMARY.key,
-        metadata={"outcome": outcome, "regions": len(written), "table": _table(written)},
+        metadata={
+            "outcome": outcome,
+            "regions": len(written),
+            **({"picture": regions_picture(drawn)} if drawn else {}),
+            "table": _table(written),
+        },
     )
 
 
@@ -87,6 +108,7 @@ def _body(region: str, read: LatestRead) -> dict[str, Any] | None:
     try:
         snapshot: dict[str, Any] = json.loads(read.snapshot.body)
         _row(snapshot)
+        _bar(snapshot)
     except (ValueError, TypeError, KeyError):
         name = keys.snapshot_by_id(read.snapshot.snapshot_id)
         raise ValueError(f"{region} cannot be read: {name} is not a snapshot") from None
@@ -101,6 +123,14 @@ def _row(snapshot: Mapping[str, Any]) -> dict[str, Any]:
         "active_triggers": len(snapshot["triggers"]["active"]),
         "trigger_reason": snapshot["meta"]["trigger_reason"],
     }
+
+
+def _bar(snapshot: Mapping[str, Any]) -> tuple[str, str, float]:
+    """Region, regime and net balance; raises ValueError when that is no number from -1 to 1."""
+    net = snapshot["balance"]["net_balance"]
+    if not is_number(net) or not -1 <= net <= 1:
+        raise ValueError("no net balance")
+    return str(snapshot["region_id"]), str(snapshot["regime"]["label"]), net
 
 
 def _table(rows: list[dict[str, Any]]) -> dg.MarkdownMetadataValue:

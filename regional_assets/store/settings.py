@@ -58,6 +58,23 @@ def whole_number(environ: Mapping[str, str], name: str, default: int, least: int
     return int(text)
 
 
+def confidence_floor(environ: Mapping[str, str] = os.environ) -> float:
+    """The confidence below which a snapshot gives a warning, `REGIONAL_CONFIDENCE_FLOOR`;
+    raises `SettingsError`."""
+    text = environ.get("REGIONAL_CONFIDENCE_FLOOR")
+    if not text:
+        return 0.5
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise SettingsError(
+            f"REGIONAL_CONFIDENCE_FLOOR={text!r}: a number from 0 to 1 belongs there"
+        )
+    return value
+
+
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     text = environ.get(name)
     if not text:

@@ -3,7 +3,7 @@ snapshot in one atomic commit (SPEC 6)."""
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -25,6 +25,8 @@ _COMMIT = Script.load("commit.lua")
 
 # A pipeline is one message; it stays small whatever the number of regions.
 _BATCH = 64
+# Bodies are some 20 kB each: so many are one answer of a few MB at most.
+_BODIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,15 @@ class StoreRead:
 
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRead:
+    """What a region's index lists, oldest first: snapshot ids with generated_at (ms); or the
+    server's word why it cannot be read."""
+
+    entries: Sequence[tuple[str, float]] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +187,24 @@ class SnapshotStore:
         pointers = [keys.latest(region) for region in regions]
         self._attempt(partial(self.client.transaction, update, *pointers))
 
+    def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
+        """The index of each region, in one round trip. Raises `StoreError` when the server does
+        not serve."""
+        names = [keys.index(region) for region in regions]
+        replies = self._attempt(partial(_read_indexes, self.client, names))
+        return {
+            region: _index(name, reply)
+            for region, name, reply in zip(regions, names, replies, strict=True)
+        }
+
+    def bodies(self, snapshot_ids: Sequence[str]) -> Iterator[bytes | None]:
+        """The snapshots of these ids as they are stored, None for one that is not (any more);
+        read as they are asked for, one round trip for every 100. Raises `StoreError` when the
+        server does not serve."""
+        for start in range(0, len(snapshot_ids), _BODIES):
+            names = [keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
+            yield from self._attempt(partial(self.client.execute_command, "MGET", *names))
+
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → what is stored of it and does not agree (see `verification`)."""
         return self._attempt(partial(verification.verify, self.client, regions, now))
@@ -214,6 +243,24 @@ def _latest(found: Any) -> LatestRead:
         return LatestRead(StoredSnapshot(found[0].decode(), found[1]))
     except UnicodeDecodeError:
         return LatestRead(error="its pointer holds no text")
+
+
+def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
+    with client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.zrange(name, 0, -1, withscores=True)
+        replies = pipeline.execute(raise_on_error=False)
+    # A server that still loads its data answers so; it is the connection's matter.
+    for reply in replies:
+        if isinstance(reply, redis.ConnectionError):
+            raise reply
+    return replies
+
+
+def _index(name: str, reply: Any) -> IndexRead:
+    if isinstance(reply, Exception):
+        return IndexRead(error=f"{name}: {' '.join(str(reply).split())}")
+    return IndexRead([(_text(member), at) for member, at in reply])
 
 
 def _commit_call(snapshot: Snapshot, force: bool) -> Call:
