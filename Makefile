@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run ui test redis-server lint format types reference clean
+.PHONY: run ui test programs screenshots lint format types reference clean
 
 # The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set.
 run: $(INSTALLED)
@@ -14,15 +14,22 @@ ui: $(INSTALLED)
 	$(BIN)/regional-assets ui
 
 # Lint, types and tests.
-test: .venv/.installed-dev redis-server
+test: .venv/.installed-dev programs
 	$(MAKE) lint types
 	$(BIN)/pytest -n auto
 
-# The store's tests run on a real Redis, too: Debian's, where it can be installed from here.
-redis-server:
-	@command -v redis-server >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y redis-server; } \
-	  || echo "No redis-server found: install it to run the store's tests on a real Redis, too."
+# Some tests want a real Redis server and a browser: Debian's, where they can be installed from
+# here.
+programs:
+	@for program in redis-server chromium; do \
+	  command -v $$program >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$program; } \
+	    || echo "No $$program found: the tests that need it are skipped."; \
+	done
+
+# The README's pictures, made by the browser test.
+screenshots: .venv/.installed-dev programs
+	REGIONAL_SCREENSHOTS=docs $(BIN)/pytest regional_assets_tests/test_browser.py
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check

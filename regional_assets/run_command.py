@@ -14,12 +14,11 @@ from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column, Table
 
-from regional_assets.assets.partitions import range_tags
+from regional_assets.assets.partitions import contiguous, range_tags
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT, regional_snapshots
 from regional_assets.assets.summary import REGIONAL_SUMMARY
 from regional_assets.automation.jobs import SNAPSHOT_JOB
 from regional_assets.definitions import defs
-from regional_assets.intelligence.geography import REGION_IDS
 
 _POLL_SECONDS = 0.1
 _NEXT = """
@@ -40,7 +39,7 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
     done: dict[str, Mapping[str, Any]] = {}
     errors: dict[str, str] = {}
     with dg.DagsterInstance.get() as instance, _progress(console, len(regions)) as (bar, task):
-        for members in _ranges(regions):
+        for members in contiguous(regions):
             run_id = str(uuid.uuid4())
             with _following(instance, run_id, partial(_show, bar, task, len(done))):
                 result = job.execute_in_process(
@@ -70,19 +69,6 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
     else:
         console.print(_NEXT, highlight=False)
     return not errors
-
-
-def _ranges(regions: Sequence[str]) -> list[list[str]]:
-    """`regions` in partition order, cut where they are not neighbours."""
-    ranges: list[list[str]] = []
-    for position, region in enumerate(REGION_IDS):
-        if region not in regions:
-            continue
-        if ranges and position and ranges[-1][-1] == REGION_IDS[position - 1]:
-            ranges[-1].append(region)
-        else:
-            ranges.append([region])
-    return ranges
 
 
 @contextmanager

@@ -102,6 +102,30 @@ def take_snapshots(
     return RunResult(world, tuple(results[region] for region in chosen))
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a region would say now: its digest, and the id of the snapshot that is stored."""
+
+    digest: str
+    latest_id: str | None
+
+
+def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> dict[str, Content]:
+    """The content of each region at `now` (ms), in one round trip and without writing; regions
+    whose stored snapshot cannot be read are left out, for a run to report."""
+    chosen = checked_regions(regions)
+    stored = store.read(chosen)
+    assessment = assess(build_world(stored.values, now))
+    return {
+        region: Content(
+            picture(assessment, region).digest,
+            latest.snapshot.snapshot_id if latest.snapshot else None,
+        )
+        for region, latest in stored.latest.items()
+        if not latest.error
+    }
+
+
 def _complete(content: Picture, latest: LatestRead) -> Snapshot:
     region = content.region_id
     if latest.error:

@@ -25,6 +25,7 @@ hypothesis.settings.load_profile("same")
 # No test may reach a server, a state folder or a Dagster instance that is not its own.
 for name in ("REDIS_URL", "REGIONAL_STATE_DIR", "DAGSTER_HOME"):
     os.environ.pop(name, None)
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session")

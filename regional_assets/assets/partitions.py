@@ -1,11 +1,16 @@
 """The one partitions definition and how backfills of it are cut into runs."""
 
 import os
+from collections.abc import Iterable
 
 import dagster as dg
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store.settings import whole_number
+
+# On every asset.
+OWNERS = ["team:regional-intelligence"]
+TAGS = {"domain": "regional-intelligence"}
 
 REGIONS = dg.StaticPartitionsDefinition(list(REGION_IDS))
 
@@ -14,6 +19,24 @@ def backfill_policy() -> dg.BackfillPolicy:
     """A single run for all partitions, or runs of `REGIONAL_PARTITIONS_PER_RUN` each."""
     per_run = whole_number(os.environ, "REGIONAL_PARTITIONS_PER_RUN", 0, least=1)
     return dg.BackfillPolicy.multi_run(per_run) if per_run else dg.BackfillPolicy.single_run()
+
+
+def contiguous(regions: Iterable[str]) -> list[list[str]]:
+    """`regions` in partition order, cut where they are not neighbours: the ranges of partitions
+    that Dagster can give to one run."""
+    wanted = set(regions)
+    ranges: list[list[str]] = []
+    follows = False
+    for region in REGION_IDS:
+        if region not in wanted:
+            follows = False
+            continue
+        if follows:
+            ranges[-1].append(region)
+        else:
+            ranges.append([region])
+        follows = True
+    return ranges
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

@@ -7,8 +7,9 @@ import dagster as dg
 from pydantic import Field
 
 from regional_assets.assets.drawing import balance_picture
-from regional_assets.assets.partitions import REGIONS, backfill_policy
-from regional_assets.assets.summary import REGIONAL_SUMMARY, materialise_summary
+from regional_assets.assets.inputs import INPUT_ASSETS
+from regional_assets.assets.partitions import OWNERS, REGIONS, TAGS, backfill_policy
+from regional_assets.assets.summary import FRESHNESS, REGIONAL_SUMMARY, materialise_summary
 from regional_assets.intelligence.balance import AXES
 from regional_assets.resources import SnapshotStoreResource
 from regional_assets.snapshot_run import RegionResult, RunResult, current_time, take_snapshots
@@ -51,9 +52,13 @@ class SnapshotConfig(dg.Config):
     specs=[
         dg.AssetSpec(
             REGIONAL_SNAPSHOT,
+            deps=INPUT_ASSETS,
             description=_DESCRIPTION,
             group_name="snapshots",
             kinds={"python", "redis"},
+            owners=OWNERS,
+            tags=TAGS,
+            freshness_policy=FRESHNESS,
             partitions_def=REGIONS,
             skippable=True,
         ),
