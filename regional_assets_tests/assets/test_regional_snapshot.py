@@ -1,5 +1,7 @@
 """`regional_snapshot` through Dagster: a real instance, real runs, a real server."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ from regional_assets.definitions import defs
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.snapshot_run import current_time
-from regional_assets.store import keys
+from regional_assets.store import keys, verification
 from regional_assets.store.settings import SettingsError
+from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.worlds import sample_values
 
 ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
@@ -241,3 +244,38 @@ def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_assets_explain_themselves() -> None:
     for key in (REGIONAL_SNAPSHOT, SUMMARY):
         assert len(defs.resolve_asset_graph().get(key).description or "") > 200
+
+
+@pytest.mark.parametrize("after_commit", [False, True], ids=["before commit", "after commit"])
+def test_a_cancelled_run_leaves_no_partition_half_written(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    after_commit: bool,
+) -> None:
+    commit = SnapshotStore.commit
+
+    def interrupted(self: SnapshotStore, *args: Any, **options: Any) -> Any:
+        replies = commit(self, *args, **options) if after_commit else None
+        # What terminating a run from the UI does.
+        [going] = instance.get_runs()
+        instance.report_run_canceling(going)
+        os.kill(os.getpid(), signal.SIGINT)
+        return replies
+
+    monkeypatch.setattr(SnapshotStore, "commit", interrupted)
+    run(instance, tags=ALL)
+    monkeypatch.setattr(SnapshotStore, "commit", commit)
+    [cancelled] = instance.get_runs()
+    assert cancelled.status is dg.DagsterRunStatus.CANCELED
+    assert statuses(instance) == {}
+    problems = verification.verify(client, REGION_IDS, current_time())
+    assert problems == {region: [] for region in REGION_IDS}
+    assert bool(client.exists(keys.latest("mena"))) is after_commit
+
+    again = run(instance, tags=ALL)
+    expected = "duplicate" if after_commit else "written"
+    found = materialisations(instance, again.run_id).values()
+    assert {values(m)["outcome"] for m in found} == {expected}
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    assert client.exists(keys.SUMMARY)
