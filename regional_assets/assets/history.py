@@ -13,7 +13,6 @@ from regional_assets.assets.drawing import line_chart
 from regional_assets.assets.partitions import OWNERS, REGIONS, TAGS, backfill_policy
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.regime import REGIME_LABELS
 from regional_assets.resources import SnapshotStoreResource
@@ -45,20 +44,7 @@ confidence; the last rows are shown under it.
 * **Skipped snapshots** are counted, they fail nothing: `expired` are in the index, but no longer
   stored; `unreadable` are not snapshots of this region and time.
 * **When a region fails**, it alone is marked failed, and the run page says why.
-
-Materialise it after `regional_snapshot`, with `regional_history_job` or a backfill.
 """
-
-
-def _backfill_policy() -> dg.BackfillPolicy:
-    """One run for all partitions, but never the run of `regional_snapshot`.
-
-    Dagster puts assets of one policy into one run. There this step would be skipped, because
-    `regional_snapshot` reports its partitions one by one and yields no output, and abandoned when
-    one region fails. With another policy a backfill runs it afterwards, for those that are done.
-    """
-    single = dg.BackfillPolicy.single_run()
-    return single if backfill_policy() != single else dg.BackfillPolicy.multi_run(len(REGION_IDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +57,15 @@ class History:
     unreadable: int
 
 
-@dg.multi_asset(
+@dg.op(
     name="regional_history",
-    specs=[
-        dg.AssetSpec(
-            REGIONAL_HISTORY,
-            deps=[REGIONAL_SNAPSHOT],
-            description=_DESCRIPTION,
-            group_name="snapshots",
-            kinds={"python", "pandas", "redis"},
-            owners=OWNERS,
-            tags=TAGS,
-            partitions_def=REGIONS,
-            # Partitions are reported one by one, as those of `regional_snapshot` are.
-            skippable=True,
-        )
-    ],
-    backfill_policy=_backfill_policy(),
+    out={REGIONAL_HISTORY.to_python_identifier(): dg.Out(dg.Nothing, is_required=False)},
+    # After the snapshots of the same run; see below.
+    tags={"dagster/priority": "-1"},
 )
-def regional_history(
-    context: dg.AssetExecutionContext, snapshot_store: SnapshotStoreResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+def _write_histories(
+    context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource
+) -> Iterator[dg.Output[Any]]:
     """Writes the table of each of the run's regions."""
     # A generator that yields nothing: what a plain function returns counts as an output, and
     # would materialise every partition a second time.
@@ -125,6 +99,32 @@ def regional_history(
             # Dagster would repeat all partitions; only the failed ones need another run.
             allow_retries=False,
         )
+
+
+# Not made by @dg.multi_asset, which would make this step depend on the output of
+# `regional_snapshot`. That step reports its partitions one by one and yields no such output, so
+# Dagster would skip this one. The lineage is the spec's; in a run of both, this step comes later:
+# the in-process executor takes the steps that are ready by priority.
+regional_history = dg.AssetsDefinition(
+    keys_by_input_name={},
+    keys_by_output_name={REGIONAL_HISTORY.to_python_identifier(): REGIONAL_HISTORY},
+    node_def=_write_histories,
+    specs=[
+        dg.AssetSpec(
+            REGIONAL_HISTORY,
+            deps=[REGIONAL_SNAPSHOT],
+            description=_DESCRIPTION,
+            group_name="snapshots",
+            kinds={"python", "pandas", "redis"},
+            owners=OWNERS,
+            tags=TAGS,
+            partitions_def=REGIONS,
+            # Partitions are reported one by one, as those of `regional_snapshot` are.
+            skippable=True,
+        )
+    ],
+    backfill_policy=backfill_policy(),
+)
 
 
 def read_history(store: SnapshotStore, region: str, index: IndexRead) -> History:

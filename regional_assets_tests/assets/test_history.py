@@ -15,9 +15,9 @@ import redis
 
 from regional_assets.assets import drawing
 from regional_assets.assets.drawing import line_chart, regions_picture
-from regional_assets.assets.history import REGIONAL_HISTORY, read_history, regional_history
+from regional_assets.assets.history import REGIONAL_HISTORY, read_history
 from regional_assets.assets.partitions import REGIONS
-from regional_assets.assets.snapshots import regional_snapshots
+from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.definitions import defs
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
@@ -267,9 +267,19 @@ def test_a_server_that_is_not_there_is_one_plain_error(
         assert "secret" not in str(entry)
 
 
-def test_it_never_shares_a_run_with_the_snapshots() -> None:
-    """Their step yields no output, so in their run its own would be skipped."""
-    assert regional_history.backfill_policy != regional_snapshots.backfill_policy
+def test_in_a_run_of_both_it_comes_after_the_snapshots(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    """As when somebody materialises everything; when a region fails, of the others."""
+    client.set(keys.index("europe"), "wrong")
+    both = defs.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={REGIONAL_SNAPSHOT, REGIONAL_HISTORY}
+    )
+    result = both.execute_in_process(instance=instance, tags=ALL, raise_on_error=False)
+    assert not result.success
+    found = materialisations(instance, result.run_id, REGIONAL_HISTORY)
+    assert set(found) == set(REGION_IDS) - {"europe"}
+    assert {values(m)["rows"] for m in found.values()} == {1}
 
 
 def test_the_asset_explains_itself() -> None:
