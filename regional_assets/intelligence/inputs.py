@@ -173,9 +173,8 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class InputState:
-    """One input as it was read: its payload (None when missing; empty when it is no JSON object),
-    its timestamp in ms since the epoch, its stored size in bytes, and what was wrong with it, if
-    anything."""
+    """One input as it was read: its payload (None when missing), its timestamp in ms since the
+    epoch, its stored size in bytes, and what was wrong with it, if anything."""
 
     spec: InputSpec
     payload: dict[str, Any] | None
@@ -270,8 +269,9 @@ def _payload(value: StoredValue) -> tuple[dict[str, Any] | None, float | None, s
         return None, None, "its writer stored that it has nothing"
     if parsed is None:
         return None, None, problem or (None if value.data is None else "null")
-    # It is there, but there is nothing in it that a reader could use.
-    return {}, wrapped_at, f"not an object ({type(parsed).__name__})"
+    # No input is anything else, so no reader could use it: it counts as missing, and confidence
+    # says so, whatever its companion tells of its age.
+    return None, None, f"not an object ({type(parsed).__name__})"
 
 
 def _timestamp(record: Mapping[str, Any]) -> float | None:

@@ -76,9 +76,9 @@ def test_what_counts_as_missing_and_is_named(text: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "[1]", "5", '"text"', "true"])
-def test_what_is_no_object_is_present_but_empty(text: str) -> None:
-    found = state(payload=text)
-    assert (found.payload, found.freshness) == ({}, "stale")
+def test_what_is_no_object_is_missing_even_if_its_companion_is_fresh(text: str) -> None:
+    found = state(payload=text, companion={"fetchedAt": NOW})
+    assert (found.payload, found.freshness) == (None, "missing")
     assert "not an object" in (found.problem or "")
 
 
