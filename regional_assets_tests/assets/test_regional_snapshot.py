@@ -242,8 +242,16 @@ def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_assets_explain_themselves() -> None:
+    graph = defs.resolve_asset_graph()
+    assert len(graph.get_all_asset_keys()) == 17 + 3
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description
+        assert node.kinds
+        assert node.owners == ["team:regional-intelligence"]
+        assert node.tags["domain"] == "regional-intelligence"
     for key in (REGIONAL_SNAPSHOT, SUMMARY):
-        assert len(defs.resolve_asset_graph().get(key).description or "") > 200
+        assert len(graph.get(key).description or "") > 200
 
 
 @pytest.mark.parametrize("after_commit", [False, True], ids=["before commit", "after commit"])

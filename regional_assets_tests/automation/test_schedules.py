@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -12,10 +13,18 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
+from regional_assets.assets.history import REGIONAL_HISTORY
 from regional_assets.assets.summary import REGIONAL_SUMMARY
-from regional_assets.automation.jobs import OBSERVE_INPUTS_JOB, SNAPSHOT_JOB
+from regional_assets.automation.jobs import (
+    CHECK_JOB,
+    HISTORY_JOB,
+    OBSERVE_INPUTS_JOB,
+    SNAPSHOT_JOB,
+)
 from regional_assets.automation.schedules import (
     observe_inputs_schedule,
+    regional_check_schedule,
+    regional_history_schedule,
     regional_snapshot_schedule,
 )
 from regional_assets.definitions import defs
@@ -27,6 +36,7 @@ from regional_assets_tests.assets.test_regional_snapshot import (
     client,
     instance,
     materialisations,
+    run,
     statuses,
 )
 
@@ -35,6 +45,8 @@ __all__ = ["client", "instance"]
 SIX = datetime(2026, 8, 22, 6, tzinfo=UTC)
 SCHEDULES = [
     (regional_snapshot_schedule, SNAPSHOT_JOB.name),
+    (regional_check_schedule, CHECK_JOB.name),
+    (regional_history_schedule, HISTORY_JOB.name),
     (observe_inputs_schedule, OBSERVE_INPUTS_JOB.name),
 ]
 each_schedule = pytest.mark.parametrize(
@@ -61,6 +73,11 @@ def requested(
     outcome = tick(schedule, instance, moment)
     assert isinstance(outcome, dg.RunRequest)
     return outcome
+
+
+def evaluations(result: dg.ExecuteInProcessResult) -> list[Any]:
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return [e.asset_check_evaluation_data for e in result.all_events if e.event_type == kind]
 
 
 def a_run(
@@ -121,6 +138,22 @@ def test_a_tick_is_one_observation_of_all_inputs(
     assert list(observations(instance, result.run_id)) == NAMES
 
 
+@pytest.mark.parametrize("schedule", [regional_check_schedule, regional_history_schedule])
+def test_checks_and_histories_follow_over_all_regions(
+    instance: dg.DagsterInstance, client: redis.Redis, schedule: dg.ScheduleDefinition
+) -> None:
+    run(instance, tags=ALL)
+    request = requested(schedule, instance)
+    result = defs.resolve_job_def(schedule.job_name).execute_in_process(
+        instance=instance, tags=request.tags
+    )
+    assert result.success
+    if schedule is regional_history_schedule:
+        assert set(materialisations(instance, result.run_id, REGIONAL_HISTORY)) == set(REGION_IDS)
+    else:
+        assert {e.partition for e in evaluations(result)} == set(REGION_IDS)
+
+
 @each_schedule
 def test_each_tick_has_its_own_run_key(
     instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str
@@ -147,8 +180,8 @@ def test_runs_that_ended_or_are_of_another_job_hold_nothing_up(
 ) -> None:
     for status in ("SUCCESS", "FAILURE", "CANCELED"):
         a_run(instance, job, dg.DagsterRunStatus[status])
-    [other] = {name for _, name in SCHEDULES} - {job}
-    a_run(instance, other, dg.DagsterRunStatus.STARTED)
+    for other in {name for _, name in SCHEDULES} - {job}:
+        a_run(instance, other, dg.DagsterRunStatus.STARTED)
     assert requested(schedule, instance)
 
 
