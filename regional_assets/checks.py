@@ -22,8 +22,7 @@ from regional_assets.intelligence.scenarios import LANES
 from regional_assets.resources import SnapshotStoreResource
 from regional_assets.snapshot_run import current_time
 from regional_assets.store import keys
-from regional_assets.store.connection import StoreError
-from regional_assets.store.embedded import EmbeddedServerError
+from regional_assets.store.connection import STORE_ERRORS
 from regional_assets.store.settings import SettingsError, confidence_floor
 from regional_assets.store.snapshot_store import LatestRead
 
@@ -202,7 +201,7 @@ def _look(
                     continue
                 latest = latest or store.read(regions, inputs=False).latest
                 found[check] = {region: check.problems(latest[region]) for region in regions}
-    except (StoreError, EmbeddedServerError, SettingsError) as error:
+    except STORE_ERRORS as error:
         unknown = {region: [str(error)] for region in regions}
         return {check: found.get(check, unknown) for check in checks}
     return found

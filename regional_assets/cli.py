@@ -23,9 +23,8 @@ from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionErro
 from regional_assets.intelligence.inputs import InputState, read_inputs
 from regional_assets.snapshot_run import current_time
 from regional_assets.store import embedded, keys
-from regional_assets.store.connection import StoreError, address
-from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets.store.settings import SettingsError, StoreSettings, state_dir
+from regional_assets.store.connection import STORE_ERRORS, address
+from regional_assets.store.settings import StoreSettings, state_dir
 from regional_assets.store.snapshot_store import SnapshotStore
 
 P = ParamSpec("P")
@@ -35,7 +34,7 @@ R = TypeVar("R")
 FAILED = 1
 
 _TABLE_WIDTH = 150
-_EXPECTED_ERRORS = (EmbeddedServerError, InputFilesError, SettingsError, StoreError)
+_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError)
 _FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "missing": "red"}
 
 

@@ -16,9 +16,8 @@ from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.regime import REGIME_LABELS
 from regional_assets.resources import SnapshotStoreResource
-from regional_assets.store.connection import StoreError
-from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets.store.settings import SettingsError, state_dir
+from regional_assets.store.connection import STORE_ERRORS, StoreError
+from regional_assets.store.settings import state_dir
 from regional_assets.store.snapshot_store import IndexRead, SnapshotStore
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def _write_histories(
                 context.log_event(
                     dg.AssetMaterialization(REGIONAL_HISTORY, partition=region, metadata=metadata)
                 )
-    except (StoreError, EmbeddedServerError, SettingsError) as error:
+    except STORE_ERRORS as error:
         # Their message says all; a traceback would only bury it.
         raise dg.Failure(str(error)) from None
     if failed:

@@ -20,9 +20,7 @@ from regional_assets.intelligence.inputs import (
 )
 from regional_assets.resources import SnapshotStoreResource
 from regional_assets.snapshot_run import current_time
-from regional_assets.store.connection import StoreError
-from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets.store.settings import SettingsError
+from regional_assets.store.connection import STORE_ERRORS
 
 # Data versions of what has no bytes; no digest reads so.
 MISSING = "missing"
@@ -149,7 +147,7 @@ def _observe(
     try:
         with snapshot_store.open() as store:
             stored = store.read([]).values
-    except (StoreError, EmbeddedServerError, SettingsError) as error:
+    except STORE_ERRORS as error:
         # Their message says all; a traceback would only bury it.
         raise dg.Failure(str(error)) from None
     states = {

@@ -13,9 +13,7 @@ from regional_assets.assets.summary import FRESHNESS, REGIONAL_SUMMARY, material
 from regional_assets.intelligence.balance import AXES
 from regional_assets.resources import SnapshotStoreResource
 from regional_assets.snapshot_run import RegionResult, RunResult, current_time, take_snapshots
-from regional_assets.store.connection import StoreError
-from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets.store.settings import SettingsError
+from regional_assets.store.connection import STORE_ERRORS
 
 REGIONAL_SNAPSHOT = dg.AssetKey("regional_snapshot")
 
@@ -84,7 +82,7 @@ def regional_snapshots(
                 _report(context, result)
             if REGIONAL_SUMMARY.key in context.selected_asset_keys:
                 yield materialise_summary(store, now, result)
-    except (StoreError, EmbeddedServerError, SettingsError) as error:
+    except STORE_ERRORS as error:
         # Their message says all; a traceback would only bury it.
         raise dg.Failure(str(error)) from None
 

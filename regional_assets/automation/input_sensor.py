@@ -14,8 +14,7 @@ from regional_assets.automation.settings import SensorSettings
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.resources import SnapshotStoreResource
 from regional_assets.snapshot_run import Content, current_contents, current_time
-from regional_assets.store.connection import StoreError
-from regional_assets.store.embedded import EmbeddedServerError
+from regional_assets.store.connection import STORE_ERRORS
 
 DATA_VERSION_TAG = "dagster/data_version"
 
@@ -100,7 +99,7 @@ def input_sensor(
     try:
         with snapshot_store.open() as store:
             contents = current_contents(store, REGION_IDS, now)
-    except (StoreError, EmbeddedServerError) as error:
+    except STORE_ERRORS as error:
         return dg.SensorResult(skip_reason=str(error), cursor=watch.dump())
     known = _data_versions(context.instance)
     differing = {

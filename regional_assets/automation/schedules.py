@@ -1,6 +1,9 @@
 """Schedules: runs at fixed times, never one on top of another."""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition as JobDefinition,
+)
 
 from regional_assets.assets.partitions import range_tags
 from regional_assets.automation.jobs import (
@@ -23,79 +26,23 @@ _UNFINISHED = [
 ]
 
 
-@dg.schedule(
-    name="regional_snapshot_schedule",
-    job=SNAPSHOT_JOB,
-    cron_schedule="0 */6 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description=(
-        "Every six hours (00:00, 06:00, 12:00 and 18:00 UTC) one run over all regions, then the "
-        "summary. A tick is skipped while another run of regional_snapshot_job, whoever started "
-        "it, is queued or in progress; its reason names that run."
-    ),
-)
-def regional_snapshot_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    """One run over the whole range of partitions."""
-    return _unless_running(context, SNAPSHOT_JOB.name, _ALL)
+def _schedule(
+    name: str, job: JobDefinition, cron_schedule: str, tags: dict[str, str], description: str
+) -> dg.ScheduleDefinition:
+    """A schedule in UTC, on by default, that starts one run of `job` a tick."""
 
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule=cron_schedule,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return _unless_running(context, job.name, tags)
 
-@dg.schedule(
-    name="regional_check_schedule",
-    job=CHECK_JOB,
-    cron_schedule="15 */6 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description=(
-        "A quarter of an hour after each scheduled run of the snapshots, checks what is stored of "
-        "every region. A tick is skipped while another run of the checks is queued or in progress."
-    ),
-)
-def regional_check_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    """The checks of the whole range of partitions."""
-    return _unless_running(context, CHECK_JOB.name, _ALL)
-
-
-@dg.schedule(
-    name="regional_history_schedule",
-    job=HISTORY_JOB,
-    cron_schedule="30 */6 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description=(
-        "Half an hour after each scheduled run of the snapshots, brings the tables and charts of "
-        "every region's history up to date. A tick is skipped while another such run is queued or "
-        "in progress."
-    ),
-)
-def regional_history_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    """The history of the whole range of partitions."""
-    return _unless_running(context, HISTORY_JOB.name, _ALL)
-
-
-@dg.schedule(
-    name="observe_inputs_schedule",
-    job=OBSERVE_INPUTS_JOB,
-    cron_schedule="*/15 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description=(
-        "Every 15 minutes looks at all seventeen inputs in one round trip, so that the page of "
-        "each shows its age, size and freshness over time. It starts no snapshots. A tick is "
-        "skipped while another observation is queued or in progress; its reason names that run."
-    ),
-)
-def observe_inputs_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    """One observation of all inputs."""
-    return _unless_running(context, OBSERVE_INPUTS_JOB.name, {})
+    return schedule
 
 
 def _unless_running(
@@ -115,3 +62,43 @@ def _unless_running(
                 f"of {key} starts no other. If it hangs, terminate it on its page."
             )
     return dg.RunRequest(run_key=key, tags=tags)
+
+
+regional_snapshot_schedule = _schedule(
+    "regional_snapshot_schedule",
+    SNAPSHOT_JOB,
+    "0 */6 * * *",
+    _ALL,
+    "Every six hours (00:00, 06:00, 12:00 and 18:00 UTC) one run over all regions, then the "
+    "summary. A tick is skipped while another run of regional_snapshot_job, whoever started "
+    "it, is queued or in progress; its reason names that run.",
+)
+
+regional_check_schedule = _schedule(
+    "regional_check_schedule",
+    CHECK_JOB,
+    "15 */6 * * *",
+    _ALL,
+    "A quarter of an hour after each scheduled run of the snapshots, checks what is stored of "
+    "every region. A tick is skipped while another run of the checks is queued or in progress.",
+)
+
+regional_history_schedule = _schedule(
+    "regional_history_schedule",
+    HISTORY_JOB,
+    "30 */6 * * *",
+    _ALL,
+    "Half an hour after each scheduled run of the snapshots, brings the tables and charts of "
+    "every region's history up to date. A tick is skipped while another such run is queued or "
+    "in progress.",
+)
+
+observe_inputs_schedule = _schedule(
+    "observe_inputs_schedule",
+    OBSERVE_INPUTS_JOB,
+    "*/15 * * * *",
+    {},
+    "Every 15 minutes looks at all seventeen inputs in one round trip, so that the page of "
+    "each shows its age, size and freshness over time. It starts no snapshots. A tick is "
+    "skipped while another observation is queued or in progress; its reason names that run.",
+)

@@ -16,6 +16,10 @@ class StoreError(RuntimeError):
     to do."""
 
 
+# Whatever a user of the store can do something about; each message says what.
+STORE_ERRORS = (StoreError, embedded.EmbeddedServerError, SettingsError)
+
+
 def connect(settings: StoreSettings) -> redis.Redis:
     """A client of the configured server, of the embedded one (started if need be) when there is
     no `redis_url`. Connects with the first command.
