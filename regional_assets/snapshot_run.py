@@ -15,6 +15,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.store import keys
 from regional_assets.store.connection import StoreError
@@ -23,6 +24,7 @@ from regional_assets.store.snapshot_store import (
     LatestRead,
     Refused,
     SnapshotStore,
+    StoreRead,
     Superseded,
     Written,
 )
@@ -85,12 +87,15 @@ def take_snapshots(
     chosen = checked_regions(regions)
     stored = store.read(chosen)
     world = build_world(stored.values, now)
-    assessment = assess(world)
+    assessment = assess(world, _history(stored))
+    unread = _unread_observations(stored)
     results: dict[str, RegionResult] = {}
     pending: list[tuple[Snapshot, float]] = []
     for region in chosen:
         started = time.perf_counter()
         try:
+            if region in unread:
+                raise PreviousSnapshotError(unread[region])
             content = picture(assessment, region)
             snapshot = _complete(content, stored.latest[region])
         # Whatever goes wrong in one region is that region's result, not the others' end.
@@ -115,7 +120,7 @@ def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> 
     whose stored snapshot cannot be read are left out, for a run to report."""
     chosen = checked_regions(regions)
     stored = store.read(chosen)
-    assessment = assess(build_world(stored.values, now))
+    assessment = assess(build_world(stored.values, now), _history(stored))
     return {
         region: Content(
             picture(assessment, region).digest,
@@ -123,6 +128,20 @@ def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> 
         )
         for region, latest in stored.latest.items()
         if not latest.error
+    }
+
+
+def _history(stored: StoreRead) -> History:
+    return {trigger_id: read.observations for trigger_id, read in stored.observed.items()}
+
+
+def _unread_observations(stored: StoreRead) -> dict[str, str]:
+    """Region id → why what was observed there before cannot be read. As with a previous snapshot,
+    that is not the same as nothing before; the regions of other triggers do without."""
+    return {
+        trigger.region: f"the observations before cannot be read: {read.error}"
+        for trigger in TRAILING_TRIGGERS
+        if (read := stored.observed[trigger.id]).error
     }
 
 

@@ -12,6 +12,7 @@ from regional_assets.intelligence.diff import Previous, read_previous
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import CATALOGUE, StoredValue
 from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world
 
 DATA = Path(__file__).parent / "data"
@@ -67,8 +68,8 @@ def sample_world(now: int = NOW) -> World:
     return build_world({k: StoredValue(v) for k, v in sample_values(now).items()}, now)
 
 
-def picture_of(world: World, region: str, **baselines: float) -> Picture:
-    return picture(assess(world, baselines), region)
+def picture_of(world: World, region: str, history: History | None = None) -> Picture:
+    return picture(assess(world, history), region)
 
 
 def snapshot_of(

@@ -19,7 +19,13 @@ from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import RegimeLabel, regime_label
 from regional_assets.intelligence.scenarios import scenario_sets
 from regional_assets.intelligence.transmission import transmission_paths
-from regional_assets.intelligence.triggers import STATES, TRIGGERS, TriggerReading, read_triggers
+from regional_assets.intelligence.triggers import (
+    STATES,
+    TRIGGERS,
+    History,
+    TriggerReading,
+    read_triggers,
+)
 from regional_assets.intelligence.world import World
 
 MODEL_VERSION = "0.1.0"
@@ -72,7 +78,8 @@ class Picture:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A complete snapshot and what its commit needs; `body` is the JSON that is stored, in UTF-8,
-    `previous_id` the snapshot it was compared with ("" for none)."""
+    `previous_id` the snapshot it was compared with ("" for none), `observations` what its region's
+    triggers saw, by metric (SPEC 7)."""
 
     picture: Picture
     snapshot_id: str
@@ -83,18 +90,19 @@ class Snapshot:
     changes: Diff
     alerts: tuple[Alert, ...]
     history_entry: dict[str, Any] | None
+    observations: Mapping[str, float]
 
 
-def assess(world: World, baselines: Mapping[str, float] | None = None) -> Assessment:
+def assess(world: World, history: History | None = None) -> Assessment:
     """Evaluates the triggers of all regions, so that a path can reach every region its template
     lists.
 
-    `baselines` maps metrics to trailing means (SPEC 7); a delta trigger without one is dormant.
+    `history` holds what was observed of the metrics of delta triggers before (SPEC 7).
     """
     balances = {
         region: balance(world, region) for region in dict.fromkeys(t.region for t in TRIGGERS)
     }
-    return Assessment(world, read_triggers(world, balances, baselines or {}))
+    return Assessment(world, read_triggers(world, balances, history or {}))
 
 
 def picture(assessment: Assessment, region_id: str) -> Picture:
@@ -200,6 +208,7 @@ def complete(content: Picture, previous: Previous | None, snapshot_id: str) -> S
             if changes.regime_changed
             else None
         ),
+        observations={r.trigger.metric: r.value for r in content.triggers if r.value is not None},
     )
 
 

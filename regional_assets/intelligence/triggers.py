@@ -1,16 +1,17 @@
 """Triggers: thresholds that are watched, each of one region (SPEC 4, Triggers)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from regional_assets.intelligence.balance import Balance
+from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
 from regional_assets.intelligence.world import World
 
 TriggerState = Literal["active", "watching", "dormant"]
 STATES: tuple[TriggerState, ...] = ("active", "watching", "dormant")
 Operator = Literal["gt", "gte", "delta_gt", "delta_lt"]
-Baseline = Literal["fixed", "trailing_7d", "trailing_30d"]
+Baseline = Literal["fixed"] | Trailing
 
 _THREAT = {
     "war_zone": 1.0,
@@ -130,11 +131,18 @@ TRIGGERS: tuple[Trigger, ...] = (
 )
 
 
+# What was observed of a trigger's metric before, by trigger id.
+History = Mapping[str, Sequence[Observation]]
+
+TRAILING_TRIGGERS = tuple(t for t in TRIGGERS if t.baseline != "fixed")
+
+
 @dataclass(frozen=True, slots=True)
 class TriggerReading:
-    """A trigger and the state it is in."""
+    """A trigger, its metric's value now (None: unavailable), and the state it is in."""
 
     trigger: Trigger
+    value: float | None
     state: TriggerState
 
     def as_json(self, now: int) -> dict[str, Any]:
@@ -159,20 +167,21 @@ class TriggerReading:
 
 
 def read_triggers(
-    world: World, balances: Mapping[str, Balance], baselines: Mapping[str, float]
+    world: World, balances: Mapping[str, Balance], history: History
 ) -> tuple[TriggerReading, ...]:
     """The state of every trigger of every region.
 
-    `balances` holds those of the regions that triggers name; `baselines` maps metrics to their
-    trailing mean, where history suffices for one.
+    `balances` holds those of the regions that triggers name; a delta trigger without enough
+    `history` is dormant.
     """
-    return tuple(
-        TriggerReading(
-            trigger,
-            _state(trigger, _metric(trigger.metric, world, balances), baselines),
-        )
-        for trigger in TRIGGERS
-    )
+    readings = []
+    for trigger in TRIGGERS:
+        value = _metric(trigger.metric, world, balances)
+        baseline = None
+        if trigger.baseline != "fixed":
+            baseline = trailing_mean(history.get(trigger.id, ()), trigger.baseline, world.now)
+        readings.append(TriggerReading(trigger, value, _state(trigger, value, baseline)))
+    return tuple(readings)
 
 
 def _metric(metric: str, world: World, balances: Mapping[str, Balance]) -> float | None:
@@ -187,8 +196,10 @@ def _metric(metric: str, world: World, balances: Mapping[str, Balance]) -> float
             return None
         if quantity == "threat_level":
             return _THREAT[level]
+        # A feed that is silent is no strait without ships: not 0, as the specification has it,
+        # which would report a blockade whenever the feed fails.
         transit = world.transits.get(subject)
-        return transit.today if transit else 0.0
+        return transit.today if transit else None
     if kind == "cii":
         scores = (
             s.score for region in world.risk_scores.values() for s in region if s.country == subject
@@ -199,11 +210,10 @@ def _metric(metric: str, world: World, balances: Mapping[str, Balance]) -> float
     return None  # no feed counts vessels in a theater
 
 
-def _state(trigger: Trigger, value: float | None, baselines: Mapping[str, float]) -> TriggerState:
+def _state(trigger: Trigger, value: float | None, baseline: float | None) -> TriggerState:
     if value is None:
         return "dormant"
     if trigger.baseline != "fixed":
-        baseline = baselines.get(trigger.metric)
         if baseline is None:
             return "dormant"
         if not trigger.metric.endswith(":transit_count"):

@@ -5,11 +5,14 @@
 -- writes, `latest` last. What else could fail (no memory, a read-only server, a full disk) makes
 -- the server refuse the first write, when nothing is written yet.
 --
--- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live; then, only
---       where they are written: the regime history, the alert queue and one guard per alert.
+-- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live; then one per
+--       observation; then, only where they are written: the regime history, the alert queue and
+--       one guard per alert.
 -- ARGV: 1 snapshot id, 2 generated_at, 3 body, 4 id of the snapshot it was compared with, 5 "1" to
 --       write a duplicate, too, 6 body expiry, 7 dedup expiry, 8 oldest score the index keeps,
---       9 guard expiry, 10 history length, 11 history entry ("" for none), 12.. alerts.
+--       9 guard expiry, 10 history length, 11 history entry ("" for none), 12 how many
+--       observations there are, 13 their expiry, 14 oldest score they keep, 15 and 16 the scores
+--       between which there is to be no other; then the observations, then the alerts.
 -- Reply: {"written", alerts queued (-1 when it was written by an earlier attempt), "late" or ""},
 --        {"duplicate", id}, {"superseded"} (the region's latest is not the one it was compared
 --        with: compare again), or an error.
@@ -17,13 +20,19 @@
 local DEDUP, AT_ITS_TIME, BY_ID, LATEST, INDEX, LIVE = unpack(KEYS, 1, 6)
 local id, generated_at, body, compared_with = unpack(ARGV, 1, 4)
 local entry = ARGV[11]
-local alerts = #ARGV - 11
+local observations = tonumber(ARGV[12])
+local first_alert = 17 + observations
+local alerts = #ARGV - first_alert + 1
 
 local needed = {
   [DEDUP] = 'string', [AT_ITS_TIME] = 'string', [BY_ID] = 'string', [LATEST] = 'string',
   [INDEX] = 'zset',
 }
 local next_key = 7
+for _ = 1, observations do
+  needed[KEYS[next_key]] = 'zset'
+  next_key = next_key + 1
+end
 local history, queue
 if entry ~= '' then
   history = KEYS[next_key]
@@ -83,6 +92,14 @@ local writes = {
   {'ZREMRANGEBYSCORE', INDEX, '-inf', '(' .. ARGV[8]},
   {'DEL', LIVE},
 }
+for i = 1, observations do
+  local key = KEYS[6 + i]
+  if redis.call('ZCOUNT', key, ARGV[15], ARGV[16]) == 0 then
+    writes[#writes + 1] = {'ZADD', key, generated_at, ARGV[16 + i]}
+    writes[#writes + 1] = {'ZREMRANGEBYSCORE', key, '-inf', '(' .. ARGV[14]}
+    writes[#writes + 1] = {'EXPIRE', key, ARGV[13]}
+  end
+end
 local queued = 0
 -- A snapshot that comes after a newer one changes nothing that readers were told since.
 if not late then
@@ -95,7 +112,7 @@ if not late then
     local guard = KEYS[guards + i]
     if redis.call('EXISTS', guard) == 0 then
       writes[#writes + 1] = {'SET', guard, '1', 'EX', ARGV[9]}
-      writes[#writes + 1] = {'LPUSH', queue, ARGV[11 + i]}
+      writes[#writes + 1] = {'LPUSH', queue, ARGV[first_alert - 1 + i]}
       queued = queued + 1
     end
   end

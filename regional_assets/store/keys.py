@@ -7,6 +7,8 @@ DEDUP_EXPIRY = 900
 SUMMARY_EXPIRY = DAY
 ALERT_GUARD_EXPIRY = 21_600
 REGIME_HISTORY_LENGTH = 100
+OBSERVATION_EXPIRY = 30 * DAY
+OBSERVATION_INTERVAL = 900
 
 SNAPSHOT_BY_ID_PREFIX = "intelligence:snapshot-by-id:v1:"
 ALERT_QUEUE = "wm:events:queue"
@@ -47,6 +49,12 @@ def index(region: str) -> str:
 def regime_history(region: str) -> str:
     """List of regime changes, newest first."""
     return f"intelligence:regime-history:v1:{region}"
+
+
+def observations(region: str, metric: str) -> str:
+    """Sorted set of a metric's observations, `time:value`, by time (ms): what its trailing
+    baseline is made of (SPEC 7)."""
+    return f"intelligence:observations:v1:{region}:{metric}"
 
 
 def alert_guard(event_type: str, guard_hash: str) -> str:

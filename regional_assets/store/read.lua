@@ -1,16 +1,18 @@
 -- Reads everything a run needs in one step, so that it is one moment's view.
 --
--- KEYS: plain keys, then the regions' latest pointers.
--- ARGV: 1 how many plain keys there are, 2 the prefix of snapshot bodies.
--- Reply: per plain key its string, nil, or {error}; per pointer {id, body}, nil, or {error}.
+-- KEYS: plain keys, then observations, then the regions' latest pointers.
+-- ARGV: 1 how many plain keys there are, 2 how many observations, 3 the prefix of snapshot bodies.
+-- Reply: per plain key its string, nil, or {error}; per observations {nil, members} or {error}; per
+-- pointer {id, body}, nil, or {error}.
 --
 -- A snapshot's body lies under a key that only its pointer names, so that key is not in KEYS.
 
 local plain = tonumber(ARGV[1])
+local observations = plain + tonumber(ARGV[2])
 local reply = {}
 
-local function get(key)
-  local value = redis.pcall('GET', key)
+local function call(command, key, ...)
+  local value = redis.pcall(command, key, ...)
   if type(value) == 'table' and value.err then
     return nil, key .. ': ' .. value.err
   end
@@ -18,23 +20,28 @@ local function get(key)
 end
 
 for i = 1, plain do
-  local value, err = get(KEYS[i])
+  local value, err = call('GET', KEYS[i])
   reply[i] = err and {err} or value
 end
 
-for i = plain + 1, #KEYS do
-  local id, err = get(KEYS[i])
+for i = plain + 1, observations do
+  local members, err = call('ZRANGE', KEYS[i], 0, -1)
+  reply[i] = err and {err} or {false, members}
+end
+
+for i = observations + 1, #KEYS do
+  local id, err = call('GET', KEYS[i])
   if err then
     reply[i] = {err}
   elseif not id then
     reply[i] = false
   else
     local body
-    body, err = get(ARGV[2] .. id)
+    body, err = call('GET', ARGV[3] .. id)
     if err then
       reply[i] = {err}
     elseif not body then
-      reply[i] = {KEYS[i] .. ' names ' .. id .. ', but ' .. ARGV[2] .. id .. ' is gone'}
+      reply[i] = {KEYS[i] .. ' names ' .. id .. ', but ' .. ARGV[3] .. id .. ' is gone'}
     else
       reply[i] = {id, body}
     end

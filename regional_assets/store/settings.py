@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from regional_assets.store import keys
+
 
 class SettingsError(ValueError):
     """An environment variable that cannot be understood; the message names it."""
@@ -15,7 +17,8 @@ class StoreSettings:
     """Where the store is and how patient its clients are; times in seconds.
 
     `redis_url` None means the embedded server of `state_dir`. `region_deadline` is the time after
-    which no further attempt to commit a region is started.
+    which no further attempt to commit a region is started, `snapshot_expiry` how long snapshots
+    are kept.
     """
 
     state_dir: Path
@@ -24,6 +27,7 @@ class StoreSettings:
     answer_timeout: float = 5.0
     retries: int = 3
     region_deadline: float = 30.0
+    snapshot_expiry: int = keys.SNAPSHOT_EXPIRY
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import redis
 from redis.client import Pipeline
 
+from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
 from regional_assets.intelligence.snapshot import Snapshot
+from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.store import keys, verification
 from regional_assets.store.connection import UNREACHABLE, connect, retry_policy, unavailable
 from regional_assets.store.scripts import Call, Script, run
@@ -46,11 +48,21 @@ class LatestRead:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservationsRead:
+    """What was observed of a trigger's metric, oldest first; or why that cannot be read."""
+
+    observations: Sequence[Observation] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreRead:
-    """One moment's view: stored values by key, latest snapshots by region id."""
+    """One moment's view: stored values by key, latest snapshots by region id, and what was
+    observed of the metrics of trailing triggers by trigger id."""
 
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
+    observed: Mapping[str, ObservationsRead]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +135,30 @@ class SnapshotStore:
         return cls(connect(settings), settings)
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
-        """The inputs with their companions, and the latest snapshots of `regions`, in one
-        round trip. Raises `StoreError` when the server does not serve."""
+        """The inputs with their companions and what was observed before, and the latest snapshots
+        of `regions` (without `inputs`, only these), in one round trip. Raises `StoreError` when
+        the server does not serve."""
         plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
+        triggers = TRAILING_TRIGGERS if inputs else ()
+        observed = [keys.observations(t.region, t.metric) for t in triggers]
         pointers = [keys.latest(region) for region in regions]
-        call = Call([*plain, *pointers], [len(plain), keys.SNAPSHOT_BY_ID_PREFIX])
+        call = Call(
+            [*plain, *observed, *pointers],
+            [len(plain), len(observed), keys.SNAPSHOT_BY_ID_PREFIX],
+        )
         # A server that stays silent is reported, not asked again: nothing is at stake yet.
         [reply] = self._attempt(partial(run, self.client, _READ, [call]), patient=False)
         if isinstance(reply, Exception):
             raise unavailable(self.client, self._settings, reply)
-        values = {
-            key: StoredValue(error=_text(value[0]))
-            if isinstance(value, list)
-            else StoredValue(data=value)
-            for key, value in zip(plain, reply, strict=False)
-        }
-        latest = {
-            region: _latest(found)
-            for region, found in zip(regions, reply[len(plain) :], strict=True)
-        }
-        return StoreRead(values, latest)
+        replies = iter(reply)
+        return StoreRead(
+            {key: _value(next(replies)) for key in plain},
+            observed={
+                trigger.id: _observed(key, next(replies))
+                for trigger, key in zip(triggers, observed, strict=True)
+            },
+            latest={region: _latest(next(replies)) for region in regions},
+        )
 
     def commit(
         self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
@@ -153,7 +169,8 @@ class SnapshotStore:
         by default the region deadline from now). Raises `StoreError` when the server does not
         serve; then nothing is known of the snapshots, and committing them again is safe.
         """
-        calls = [_commit_call(snapshot, force) for snapshot in snapshots]
+        expiry = self._settings.snapshot_expiry
+        calls = [_commit_call(snapshot, force, expiry) for snapshot in snapshots]
         replies: list[CommitReply] = []
         for start in range(0, len(calls), _BATCH):
             batch = calls[start : start + _BATCH]
@@ -234,6 +251,22 @@ class SnapshotStore:
             raise unavailable(self.client, self._settings, error) from None
 
 
+def _value(found: Any) -> StoredValue:
+    if isinstance(found, list):
+        return StoredValue(error=_text(found[0]))
+    return StoredValue(data=found)
+
+
+def _observed(key: str, found: Any) -> ObservationsRead:
+    if len(found) == 1:
+        return ObservationsRead(error=_text(found[0]))
+    try:
+        pairs = (member.split(b":") for member in found[1])
+        return ObservationsRead([(int(at), float(value)) for at, value in pairs])
+    except ValueError:
+        return ObservationsRead(error=f"{key} holds something else than observations; delete it")
+
+
 def _latest(found: Any) -> LatestRead:
     if not found:
         return LatestRead()
@@ -263,8 +296,9 @@ def _index(name: str, reply: Any) -> IndexRead:
     return IndexRead([(_text(member), at) for member, at in reply])
 
 
-def _commit_call(snapshot: Snapshot, force: bool) -> Call:
+def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
     region, at = snapshot.picture.region_id, snapshot.generated_at
+    apart = keys.OBSERVATION_INTERVAL * 1000
     names = [
         keys.dedup(region, snapshot.picture.digest),
         keys.snapshot_at(region, at),
@@ -272,6 +306,7 @@ def _commit_call(snapshot: Snapshot, force: bool) -> Call:
         keys.latest(region),
         keys.index(region),
         keys.live(region),
+        *(keys.observations(region, metric) for metric in snapshot.observations),
     ]
     entry = ""
     if snapshot.history_entry:
@@ -288,12 +323,18 @@ def _commit_call(snapshot: Snapshot, force: bool) -> Call:
             snapshot.body,
             snapshot.previous_id,
             int(force),
-            keys.SNAPSHOT_EXPIRY,
+            expiry,
             keys.DEDUP_EXPIRY,
-            at - keys.SNAPSHOT_EXPIRY * 1000,
+            at - expiry * 1000,
             keys.ALERT_GUARD_EXPIRY,
             keys.REGIME_HISTORY_LENGTH,
             entry,
+            len(snapshot.observations),
+            keys.OBSERVATION_EXPIRY,
+            at - keys.OBSERVATION_EXPIRY * 1000,
+            f"({at - apart}",
+            f"({at + apart}",
+            *(f"{at}:{value!r}" for value in snapshot.observations.values()),
             *(_json(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
         ],
     )

@@ -55,35 +55,6 @@ def test_the_delta_of_an_actor() -> None:
     assert [a["delta"] for a in json.loads(second.body)["actors"]] == [0.2, 0.2]
 
 
-def states(world: Any, region: str, **baselines: float) -> dict[str, str]:
-    return {r.trigger.id: r.state for r in picture_of(world, region, **baselines).triggers}
-
-
-@pytest.mark.parametrize(
-    ("today", "baseline", "state"),
-    [(79, 100, "active"), (80, 100, "watching"), (84, 100, "watching"), (85, 100, "dormant")],
-)
-def test_a_relative_drop_against_a_trailing_baseline(
-    today: float, baseline: float, state: str
-) -> None:
-    world = world_of(
-        chokepoints={"chokepoints": [{"id": "hormuz"}]},
-        transit_summaries={"summaries": {"hormuz": {"todayTotal": today}}},
-    )
-    metric = "chokepoint:hormuz:transit_count"
-    assert states(world, "mena", **{metric: baseline})["hormuz_transit_drop"] == state
-    assert states(world, "mena")["hormuz_transit_drop"] == "dormant"
-    assert states(world, "mena", **{metric: 0.0})["hormuz_transit_drop"] == "dormant"
-
-
-def test_a_rise_against_a_trailing_baseline() -> None:
-    world = world_of(risk_scores={"ciiScores": [{"region": "IR", "combinedScore": 60}]})
-    metric = "cii:IR:combined_score"
-    assert states(world, "mena", **{metric: 44.0})["iran_cii_spike"] == "active"
-    assert states(world, "mena", **{metric: 45.0})["iran_cii_spike"] == "watching"
-    assert states(world, "mena", **{metric: 49.0})["iran_cii_spike"] == "dormant"
-
-
 def test_paths_reach_every_region_their_template_lists() -> None:
     world = world_of(chokepoints={"chokepoints": [{"id": "taiwan_strait", "threatLevel": "high"}]})
     for region in REGION_IDS:

@@ -153,18 +153,19 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
         *(keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts),
     ]
     lists = [keys.regime_history(region), keys.ALERT_QUEUE]
+    zsets = [keys.index(region), *(keys.observations(region, m) for m in snapshot.observations)]
     return (
         dict.fromkeys(strings, "string")
         | dict.fromkeys(lists, "list")
-        | {keys.index(region): "zset"}
+        | dict.fromkeys(zsets, "zset")
     )
 
 
-@pytest.mark.parametrize("position", range(11))
+@pytest.mark.parametrize("position", range(16))
 def test_a_key_of_a_wrong_type_leaves_no_trace(store: SnapshotStore, position: int) -> None:
     snapshot = snapshots_of(sample_world())["mena"]
     touched = touched_keys(snapshot)
-    assert len(touched) == 11
+    assert len(touched) == 16
     key, need = list(touched.items())[position]
     for held, spoil in WRONG.items():
         if held == need:

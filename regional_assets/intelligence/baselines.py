@@ -1,0 +1,28 @@
+"""Trailing baselines: what a metric has been of late (SPEC 7)."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from regional_assets.intelligence.numbers import total
+
+Trailing = Literal["trailing_7d", "trailing_30d"]
+# A metric's value and the time (ms) it was observed at.
+Observation = tuple[int, float]
+
+_DAY = 86_400_000
+_WINDOWS: dict[Trailing, int] = {"trailing_7d": 7 * _DAY, "trailing_30d": 30 * _DAY}
+_LEAST_OBSERVATIONS = 8
+_LEAST_SPAN = 0.25
+
+
+def trailing_mean(
+    observations: Iterable[Observation], baseline: Trailing, now: int
+) -> float | None:
+    """The mean of the observations in the window that ends before `now` (ms); None when there are
+    fewer than eight in it, or when they span less than a quarter of it."""
+    window = _WINDOWS[baseline]
+    found = [(at, value) for at, value in observations if now - window <= at < now]
+    times = [at for at, _ in found]
+    if len(found) < _LEAST_OBSERVATIONS or max(times) - min(times) < _LEAST_SPAN * window:
+        return None
+    return total(value for _, value in found) / len(found)
