@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -15,12 +16,14 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.table import Table
 
+from regional_assets.alerts_command import alerts_table, regional_alerts
 from regional_assets.home import use_dagster_home
 from regional_assets.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
 from regional_assets.intelligence.inputs import InputState, read_inputs
+from regional_assets.replay.series import PORTWATCH_2026, SeriesError
 from regional_assets.snapshot_run import current_time
 from regional_assets.store import embedded, keys
 from regional_assets.store.connection import STORE_ERRORS, address
@@ -34,7 +37,8 @@ R = TypeVar("R")
 FAILED = 1
 
 _TABLE_WIDTH = 150
-_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError)
+_MOST_ALERTS = 1000
+_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError)
 _FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "missing": "red"}
 
 
@@ -128,6 +132,48 @@ def status() -> None:
             ", ".join(t["id"] for t in snapshot["triggers"]["active"]),
         )
     _console().print(table)
+
+
+@main.command()
+@_plain_errors
+def alerts() -> None:
+    """Show the alerts that wait for the notification relay, the next one first; none is taken."""
+    now = current_time()
+    with _open_store() as store:
+        waiting = store.waiting_alerts(_MOST_ALERTS)
+    found = regional_alerts(waiting.messages)
+    if found:
+        _console().print(alerts_table(found, "age", lambda at: _age(now - at)))
+    more = waiting.total - len(waiting.messages)
+    click.echo(
+        f"{len(found)} regional alerts wait in {keys.ALERT_QUEUE}, among {waiting.total} messages"
+        + (f", of which the last {more} were not looked at" if more else "")
+    )
+
+
+@main.command("replay")
+@click.argument(
+    "series",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=PORTWATCH_2026,
+)
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@_plain_errors
+def replay_series(series: Path, first: datetime | None, last: datetime | None) -> None:
+    """Replay the daily ship transits of SERIES (default: 2026 at four chokepoints) through the
+    snapshot job, every six hours of every day.
+
+    It has a server and a Dagster instance of its own, in `replay` in the state folder, which each
+    replay starts anew; the live ones are not touched.
+    """
+    from regional_assets.replay.command import replay
+    from regional_assets.replay.replay import ReplayError
+
+    try:
+        replay(_console(), series, state_dir() / "replay", first, last)
+    except ReplayError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.group()

@@ -20,7 +20,7 @@ from regional_assets.automation.schedules import (
     regional_snapshot_schedule,
 )
 from regional_assets.checks import regional_snapshot_checks
-from regional_assets.resources import SnapshotStoreResource
+from regional_assets.resources import ClockResource, SnapshotStoreResource
 
 defs = dg.Definitions(
     assets=[observe_inputs, regional_snapshots, regional_history],
@@ -33,7 +33,7 @@ defs = dg.Definitions(
         observe_inputs_schedule,
     ],
     sensors=[input_sensor, recovery_sensor],
-    resources={"snapshot_store": SnapshotStoreResource()},
+    resources={"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()},
     # A process per step would only add its start to what a person waits; and the checks, a step
     # without dependencies, run after the snapshots because this takes one step at a time.
     executor=dg.in_process_executor,

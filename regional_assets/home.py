@@ -14,12 +14,18 @@ def use_dagster_home() -> Path:
     named = os.environ.get("DAGSTER_HOME")
     if named:
         return Path(named)
-    home = state_dir() / "dagster"
+    home = dagster_home(state_dir())
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def dagster_home(state: Path) -> Path:
+    """The folder `dagster` in that state folder, made if need be."""
+    home = state / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     settings = _CHECKOUT / "dagster.yaml"
     link = home / "dagster.yaml"
     if settings.exists() and not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(settings)
-    os.environ["DAGSTER_HOME"] = str(home)
     return home

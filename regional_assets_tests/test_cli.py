@@ -152,3 +152,45 @@ def test_a_setting_that_makes_no_sense(command: Command) -> None:
 def test_settings_in_a_dotenv_file(command: Command, folder: Path) -> None:
     (folder / ".env").write_text("REGIONAL_RETRIES=many\n")
     assert "REGIONAL_RETRIES='many'" in command("status").stderr
+
+
+def test_alerts_are_shown_and_stay(command: Command, folder: Path) -> None:
+    assert "0 regional alerts wait" in command("alerts").stdout
+    with client(folder) as connected:
+        for message in ("other", '{"eventType": "rocket_alert", "payload": {}}'):
+            connected.lpush(keys.ALERT_QUEUE, message)
+        command("inputs", "load")
+        command("run")
+        waiting = connected.lrange(keys.ALERT_QUEUE, 0, -1)
+        shown = command("alerts").stdout
+        assert f"{len(waiting) - 2} regional alerts wait" in shown
+        assert f"among {len(waiting)} messages" in shown
+        assert connected.lrange(keys.ALERT_QUEUE, 0, -1) == waiting
+    rows = [line for line in shown.splitlines() if line.startswith("│ mena")]
+    # In the order in which they will be taken.
+    assert "regime none → coercive stalemate" in rows[0]
+    assert rows[0].split("│")[2:] != rows[1].split("│")[2:]
+    assert all(line.split("│")[-2].strip().endswith(" s") for line in rows)
+
+
+def test_a_replay_has_a_server_of_its_own(command: Command, folder: Path) -> None:
+    command("inputs", "load")
+    with client(folder) as live:
+        before = {key: live.dump(key) for key in live.scan_iter()}
+        arguments = ("replay", "--from", "2026-02-25", "--to", "2026-02-27")
+        replayed = command(*arguments, REDIS_URL="redis://localhost:1")
+        assert replayed.returncode == 0, replayed.stderr
+        assert {key: live.dump(key) for key in live.scan_iter()} == before
+    assert "3 days, 12 runs of 8 regions" in replayed.stdout
+    assert replayed.stdout.count("Ship transits through Hormuz") == 1
+    assert "2026-02-27 00:00 UTC" in replayed.stdout
+    replay = folder / "replay"
+    for region in REGION_IDS:
+        assert len((replay / "history" / f"{region}.csv").read_text().splitlines()) == 13
+    assert not embedded.is_running(replay)
+    # What it leaves can be looked at like any other state.
+    assert "hormuz_transit_drop" in command("status", REGIONAL_STATE_DIR=str(replay)).stdout
+    embedded.stop(replay)
+
+    wrong = command("replay", "--from", "2027-01-01")
+    assert (wrong.returncode, "2026-01-01 to 2026-07-19" in wrong.stderr) == (1, True)

@@ -17,7 +17,6 @@ from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.regime import REGIME_LABELS
 from regional_assets.resources import SnapshotStoreResource
 from regional_assets.store.connection import STORE_ERRORS, StoreError
-from regional_assets.store.settings import state_dir
 from regional_assets.store.snapshot_store import IndexRead, SnapshotStore
 
 if TYPE_CHECKING:
@@ -69,9 +68,9 @@ def _write_histories(
     # A generator that yields nothing: what a plain function returns counts as an output, and
     # would materialise every partition a second time.
     yield from ()
-    folder = state_dir() / "history"
     failed: dict[str, str] = {}
     try:
+        folder = snapshot_store.settings().state_dir / "history"
         with snapshot_store.open() as store:
             for region, index in store.indexes(context.partition_keys).items():
                 try:

@@ -11,8 +11,8 @@ from regional_assets.assets.inputs import INPUT_ASSETS
 from regional_assets.assets.partitions import OWNERS, REGIONS, TAGS, backfill_policy
 from regional_assets.assets.summary import FRESHNESS, REGIONAL_SUMMARY, materialise_summary
 from regional_assets.intelligence.balance import AXES
-from regional_assets.resources import SnapshotStoreResource
-from regional_assets.snapshot_run import RegionResult, RunResult, current_time, take_snapshots
+from regional_assets.resources import ClockResource, SnapshotStoreResource
+from regional_assets.snapshot_run import RegionResult, RunResult, take_snapshots
 from regional_assets.store.connection import STORE_ERRORS
 
 REGIONAL_SNAPSHOT = dg.AssetKey("regional_snapshot")
@@ -71,9 +71,10 @@ def regional_snapshots(
     context: dg.AssetExecutionContext,
     config: SnapshotConfig,
     snapshot_store: SnapshotStoreResource,
+    clock: ClockResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Takes the snapshots of the run's regions, then writes the summary of all regions."""
-    now = current_time()
+    now = clock.now()
     try:
         with snapshot_store.open() as store:
             result = None

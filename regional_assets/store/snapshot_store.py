@@ -75,6 +75,15 @@ class IndexRead:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingAlerts:
+    """The messages that are next to be taken from the alert queue, the next one first, and how
+    many there are in all."""
+
+    messages: Sequence[bytes]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The summary of all regions, and the record by which health checks judge it."""
 
@@ -147,7 +156,7 @@ class SnapshotStore:
             [len(plain), len(observed), keys.SNAPSHOT_BY_ID_PREFIX],
         )
         # A server that stays silent is reported, not asked again: nothing is at stake yet.
-        [reply] = self._attempt(partial(run, self.client, _READ, [call]), patient=False)
+        [reply] = self.attempt(partial(run, self.client, _READ, [call]), patient=False)
         if isinstance(reply, Exception):
             raise unavailable(self.client, self._settings, reply)
         replies = iter(reply)
@@ -174,7 +183,7 @@ class SnapshotStore:
         replies: list[CommitReply] = []
         for start in range(0, len(calls), _BATCH):
             batch = calls[start : start + _BATCH]
-            answered = self._attempt(partial(run, self.client, _COMMIT, batch), deadline=deadline)
+            answered = self.attempt(partial(run, self.client, _COMMIT, batch), deadline=deadline)
             replies += map(_commit_reply, answered)
         return replies
 
@@ -192,7 +201,7 @@ class SnapshotStore:
 
         def update(pipeline: Pipeline) -> None:
             latest = self.read(regions, inputs=False).latest
-            stored = self._attempt(partial(self.client.execute_command, "GET", keys.SUMMARY))
+            stored = self.attempt(partial(self.client.execute_command, "GET", keys.SUMMARY))
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:
@@ -202,13 +211,13 @@ class SnapshotStore:
                 )
 
         pointers = [keys.latest(region) for region in regions]
-        self._attempt(partial(self.client.transaction, update, *pointers))
+        self.attempt(partial(self.client.transaction, update, *pointers))
 
     def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
         """The index of each region, in one round trip. Raises `StoreError` when the server does
         not serve."""
         names = [keys.index(region) for region in regions]
-        replies = self._attempt(partial(_read_indexes, self.client, names))
+        replies = self.attempt(partial(_read_indexes, self.client, names))
         return {
             region: _index(name, reply)
             for region, name, reply in zip(regions, names, replies, strict=True)
@@ -220,19 +229,36 @@ class SnapshotStore:
         server does not serve."""
         for start in range(0, len(snapshot_ids), _BODIES):
             names = [keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
-            yield from self._attempt(partial(self.client.execute_command, "MGET", *names))
+            yield from self.attempt(partial(self.client.execute_command, "MGET", *names))
+
+    def waiting_alerts(self, most: int) -> WaitingAlerts:
+        """Up to `most` messages of the alert queue, which stay there. Raises `StoreError` when
+        the server does not serve, or holds something else than a queue."""
+
+        def read() -> WaitingAlerts:
+            with self.client.pipeline(transaction=True) as pipeline:
+                pipeline.llen(keys.ALERT_QUEUE)
+                # Consumers take from the right end.
+                pipeline.lrange(keys.ALERT_QUEUE, -most, -1)
+                total, messages = pipeline.execute()
+            return WaitingAlerts(messages[::-1], total)
+
+        return self.attempt(read)
 
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → what is stored of it and does not agree (see `verification`)."""
-        return self._attempt(partial(verification.verify, self.client, regions, now))
+        return self.attempt(partial(verification.verify, self.client, regions, now))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
         """Stores input values under their keys, all or none."""
-        self._attempt(lambda: self.client.mset(dict(values)))
+        self.attempt(lambda: self.client.mset(dict(values)))
 
-    def _attempt(
+    def attempt(
         self, command: Callable[[], T], *, deadline: float | None = None, patient: bool = True
     ) -> T:
+        """What `command` returns, sent again when the connection is lost, until `deadline` (of
+        `time.monotonic`; by default the region deadline from now); unless `patient`, not after a
+        silence. Raises `StoreError` when the server does not serve."""
         if deadline is None:
             deadline = time.monotonic() + self._settings.region_deadline
 

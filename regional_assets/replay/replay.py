@@ -1,0 +1,124 @@
+"""The snapshot job once for every six hours of a past series, on a server of its own."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from regional_assets.assets.partitions import range_tags
+from regional_assets.automation.jobs import HISTORY_JOB, SNAPSHOT_JOB
+from regional_assets.definitions import defs
+from regional_assets.home import dagster_home
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.replay.series import feeds
+from regional_assets.resources import ClockResource, SnapshotStoreResource
+from regional_assets.store import embedded, keys
+from regional_assets.store.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# As the schedule of the snapshots has it.
+_EVERY_HOURS = 6
+_HOUR = 3_600_000
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class ReplayError(RuntimeError):
+    """A run of a replay that failed; the message says at which time and why."""
+
+
+class ReplayStore(SnapshotStoreResource):
+    """The embedded server of the replay's own folder, whatever the environment names; it keeps
+    the snapshots of the whole series, however long that is."""
+
+    state_dir: str
+    days: int
+
+    def settings(self) -> StoreSettings:
+        """The replay's server."""
+        longest = max(keys.SNAPSHOT_EXPIRY, self.days * keys.DAY)
+        return StoreSettings(Path(self.state_dir), snapshot_expiry=longest)
+
+
+class ReplayClock(ClockResource):
+    """A clock that stands still."""
+
+    at: int
+
+    def now(self) -> int:
+        """The replayed time in ms."""
+        return self.at
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A replay of some `days` of `series` (see `read_series`) in `folder`, which holds a server, a
+    Dagster instance and the history's files, and can be used as `REGIONAL_STATE_DIR` afterwards."""
+
+    series: "pd.DataFrame"
+    days: Sequence["pd.Timestamp"]
+    folder: Path
+
+    @property
+    def ticks(self) -> list[tuple["pd.Timestamp", int]]:
+        """The days and times (ms) at which the job runs."""
+        hours = range(0, 24, _EVERY_HOURS)
+        return [
+            (day, int(day.timestamp()) * 1000 + hour * _HOUR) for day in self.days for hour in hours
+        ]
+
+    def run(self, done: Callable[[], None]) -> None:
+        """Starts anew in `folder` and runs the job once a tick, each followed by `done`; then
+        the job of the history. Raises `ReplayError` and the store's errors."""
+        self._clear()
+        home = dagster_home(self.folder)
+        with dg.DagsterInstance.from_config(str(home)) as instance, self.open() as store:
+            for day, now in self.ticks:
+                expire(store)
+                store.write_inputs(feeds(self.series, day, now))
+                self._execute(instance, SNAPSHOT_JOB.name, now)
+                done()
+            self._execute(instance, HISTORY_JOB.name, now)
+
+    @contextmanager
+    def open(self) -> Iterator[SnapshotStore]:
+        """The replay's store."""
+        with self._store.open() as store:
+            yield store
+
+    @property
+    def _store(self) -> ReplayStore:
+        return ReplayStore(state_dir=str(self.folder), days=len(self.days))
+
+    def _clear(self) -> None:
+        embedded.stop(self.folder)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _execute(self, instance: dg.DagsterInstance, job: str, now: int) -> None:
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags=range_tags(REGION_IDS[0], REGION_IDS[-1]),
+            resources={"snapshot_store": self._store, "clock": ReplayClock(at=now)},
+            run_config=_QUIET,
+            raise_on_error=False,
+        )
+        for event in result.get_step_failure_events():
+            data = event.step_failure_data
+            said = data.user_failure_data and data.user_failure_data.description
+            raise ReplayError(f"{job} failed at {now}: {said or data.error_display_string}")
+
+
+def expire(store: SnapshotStore) -> None:
+    """Deletes what would have expired since the last tick: the server's clock is not the
+    replay's."""
+    for pattern in (keys.dedup("*", "*"), keys.alert_guard("*", "*")):
+        names = list(store.client.scan_iter(pattern, count=1000))
+        if names:
+            store.client.delete(*names)

@@ -1,0 +1,80 @@
+"""Daily ship transits, and the input feeds as they would have been on each of the days."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regional_assets.intelligence.inputs import CATALOGUE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Daily transits of 2026 at four chokepoints, from IMF PortWatch (portwatch.imf.org).
+PORTWATCH_2026 = Path(__file__).parent / "portwatch-2026.csv"
+
+_TOTAL = "_total"
+_WEEK = 7
+_SPEC = {spec.name: spec for spec in CATALOGUE}
+
+
+class SeriesError(ValueError):
+    """A series that cannot be replayed; the message names the file and what is wrong with it."""
+
+
+def read_series(path: Path) -> "pd.DataFrame":
+    """The totals of a CSV file: a row per day (column `date`, without gaps), a column per
+    chokepoint (`<id>_total`, named by its id here; not known where empty). Raises
+    `SeriesError`."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, index_col="date", parse_dates=["date"])
+        totals = table.filter(regex=f"{_TOTAL}$").astype("float64")
+        totals.columns = totals.columns.str.removesuffix(_TOTAL)
+        days = pd.date_range(totals.index[0], periods=len(totals), tz="UTC")
+        if not (totals.index.tz_localize("UTC") == days).all():  # type: ignore[attr-defined]
+            raise ValueError("its dates are not one day after the other")
+    except (OSError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise SeriesError(f"{path} is no series of daily transits: {error}") from None
+    if totals.empty or (totals < 0).any(axis=None):
+        raise SeriesError(
+            f"{path} is no series of daily transits: it needs columns called <chokepoint>{_TOTAL} "
+            "with numbers from 0"
+        )
+    return totals.set_axis(days)
+
+
+def feeds(series: "pd.DataFrame", day: "pd.Timestamp", now: int) -> dict[str, bytes]:
+    """Redis key → value at `now` (ms) on that day of the series: the chokepoints, no threat to any
+    known, and their transits. There are no figures of the other inputs, so they are missing."""
+    until = series.loc[:day]
+    chokepoints = {"chokepoints": [{"id": id} for id in series.columns], "fetchedAt": now}
+    transits = {"summaries": dict(_summaries(until)), "fetchedAt": now}
+    spec = _SPEC["transit_summaries"]
+    values: dict[str, Any] = {
+        _SPEC["chokepoints"].key: chokepoints,
+        spec.key: transits,
+        spec.companion or "": {"fetchedAt": now, "recordCount": len(series.columns)},
+    }
+    return {key: json.dumps(value).encode() for key, value in values.items()}
+
+
+def _summaries(until: "pd.DataFrame") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Chokepoint id → its transits on the last day, and of its last week against the one before
+    (0 while there are not two weeks, as the feed's writer has it)."""
+    for id, totals in until.items():
+        today = totals.iloc[-1]
+        if today != today:  # not known
+            yield str(id), {"dataAvailable": False}
+            continue
+        week, before = totals.iloc[-_WEEK:].sum(), totals.iloc[-2 * _WEEK : -_WEEK].sum()
+        whole = len(totals) >= 2 * _WEEK and before > 0
+        yield (
+            str(id),
+            {
+                "dataAvailable": True,
+                "todayTotal": int(today),
+                "wowChangePct": round(100 * (week / before - 1), 1) if whole else 0,
+            },
+        )
