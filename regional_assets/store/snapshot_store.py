@@ -17,12 +17,13 @@ from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.store import keys, verification
 from regional_assets.store.connection import UNREACHABLE, connect, retry_policy, unavailable
+from regional_assets.store.observations import member, observations
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.settings import StoreSettings
 
 T = TypeVar("T")
 
-_READ = Script.load("read.lua")
+_READ = Script.load("read.lua", read_only=True)
 _COMMIT = Script.load("commit.lua")
 
 # A pipeline is one message; it stays small whatever the number of regions.
@@ -287,8 +288,7 @@ def _observed(key: str, found: Any) -> ObservationsRead:
     if len(found) == 1:
         return ObservationsRead(error=_text(found[0]))
     try:
-        pairs = (member.split(b":") for member in found[1])
-        return ObservationsRead([(int(at), float(value)) for at, value in pairs])
+        return ObservationsRead(observations(found[1]))
     except ValueError:
         return ObservationsRead(error=f"{key} holds something else than observations; delete it")
 
@@ -360,7 +360,7 @@ def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
             at - keys.OBSERVATION_EXPIRY * 1000,
             f"({at - apart}",
             f"({at + apart}",
-            *(f"{at}:{value!r}" for value in snapshot.observations.values()),
+            *(member(at, value) for value in snapshot.observations.values()),
             *(_json(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
         ],
     )

@@ -7,24 +7,33 @@ from typing import Any
 
 import redis
 
+from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
+from regional_assets.store.observations import observations
 
 _BATCH = 100
 
 
 def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
     """Region id → what does not agree (empty: all does) at `now` (ms): the pointer, the snapshot
-    by id and at its time, the index, the regime history."""
+    by id and at its time, the index, the regime history, the observations."""
     return {region: _disagreements(client, region, now) for region in regions}
 
 
 def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
-    names = keys.latest(region), keys.index(region), keys.regime_history(region)
+    names = [
+        keys.latest(region),
+        keys.index(region),
+        keys.regime_history(region),
+        *(keys.observations(t.region, t.metric) for t in TRIGGERS if t.region == region),
+    ]
     # One transaction sees one moment; a snapshot by its id never changes afterwards.
     with client.pipeline(transaction=True) as pipeline:
         pipeline.get(names[0])
         pipeline.zrange(names[1], 0, -1, withscores=True)
         pipeline.lrange(names[2], 0, -1)
+        for name in names[3:]:
+            pipeline.zrange(name, 0, -1, withscores=True)
         replies = pipeline.execute(raise_on_error=False)
     errors = [
         f"{name}: {reply}"
@@ -33,11 +42,16 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
     ]
     if errors:
         return errors
-    latest, index, history = replies
+    latest, index, history, *observed = replies
     # Bodies expire by themselves, index entries only with the region's next commit.
     oldest = now - keys.SNAPSHOT_EXPIRY * 1000
     kept = {member.decode("utf-8", "replace"): at for member, at in index if at > oldest}
     problems = _index_problems(client, region, kept)
+    problems += [
+        f"{name} holds something else than observations"
+        for name, members in zip(names[3:], observed, strict=True)
+        if not _are_observations(members)
+    ]
     if latest is None:
         if kept:
             problems.append(f"{names[0]} is absent, but {names[1]} lists snapshots")
@@ -90,6 +104,14 @@ def _history_problems(region: str, history: list[bytes], label: str) -> list[str
     if any(newer[0] not in ("", older[1]) for newer, older in pairwise(changes)):
         return [f"{name} has a gap: a change does not start where the one before it ended"]
     return []
+
+
+def _are_observations(members: list[tuple[bytes, float]]) -> bool:
+    try:
+        found = observations(member for member, _ in members)
+    except ValueError:
+        return False
+    return [at for at, _ in found] == [at for _, at in members]
 
 
 def _snapshot(client: redis.Redis, name: str) -> tuple[dict[str, Any] | None, str]:

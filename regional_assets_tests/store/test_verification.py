@@ -13,6 +13,8 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.worlds import NOW, sample_values
 
+IRAN = keys.observations("mena", "cii:IR:combined_score")
+
 
 @pytest.fixture
 def client(store: SnapshotStore) -> redis.Redis:
@@ -83,6 +85,9 @@ Damage = Callable[[redis.Redis], object]
             "has a gap",
         ),
         (lambda c: (c.delete(keys.index("mena")), c.set(keys.index("mena"), 1)), "WRONGTYPE"),
+        (lambda c: c.zadd(IRAN, {"x": NOW}), f"{IRAN} holds something else than observations"),
+        (lambda c: c.zadd(IRAN, {f"{NOW}:1.0": NOW + 1}), "something else than observations"),
+        (lambda c: (c.delete(IRAN), c.set(IRAN, 1)), f"{IRAN}: WRONGTYPE"),
     ],
 )
 def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None:
