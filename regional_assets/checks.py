@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -14,17 +14,19 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from regional_assets.assets.partitions import REGIONS
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.clock import current_time
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.intelligence.scenarios import LANES
 from regional_assets.resources import SnapshotStoreResource
-from regional_assets.snapshot_run import current_time
 from regional_assets.store import keys
-from regional_assets.store.connection import STORE_ERRORS
+from regional_assets.store.errors import STORE_ERRORS
 from regional_assets.store.settings import SettingsError, confidence_floor
-from regional_assets.store.snapshot_store import LatestRead
+
+if TYPE_CHECKING:
+    from regional_assets.store.snapshot_store import LatestRead
 
 # Half a thousandth for each probability that was rounded to three decimals.
 _SUM_TOLERANCE = 0.0005 * len(LANES) + 1e-9
@@ -42,7 +44,7 @@ class Check:
     find: Finding | None
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
-    def problems(self, read: LatestRead) -> list[str]:
+    def problems(self, read: "LatestRead") -> list[str]:
         """What the region's latest snapshot has against it; empty: nothing."""
         assert self.find is not None
         if read.error:

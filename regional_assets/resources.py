@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from regional_assets.snapshot_run import current_time
+from regional_assets.clock import current_time
 from regional_assets.store.settings import StoreSettings
-from regional_assets.store.snapshot_store import SnapshotStore
+
+if TYPE_CHECKING:
+    from regional_assets.narrative.narrator import Narrator
+    from regional_assets.store.snapshot_store import SnapshotStore
 
 
 class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -21,8 +25,10 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return StoreSettings.from_environment()
 
     @contextmanager
-    def open(self) -> Iterator[SnapshotStore]:
+    def open(self) -> "Iterator[SnapshotStore]":
         """The store, its connections closed at the end."""
+        from regional_assets.store.snapshot_store import SnapshotStore
+
         store = SnapshotStore.open(self.settings())
         try:
             yield store
@@ -36,3 +42,26 @@ class ClockResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def now(self) -> int:
         """In ms since the epoch."""
         return current_time()
+
+
+class NarratorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The language models that the environment names (`REGIONAL_NARRATIVE_PROVIDERS`), if any.
+
+    It has no configuration of its own, so that no key can appear in the Dagster UI.
+    """
+
+    def open(self) -> "Narrator | None":
+        """The narrator; None when narratives are off. It holds nothing until it is asked."""
+        from regional_assets.narrative.narrator import Narrator
+
+        return Narrator.from_environment()
+
+    def why_not(self) -> str | None:
+        """Why no model can be asked; None when one can."""
+        narrator = self.open()
+        if narrator is None:
+            return (
+                "no language model is configured: set REGIONAL_NARRATIVE_PROVIDERS (README, "
+                "Narratives and weekly briefs)"
+            )
+        return narrator.problem or None

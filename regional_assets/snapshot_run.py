@@ -5,8 +5,9 @@ stop another.
 """
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import uuid_utils
@@ -14,11 +15,14 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import checked_regions
+from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World, build_world
+from regional_assets.narration import Narration, narrations
+from regional_assets.narrative.narrator import Narrator
 from regional_assets.store import keys
-from regional_assets.store.connection import StoreError
+from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import (
     Duplicate,
     LatestRead,
@@ -38,7 +42,7 @@ class RegionResult:
 
     `snapshot` is what was computed (None when that failed), whether written or not; `duplicate_of`
     the stored snapshot that says the same; `milliseconds` the time its picture took plus the
-    commit it shared.
+    commit it shared; `narration` how its narrative came about (None when narratives are off).
     """
 
     region_id: str
@@ -49,6 +53,7 @@ class RegionResult:
     alerts_queued: int | None = 0
     late: bool = False
     error: str | None = None
+    narration: Narration | None = None
 
     @property
     def stored_id(self) -> str | None:
@@ -71,18 +76,19 @@ class RunResult:
         return tuple(r for r in self.regions if r.outcome == "failed")
 
 
-def current_time() -> int:
-    """The clock, in ms since the epoch; read once per run and passed down."""
-    return time.time_ns() // 1_000_000
-
-
 def take_snapshots(
-    store: SnapshotStore, regions: Iterable[str], now: int, *, force: bool = False
+    store: SnapshotStore,
+    regions: Iterable[str],
+    now: int,
+    *,
+    force: bool = False,
+    narrator: Narrator | None = None,
 ) -> RunResult:
     """Computes and commits the snapshot of each region at `now` (ms).
 
-    A region that fails is in the result with its error; `force` writes duplicates, too. Raises
-    `UnknownRegionError` before any work, and `StoreError` when nothing can be read.
+    A region that fails is in the result with its error; `force` writes duplicates, too. With a
+    `narrator` each region is committed as soon as it is narrated, else all in one round trip.
+    Raises `UnknownRegionError` before any work, and `StoreError` when nothing can be read.
     """
     chosen = checked_regions(regions)
     stored = store.read(chosen)
@@ -103,7 +109,10 @@ def take_snapshots(
             results[region] = RegionResult(region, "failed", _since(started), error=_words(error))
         else:
             pending.append((snapshot, _since(started)))
-    results |= _commit(store, pending, force)
+    if narrator is None:
+        results |= _commit(store, pending, force)
+    else:
+        results |= _narrate_and_commit(store, narrator, pending, stored.latest, force)
     return RunResult(world, tuple(results[region] for region in chosen))
 
 
@@ -145,7 +154,7 @@ def _unread_observations(stored: StoreRead) -> dict[str, str]:
     }
 
 
-def _complete(content: Picture, latest: LatestRead) -> Snapshot:
+def _complete(content: Picture, latest: LatestRead, narrative: Narrative = EMPTY) -> Snapshot:
     region = content.region_id
     if latest.error:
         raise PreviousSnapshotError(
@@ -163,11 +172,32 @@ def _complete(content: Picture, latest: LatestRead) -> Snapshot:
             ) from None
     # Ids sort by the time the snapshot is of, as the index does.
     snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
-    return complete(content, previous, snapshot_id)
+    return complete(content, previous, snapshot_id, narrative)
 
 
 def _anew(region: str) -> str:
     return f"to start the region anew, delete {keys.latest(region)}"
+
+
+def _narrate_and_commit(
+    store: SnapshotStore,
+    narrator: Narrator,
+    pending: Sequence[tuple[Snapshot, float]],
+    latest: Mapping[str, LatestRead],
+    force: bool,
+) -> dict[str, RegionResult]:
+    contents = {s.picture.region_id: (s.picture, spent) for s, spent in pending}
+    results: dict[str, RegionResult] = {}
+    # Closed even by what ends the run, so that no question outlives it.
+    with closing(narrations(store, narrator, [s.picture for s, _ in pending])) as batches:
+        for batch in batches:
+            told = [
+                (_complete(contents[region][0], latest[region], n.narrative), contents[region][1])
+                for region, n in batch.items()
+            ]
+            for region, result in _commit(store, told, force).items():
+                results[region] = replace(result, narration=batch[region])
+    return results
 
 
 def _commit(
@@ -231,14 +261,15 @@ def _compare_again(
     time.sleep(_backoff.compute(1))
     again: list[tuple[Snapshot, float]] = []
     failed: dict[str, RegionResult] = {}
-    contents = {s.picture.region_id: (s.picture, spent) for s, spent in superseded}
+    contents = {s.picture.region_id: (s, spent) for s, spent in superseded}
     try:
         latest = store.read(list(contents), inputs=False).latest
     except StoreError as error:
         latest = {region: LatestRead(error=str(error)) for region in contents}
-    for region, (content, spent) in contents.items():
+    for region, (snapshot, spent) in contents.items():
         try:
-            again.append((_complete(content, latest[region]), spent))
+            told = _complete(snapshot.picture, latest[region], snapshot.narrative)
+            again.append((told, spent))
         except Exception as error:
             failed[region] = RegionResult(region, "failed", spent, error=_words(error))
     return again, failed

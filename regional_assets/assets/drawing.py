@@ -6,7 +6,7 @@ Colours are chosen to be legible on the UI's light and dark backgrounds alike.
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from xml.sax.saxutils import escape
+from html import escape
 
 import dagster as dg
 
@@ -150,7 +150,7 @@ def _picked(values: Sequence[float]) -> list[int]:
 
 def _label(text: str) -> str:
     """A name as text of an SVG; what XML or UTF-8 cannot hold becomes "?"."""
-    return escape("".join(c if c.isprintable() else "?" for c in text.replace("_", " ")))
+    return escape("".join(c if c.isprintable() else "?" for c in text.replace("_", " ")), False)
 
 
 def _image(alt: str, content: str, width: int, height: int) -> dg.MarkdownMetadataValue:

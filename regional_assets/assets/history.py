@@ -16,11 +16,12 @@ from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.regime import REGIME_LABELS
 from regional_assets.resources import SnapshotStoreResource
-from regional_assets.store.connection import STORE_ERRORS, StoreError
-from regional_assets.store.snapshot_store import IndexRead, SnapshotStore
+from regional_assets.store.errors import STORE_ERRORS, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from regional_assets.store.snapshot_store import IndexRead, SnapshotStore
 
 REGIONAL_HISTORY = dg.AssetKey("regional_history")
 
@@ -125,7 +126,7 @@ regional_history = dg.AssetsDefinition(
 )
 
 
-def read_history(store: SnapshotStore, region: str, index: IndexRead) -> History:
+def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> History:
     """The table of the snapshots that `index` lists. Raises `StoreError` when the server does not
     serve, and ValueError when the index could not be read."""
     import pandas as pd
@@ -174,7 +175,7 @@ def _row(region: str, at: float, snapshot: Mapping[str, Any]) -> list[Any]:
 
 
 def _materialise(
-    store: SnapshotStore, region: str, index: IndexRead, folder: Path
+    store: "SnapshotStore", region: str, index: "IndexRead", folder: Path
 ) -> dict[str, Any]:
     """Writes the region's file; returns the metadata of its materialisation."""
     history = read_history(store, region, index)

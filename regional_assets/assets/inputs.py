@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from regional_assets.assets.partitions import OWNERS, TAGS
+from regional_assets.clock import current_time
 from regional_assets.intelligence.inputs import (
     CATALOGUE,
     MINUTE_MS,
@@ -19,8 +20,7 @@ from regional_assets.intelligence.inputs import (
     read_inputs,
 )
 from regional_assets.resources import SnapshotStoreResource
-from regional_assets.snapshot_run import current_time
-from regional_assets.store.connection import STORE_ERRORS
+from regional_assets.store.errors import STORE_ERRORS
 
 # Data versions of what has no bytes; no digest reads so.
 MISSING = "missing"

@@ -1,4 +1,4 @@
-"""The one partitions definition and how backfills of it are cut into runs."""
+"""The partitions definitions and how backfills of them are cut into runs."""
 
 import os
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.store.settings import whole_number
 
 # On every asset.
@@ -13,6 +14,7 @@ OWNERS = ["team:regional-intelligence"]
 TAGS = {"domain": "regional-intelligence"}
 
 REGIONS = dg.StaticPartitionsDefinition(list(REGION_IDS))
+BRIEF_REGIONS = dg.StaticPartitionsDefinition(list(NARRATED_REGIONS))
 
 
 def backfill_policy() -> dg.BackfillPolicy:

@@ -1,7 +1,7 @@
 """`regional_snapshot`, one partition per region, and what follows it in the same run."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -11,9 +11,12 @@ from regional_assets.assets.inputs import INPUT_ASSETS
 from regional_assets.assets.partitions import OWNERS, REGIONS, TAGS, backfill_policy
 from regional_assets.assets.summary import FRESHNESS, REGIONAL_SUMMARY, materialise_summary
 from regional_assets.intelligence.balance import AXES
-from regional_assets.resources import ClockResource, SnapshotStoreResource
-from regional_assets.snapshot_run import RegionResult, RunResult, take_snapshots
-from regional_assets.store.connection import STORE_ERRORS
+from regional_assets.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.store.errors import STORE_ERRORS
+
+if TYPE_CHECKING:
+    from regional_assets.narration import Narration
+    from regional_assets.snapshot_run import RegionResult, RunResult
 
 REGIONAL_SNAPSHOT = dg.AssetKey("regional_snapshot")
 
@@ -72,14 +75,23 @@ def regional_snapshots(
     config: SnapshotConfig,
     snapshot_store: SnapshotStoreResource,
     clock: ClockResource,
+    narrator: NarratorResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Takes the snapshots of the run's regions, then writes the summary of all regions."""
+    from regional_assets.snapshot_run import take_snapshots
+
     now = clock.now()
     try:
         with snapshot_store.open() as store:
             result = None
             if REGIONAL_SNAPSHOT in context.selected_asset_keys:
-                result = take_snapshots(store, context.partition_keys, now, force=config.force)
+                result = take_snapshots(
+                    store,
+                    context.partition_keys,
+                    now,
+                    force=config.force,
+                    narrator=narrator.open(),
+                )
                 _report(context, result)
             if REGIONAL_SUMMARY.key in context.selected_asset_keys:
                 yield materialise_summary(store, now, result)
@@ -88,14 +100,13 @@ def regional_snapshots(
         raise dg.Failure(str(error)) from None
 
 
-def _report(context: dg.AssetExecutionContext, result: RunResult) -> None:
+def _report(context: dg.AssetExecutionContext, result: "RunResult") -> None:
     """One materialisation per region that is stored; one failure at the end if any is not."""
     run_metadata = _run_metadata(result)
     for region in result.regions:
         if region.snapshot is None or region.outcome == "failed":
             context.log.error(f"{region.region_id} failed: {region.error}")
             continue
-        context.log.info(f"{region.region_id}: {region.outcome} {region.stored_id}")
         context.log_event(
             dg.AssetMaterialization(
                 asset_key=REGIONAL_SNAPSHOT,
@@ -114,7 +125,7 @@ def _report(context: dg.AssetExecutionContext, result: RunResult) -> None:
         )
 
 
-def _region_metadata(region: RegionResult) -> Mapping[str, Any]:
+def _region_metadata(region: "RegionResult") -> Mapping[str, Any]:
     snapshot = region.snapshot
     assert snapshot is not None
     content = snapshot.picture
@@ -136,10 +147,22 @@ def _region_metadata(region: RegionResult) -> Mapping[str, Any]:
         "defaulted_terms": list(content.balance.defaulted_terms),
         "bytes": len(snapshot.body),
         "milliseconds": round(region.milliseconds, 1),
+        **(_narration_metadata(region.narration) if region.narration else {}),
     }
 
 
-def _run_metadata(result: RunResult) -> Mapping[str, Any]:
+def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
+    return {
+        "narrative_provider": narration.narrative.provider,
+        "narrative_model": narration.narrative.model,
+        "narrative_tokens": {"in": narration.tokens_in, "out": narration.tokens_out},
+        "narrative_cache_hit": narration.cache_hit,
+        "narrative_milliseconds": round(narration.milliseconds, 1),
+        **({"narrative_problem": narration.problem} if narration.problem else {}),
+    }
+
+
+def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
     """What is the same for all regions of a run: the state of the inputs."""
     world = result.world
     problems = {state.spec.key: state.problem for state in world.inputs.values() if state.problem}

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -11,10 +12,13 @@ from regional_assets.assets.partitions import contiguous, range_tags
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.automation.jobs import SNAPSHOT_JOB
 from regional_assets.automation.settings import SensorSettings
+from regional_assets.clock import current_time
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.resources import SnapshotStoreResource
-from regional_assets.snapshot_run import Content, current_contents, current_time
-from regional_assets.store.connection import STORE_ERRORS
+from regional_assets.store.errors import STORE_ERRORS
+
+if TYPE_CHECKING:
+    from regional_assets.snapshot_run import Content
 
 DATA_VERSION_TAG = "dagster/data_version"
 
@@ -93,6 +97,8 @@ def input_sensor(
     context: dg.SensorEvaluationContext, snapshot_store: SnapshotStoreResource
 ) -> dg.SensorResult:
     """One round trip to Redis a tick."""
+    from regional_assets.snapshot_run import current_contents
+
     settings = SensorSettings.from_environment()
     now = current_time()
     watch = Watch.load(context.cursor)
@@ -147,7 +153,7 @@ def _why_not(
     return None
 
 
-def _requests(regions: Sequence[str], contents: Mapping[str, Content]) -> Iterator[dg.RunRequest]:
+def _requests(regions: Sequence[str], contents: "Mapping[str, Content]") -> Iterator[dg.RunRequest]:
     """A run per contiguous range: what Dagster can carry in one run."""
     for members in contiguous(regions):
         change = [(r, contents[r].latest_id, contents[r].digest) for r in members]

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from regional_assets.assets.briefs import REGIONAL_BRIEF
 from regional_assets.assets.history import REGIONAL_HISTORY
 from regional_assets.assets.inputs import INPUT_ASSETS
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
@@ -34,4 +35,10 @@ HISTORY_JOB = dg.define_asset_job(
     "regional_history_job",
     selection=dg.AssetSelection.assets(REGIONAL_HISTORY),
     description="The tables of the stored snapshots of the chosen regions, as files and charts.",
+)
+
+BRIEF_JOB = dg.define_asset_job(
+    "regional_brief_job",
+    selection=dg.AssetSelection.assets(REGIONAL_BRIEF),
+    description="The weekly briefs of the chosen regions in one run, then the summary of all.",
 )

@@ -10,8 +10,8 @@ from regional_assets.assets.partitions import REGIONS, contiguous, range_tags
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.automation.jobs import SNAPSHOT_JOB
 from regional_assets.automation.settings import SensorSettings
+from regional_assets.clock import current_time
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import current_time
 
 
 @dataclass

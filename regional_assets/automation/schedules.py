@@ -1,5 +1,7 @@
 """Schedules: runs at fixed times, never one on top of another."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as JobDefinition,
@@ -39,29 +41,31 @@ def _schedule(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=description,
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return _unless_running(context, job.name, tags)
+    def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        key = context.scheduled_execution_time.isoformat()
+        return unless_running(context, job.name, [dg.RunRequest(run_key=key, tags=tags)])
 
     return schedule
 
 
-def _unless_running(
-    context: dg.ScheduleEvaluationContext, job_name: str, tags: dict[str, str]
-) -> dg.RunRequest | dg.SkipReason:
-    """The run of this tick, unless another tick's or anybody else's run of the job goes on."""
-    key = context.scheduled_execution_time.isoformat()
+def unless_running(
+    context: dg.ScheduleEvaluationContext, job_name: str, requests: Sequence[dg.RunRequest]
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """The runs of this tick, unless another tick's or anybody else's run of the job goes on."""
+    keys = {request.run_key for request in requests}
     running = context.instance.get_runs(
         dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), ascending=True
     )
     for run in running:
         # A daemon that died after requesting this tick's run evaluates the tick again; the run
         # key then finds the run that is there.
-        if run.tags.get("dagster/run_key") != key:
+        if run.tags.get("dagster/run_key") not in keys:
             return dg.SkipReason(
                 f"Run {run.run_id} of {job_name} is not finished ({run.status.value}), so the tick "
-                f"of {key} starts no other. If it hangs, terminate it on its page."
+                f"of {context.scheduled_execution_time.isoformat()} starts no other. If it hangs, "
+                "terminate it on its page."
             )
-    return dg.RunRequest(run_key=key, tags=tags)
+    return list(requests)
 
 
 regional_snapshot_schedule = _schedule(

@@ -1,11 +1,12 @@
 """One region's snapshot: first the picture its inputs give, then what completes it against the
 snapshot before (SPEC 5)."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import to_json
 
 from regional_assets.intelligence.actors import Actor, actors
 from regional_assets.intelligence.alerts import Alert, alerts
@@ -15,6 +16,7 @@ from regional_assets.intelligence.digest import content_digest
 from regional_assets.intelligence.evidence import Evidence, evidence, newest
 from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
 from regional_assets.intelligence.mobility import mobility
+from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import RegimeLabel, regime_label
 from regional_assets.intelligence.scenarios import scenario_sets
@@ -37,20 +39,15 @@ _VERSIONS = {
     "scoring_version": SCORING_VERSION,
     "geography_version": GEOGRAPHY_VERSION,
 }
-_NARRATIVE_SECTIONS = (
-    "situation",
-    "balance_assessment",
-    "outlook_24h",
-    "outlook_7d",
-    "outlook_30d",
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is worked out once for all regions: trigger states, from the shared inputs."""
+    """What is worked out once for all regions, from the shared inputs: the states of all triggers,
+    and the balances of the regions that they name."""
 
     world: World
+    balances: Mapping[str, Balance]
     triggers: tuple[TriggerReading, ...]
 
 
@@ -82,6 +79,7 @@ class Snapshot:
     triggers saw, by metric (SPEC 7)."""
 
     picture: Picture
+    narrative: Narrative
     snapshot_id: str
     generated_at: int
     previous_id: str
@@ -102,13 +100,13 @@ def assess(world: World, history: History | None = None) -> Assessment:
     balances = {
         region: balance(world, region) for region in dict.fromkeys(t.region for t in TRIGGERS)
     }
-    return Assessment(world, read_triggers(world, balances, history or {}))
+    return Assessment(world, balances, read_triggers(world, balances, history or {}))
 
 
 def picture(assessment: Assessment, region_id: str) -> Picture:
     """The picture of one region."""
     world = assessment.world
-    vector = balance(world, region_id)
+    vector = assessment.balances.get(region_id) or balance(world, region_id)
     label = regime_label(vector)
     own = tuple(r for r in assessment.triggers if r.trigger.region == region_id)
     found_actors = actors(world, region_id)
@@ -129,7 +127,7 @@ def picture(assessment: Assessment, region_id: str) -> Picture:
             "triggers": _triggers_json(own, now=0),
             "mobility": movement,
             # Undated items first, whatever the clock says: the digest is the same later.
-            "evidence": [item.as_json(now=None) for item in newest(items, math.inf)],
+            "evidence": [tuple(item) for item in newest(items, math.inf)],
         }
     )
     return Picture(
@@ -147,8 +145,14 @@ def picture(assessment: Assessment, region_id: str) -> Picture:
     )
 
 
-def complete(content: Picture, previous: Previous | None, snapshot_id: str) -> Snapshot:
-    """The snapshot that `content` makes after `previous` (None: the region's first)."""
+def complete(
+    content: Picture,
+    previous: Previous | None,
+    snapshot_id: str,
+    narrative: Narrative = EMPTY,
+) -> Snapshot:
+    """The snapshot that `content` makes after `previous` (None: the region's first), told as
+    `narrative`."""
     now = content.world.now
     active = {r.trigger.id: r.trigger.description for r in content.triggers if r.state == "active"}
     changes = diff(
@@ -177,8 +181,8 @@ def complete(content: Picture, previous: Previous | None, snapshot_id: str) -> S
             **_input_quality(content.world),
             "valid_until": content.world.confidence.valid_until,
             "trigger_reason": changes.trigger_reason,
-            "narrative_provider": "",
-            "narrative_model": "",
+            "narrative_provider": narrative.provider,
+            "narrative_model": narrative.model,
         },
         "regime": regime,
         "balance": content.balance.as_json(),
@@ -189,18 +193,16 @@ def complete(content: Picture, previous: Previous | None, snapshot_id: str) -> S
         "triggers": _triggers_json(content.triggers, now),
         "mobility": content.mobility,
         "evidence": [item.as_json(now) for item in content.evidence],
-        "narrative": {
-            **{section: {"text": "", "evidence_ids": []} for section in _NARRATIVE_SECTIONS},
-            "watch_items": [],
-        },
+        "narrative": narrative.as_json(),
     }
     return Snapshot(
         picture=content,
+        narrative=narrative,
         snapshot_id=snapshot_id,
         generated_at=now,
         previous_id=previous.snapshot_id if previous else "",
         previous_label=previous_label,
-        body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(),
+        body=to_json(body, inf_nan_mode="null"),
         changes=changes,
         alerts=alerts(content.region_id, changes),
         history_entry=(

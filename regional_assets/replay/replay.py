@@ -15,7 +15,7 @@ from regional_assets.definitions import defs
 from regional_assets.home import dagster_home
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.series import feeds
-from regional_assets.resources import ClockResource, SnapshotStoreResource
+from regional_assets.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.store import embedded, keys
 from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -54,6 +54,13 @@ class ReplayClock(ClockResource):
     def now(self) -> int:
         """The replayed time in ms."""
         return self.at
+
+
+class ReplayNarrator(NarratorResource):
+    """Nobody tells what is long past, whatever the environment names."""
+
+    def open(self) -> None:
+        """None: narratives are off."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,11 @@ class Replay:
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             tags=range_tags(REGION_IDS[0], REGION_IDS[-1]),
-            resources={"snapshot_store": self._store, "clock": ReplayClock(at=now)},
+            resources={
+                "snapshot_store": self._store,
+                "clock": ReplayClock(at=now),
+                "narrator": ReplayNarrator(),
+            },
             run_config=_QUIET,
             raise_on_error=False,
         )

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, ClassVar
 
 import redis
 from redis.exceptions import NoScriptError
@@ -13,16 +13,22 @@ from redis.exceptions import NoScriptError
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script's source and the hash Redis knows it by."""
+    """A script's source and the hash Redis knows it by. A `read_only` one is called as such, so
+    that a user who may only read its keys may run it."""
 
     source: str
     sha: str
+    read_only: bool
+    known: ClassVar[list["Script"]] = []
 
     @classmethod
-    def load(cls, name: str) -> "Script":
+    def load(cls, name: str, *, read_only: bool = False) -> "Script":
         """The script of that file name beside this module."""
         source = (resources.files(__package__) / name).read_text(encoding="utf-8")
-        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+        sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        script = cls(source, sha, read_only)
+        cls.known.append(script)
+        return script
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,12 @@ def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]
 def _send(client: redis.Redis, script: Script, calls: Sequence[Call], *, load: bool) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
         if load:
-            pipeline.script_load(script.source)
+            # A server that does not know this one knows none: the others need not find it out.
+            for known in Script.known:
+                pipeline.script_load(known.source)
+        evalsha = pipeline.evalsha_ro if script.read_only else pipeline.evalsha
         for call in calls:
-            pipeline.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+            evalsha(script.sha, len(call.keys), *call.keys, *call.args)
         replies = pipeline.execute(raise_on_error=False)
     # A server that still loads its data answers so; it is the connection's matter, not the call's.
     for reply in replies:
@@ -62,5 +71,7 @@ def _send(client: redis.Redis, script: Script, calls: Sequence[Call], *, load: b
             raise reply
     if not load:
         return replies
-    loaded, *replies = replies
-    return [loaded] * len(calls) if isinstance(loaded, Exception) else replies
+    loaded = replies[Script.known.index(script)]
+    if isinstance(loaded, Exception):
+        return [loaded] * len(calls)
+    return replies[len(Script.known) :]

@@ -16,7 +16,15 @@ from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, Stor
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.store import keys, verification
-from regional_assets.store.connection import UNREACHABLE, connect, retry_policy, unavailable
+from regional_assets.store.connection import (
+    UNREACHABLE,
+    address,
+    connect,
+    refusal,
+    retry_policy,
+    unavailable,
+)
+from regional_assets.store.errors import StoreError
 from regional_assets.store.observations import member, observations
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.settings import StoreSettings
@@ -26,7 +34,7 @@ T = TypeVar("T")
 _READ = Script.load("read.lua", read_only=True)
 _COMMIT = Script.load("commit.lua")
 
-# A pipeline is one message; it stays small whatever the number of regions.
+# Regions in one message; it stays small whatever their number.
 _BATCH = 64
 # Bodies are some 20 kB each: so many are one answer of a few MB at most.
 _BODIES = 100
@@ -146,11 +154,28 @@ class SnapshotStore:
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
         """The inputs with their companions and what was observed before, and the latest snapshots
-        of `regions` (without `inputs`, only these), in one round trip. Raises `StoreError` when
-        the server does not serve."""
+        of `regions` (without `inputs`, only these); one round trip, and one moment's view, for up
+        to 64 regions. Raises `StoreError` when the server does not serve."""
         plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
         triggers = TRAILING_TRIGGERS if inputs else ()
         observed = [keys.observations(t.region, t.metric) for t in triggers]
+        found = self._read(plain, observed, regions[:_BATCH])
+        # More in one script would keep the server from its other clients for too long.
+        for start in range(_BATCH, len(regions), _BATCH):
+            found += self._read([], [], regions[start : start + _BATCH])
+        replies = iter(found)
+        return StoreRead(
+            {key: _value(next(replies)) for key in plain},
+            observed={
+                trigger.id: _observed(key, next(replies))
+                for trigger, key in zip(triggers, observed, strict=True)
+            },
+            latest={region: _latest(region, next(replies)) for region in regions},
+        )
+
+    def _read(
+        self, plain: Sequence[str], observed: Sequence[str], regions: Sequence[str]
+    ) -> list[Any]:
         pointers = [keys.latest(region) for region in regions]
         call = Call(
             [*plain, *observed, *pointers],
@@ -160,18 +185,10 @@ class SnapshotStore:
         [reply] = self.attempt(partial(run, self.client, _READ, [call]), patient=False)
         if isinstance(reply, Exception):
             raise unavailable(self.client, self._settings, reply)
-        replies = iter(reply)
-        return StoreRead(
-            {key: _value(next(replies)) for key in plain},
-            observed={
-                trigger.id: _observed(key, next(replies))
-                for trigger, key in zip(triggers, observed, strict=True)
-            },
-            latest={region: _latest(next(replies)) for region in regions},
-        )
+        return list(reply)
 
     def commit(
-        self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
+        self, snapshots: Sequence[Snapshot], *, force: bool = False, deadline: float | None = None
     ) -> list[CommitReply]:
         """Commits each snapshot atomically and by itself; one round trip for up to 64 of them.
 
@@ -180,10 +197,9 @@ class SnapshotStore:
         serve; then nothing is known of the snapshots, and committing them again is safe.
         """
         expiry = self._settings.snapshot_expiry
-        calls = [_commit_call(snapshot, force, expiry) for snapshot in snapshots]
         replies: list[CommitReply] = []
-        for start in range(0, len(calls), _BATCH):
-            batch = calls[start : start + _BATCH]
+        for start in range(0, len(snapshots), _BATCH):
+            batch = [_commit_call(s, force, expiry) for s in snapshots[start : start + _BATCH]]
             answered = self.attempt(partial(run, self.client, _COMMIT, batch), deadline=deadline)
             replies += map(_commit_reply, answered)
         return replies
@@ -197,10 +213,20 @@ class SnapshotStore:
         that is stored, the summary and its seed-meta both or neither; None leaves all as it is.
 
         `summarise` is called again when a region's latest moved meanwhile, so that an older view
-        never replaces a newer one.
+        never replaces a newer one. Raises `StoreError` when the server does not serve, or after
+        the region deadline.
         """
+        deadline = time.monotonic() + self.region_deadline
 
         def update(pipeline: Pipeline) -> None:
+            # redis-py takes a connection that is lost while it watches for a change of what is
+            # watched, and begins anew, for ever.
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"the summary was not stored within {self.region_deadline:g} s: other runs "
+                    f"kept writing, or Redis at {address(self.client)} closes or forgets the "
+                    "connection each time; run it again"
+                )
             latest = self.read(regions, inputs=False).latest
             stored = self.attempt(partial(self.client.execute_command, "GET", keys.SUMMARY))
             summary = summarise(latest, stored)
@@ -212,7 +238,8 @@ class SnapshotStore:
                 )
 
         pointers = [keys.latest(region) for region in regions]
-        self.attempt(partial(self.client.transaction, update, *pointers))
+        transaction = partial(self.client.transaction, update, *pointers)
+        self.attempt(transaction, deadline=deadline)
 
     def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
         """The index of each region, in one round trip. Raises `StoreError` when the server does
@@ -293,15 +320,20 @@ def _observed(key: str, found: Any) -> ObservationsRead:
         return ObservationsRead(error=f"{key} holds something else than observations; delete it")
 
 
-def _latest(found: Any) -> LatestRead:
+def _latest(region: str, found: Any) -> LatestRead:
     if not found:
         return LatestRead()
     if len(found) == 1:
         return LatestRead(error=_text(found[0]))
-    try:
-        return LatestRead(StoredSnapshot(found[0].decode(), found[1]))
-    except UnicodeDecodeError:
-        return LatestRead(error="its pointer holds no text")
+    pointer, snapshot_id = keys.latest(region), _text(found[0])
+    if not keys.is_snapshot_id(snapshot_id):
+        return LatestRead(error=f"{pointer} holds no snapshot id")
+    if len(found) == 3:
+        return LatestRead(error=_text(found[2]))
+    if found[1] is None:
+        name = keys.snapshot_by_id(snapshot_id)
+        return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
+    return LatestRead(StoredSnapshot(snapshot_id, found[1]))
 
 
 def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
@@ -368,7 +400,7 @@ def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
 
 def _commit_reply(reply: Any) -> CommitReply:
     if isinstance(reply, Exception):
-        return Refused(" ".join(str(reply).split()))
+        return Refused(refusal(reply))
     outcome = _text(reply[0])
     if outcome == "written":
         queued = None if reply[1] < 0 else reply[1]

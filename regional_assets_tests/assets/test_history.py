@@ -18,10 +18,11 @@ from regional_assets.assets.drawing import line_chart, regions_picture
 from regional_assets.assets.history import REGIONAL_HISTORY, read_history
 from regional_assets.assets.partitions import REGIONS
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.clock import current_time
 from regional_assets.definitions import defs
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import current_time, take_snapshots
+from regional_assets.snapshot_run import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.assets.test_regional_snapshot import (

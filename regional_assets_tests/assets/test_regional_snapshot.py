@@ -13,10 +13,10 @@ import redis
 from regional_assets.assets.partitions import REGIONS, backfill_policy, range_tags
 from regional_assets.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.assets.summary import REGIONAL_SUMMARY
+from regional_assets.clock import current_time
 from regional_assets.definitions import defs
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import current_time
 from regional_assets.store import keys, verification
 from regional_assets.store.settings import SettingsError
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -243,7 +243,7 @@ def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_assets_explain_themselves() -> None:
     graph = defs.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == 17 + 3
+    assert len(graph.get_all_asset_keys()) == 17 + 4
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description

@@ -11,9 +11,9 @@ import redis
 from regional_assets.automation import input_sensor as module
 from regional_assets.automation.input_sensor import Watch, input_sensor
 from regional_assets.automation.settings import SensorSettings
+from regional_assets.clock import current_time
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.resources import SnapshotStoreResource
-from regional_assets.snapshot_run import current_time
 from regional_assets_tests.assets.test_regional_snapshot import (
     ALL,
     client,
@@ -176,7 +176,7 @@ def test_a_tick_is_one_round_trip(tick: Tick, client: redis.Redis) -> None:
     client.config_resetstat()
     tick(30)
     stats = client.info("commandstats")
-    assert stats["cmdstat_evalsha"]["calls"] == 1
+    assert stats["cmdstat_evalsha_ro"]["calls"] == 1
     assert "cmdstat_set" not in stats
 
 

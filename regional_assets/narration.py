@@ -1,0 +1,119 @@
+"""The narratives of one run: from the cache, else from the language models (SPEC 8)."""
+
+import json
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+
+from regional_assets.intelligence.narrative import EMPTY, NARRATED_REGIONS, Narrative
+from regional_assets.intelligence.snapshot import Picture
+from regional_assets.intelligence.text import clean
+from regional_assets.narrative.answer import read_narrative
+from regional_assets.narrative.client import Reply
+from regional_assets.narrative.narrator import Narrator
+from regional_assets.narrative.prompt import Prompt, narrative_prompt
+from regional_assets.store.errors import StoreError
+from regional_assets.store.narrative_cache import read_cache, write_cache
+from regional_assets.store.snapshot_store import SnapshotStore
+
+CACHE = "cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Narration:
+    """How a region's narrative came about: tokens of all attempts, milliseconds that the models
+    took, and what went wrong ("" for nothing), which never holds a key or an answer."""
+
+    narrative: Narrative = EMPTY
+    tokens_in: int = 0
+    tokens_out: int = 0
+    milliseconds: float = 0.0
+    problem: str = ""
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether no model was asked."""
+        return self.narrative.provider == CACHE
+
+
+def narrations(
+    store: SnapshotStore, narrator: Narrator, pictures: Iterable[Picture]
+) -> Generator[dict[str, Narration], None, None]:
+    """The narrations by region, in batches as they come; each region is in exactly one. Regions
+    that need no model come first. Never raises: what goes wrong leaves a narrative empty."""
+    at_once: dict[str, Narration] = {}
+    prompts: dict[str, Prompt] = {}
+    for picture in pictures:
+        region = picture.region_id
+        if region not in NARRATED_REGIONS:
+            at_once[region] = Narration()
+            continue
+        try:
+            prompts[region] = narrative_prompt(picture)
+        except Exception as error:
+            at_once[region] = Narration(problem=f"no prompt: {type(error).__name__}")
+    digests = {region: prompt.digest for region, prompt in prompts.items()}
+    kept, trouble = _kept(store, prompts, digests)
+    at_once |= {region: Narration(narrative) for region, narrative in kept.items()}
+    if at_once:
+        yield at_once
+    questions: dict[str, tuple[Prompt, Callable[[str], Narrative]]] = {
+        region: (prompt, partial(read_narrative, shown=prompt.evidence_ids))
+        for region, prompt in prompts.items()
+        if region not in kept
+    }
+    with closing(narrator.ask(questions)) as batches:
+        for replies in batches:
+            told = {region: _narration(reply) for region, reply in replies.items()}
+            trouble = _keep(store, digests, told) or trouble
+            yield {
+                region: replace(n, problem="; ".join(filter(None, (n.problem, trouble))))
+                for region, n in told.items()
+            }
+
+
+def _narration(reply: Reply[Narrative]) -> Narration:
+    narrative = EMPTY
+    if reply.value:
+        narrative = replace(reply.value, provider=reply.provider, model=reply.model)
+    return Narration(
+        narrative, reply.tokens_in, reply.tokens_out, reply.milliseconds, reply.problem
+    )
+
+
+def _kept(
+    store: SnapshotStore, prompts: Mapping[str, Prompt], digests: Mapping[str, str]
+) -> tuple[dict[str, Narrative], str]:
+    """The narratives that the cache holds, and what is wrong with it."""
+    try:
+        values = read_cache(store, digests)
+    except StoreError as error:
+        return {}, f"the cache cannot be read: {error}"
+    found = {region: _decoded(v, prompts[region]) for region, v in values.items()}
+    return {region: narrative for region, narrative in found.items() if narrative}, ""
+
+
+def _keep(store: SnapshotStore, digests: Mapping[str, str], told: Mapping[str, Narration]) -> str:
+    """Puts what models told into the cache; what went wrong."""
+    values = {
+        region: json.dumps({**n.narrative.as_json(), "model": n.narrative.model}).encode()
+        for region, n in told.items()
+        if n.narrative.provider
+    }
+    try:
+        write_cache(store, digests, values)
+    except StoreError as error:
+        return f"the cache cannot be written: {error}"
+    return ""
+
+
+def _decoded(value: bytes, prompt: Prompt) -> Narrative | None:
+    """The narrative in a value of the cache, checked as an answer is; None for anything else."""
+    try:
+        text = value.decode()
+        narrative = read_narrative(text, prompt.evidence_ids)
+        model = clean(json.loads(text)["model"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return replace(narrative, provider=CACHE, model=model)

@@ -1,0 +1,78 @@
+"""All regions side by side: one event loop, in one thread that lives as long as the questions."""
+
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TypeVar
+
+from regional_assets.narrative.client import Client, Reply
+from regional_assets.narrative.prompt import Prompt
+from regional_assets.narrative.settings import NarrativeSettingsError, Provider, providers
+
+T = TypeVar("T")
+
+# Seconds for a region, all providers and pauses together (SPEC 8).
+BUDGET = 45.0
+
+
+class Narrator:
+    """Asks language models. `problem` says why it cannot, when it cannot: then every question is
+    answered with that."""
+
+    def __init__(
+        self, providers: Sequence[Provider], *, budget: float = BUDGET, problem: str = ""
+    ) -> None:
+        self.problem = problem
+        self._providers = providers
+        self._budget = budget
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Narrator | None":
+        """The narrator that is configured; None when narratives are off."""
+        try:
+            configured = providers(environ)
+        except NarrativeSettingsError as error:
+            return cls((), problem=str(error))
+        if not configured:
+            return None
+        return cls(configured)
+
+    def ask(
+        self, questions: Mapping[str, tuple[Prompt, Callable[[str], T]]]
+    ) -> Generator[dict[str, Reply[T]], None, None]:
+        """The replies by region, in batches as they come; each region is in exactly one.
+
+        `questions` holds each region's prompt and what reads (and checks) an answer to it. Never
+        raises. A caller that stops early ends the questions that are still open.
+        """
+        if not questions:
+            return
+        problem = self.problem or _cannot_import()
+        if problem:
+            yield {region: Reply(problem=problem) for region in questions}
+            return
+        from anyio.from_thread import start_blocking_portal
+
+        with (
+            start_blocking_portal(name="narrator") as portal,
+            portal.wrap_async_context_manager(Client(self._providers)) as client,
+        ):
+            asked: dict[Future[Reply[T]], str] = {
+                portal.start_task_soon(client.ask, prompt, read, self._budget): region
+                for region, (prompt, read) in questions.items()
+            }
+            while asked:
+                done, _ = wait(asked, return_when=FIRST_COMPLETED)
+                yield {asked.pop(future): future.result() for future in done}
+
+
+def _cannot_import() -> str:
+    """What is wrong with the client's package; before any budget starts, as it takes a second."""
+    try:
+        import openai  # noqa: F401
+    except ImportError:
+        return (
+            "the client of language models is not installed: pip install 'openai>=3,<4' (the "
+            "extra `narrative` of regional_assets)"
+        )
+    return ""

@@ -1,0 +1,109 @@
+"""Weekly briefs in Redis: what they are made of in one read, each written by itself, and their
+summary (SPEC 6, Weekly brief)."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import redis
+from redis.client import Pipeline
+
+from regional_assets.store import keys
+from regional_assets.store.scripts import Call, Script, run
+from regional_assets.store.snapshot_store import SnapshotStore, StoredSnapshot, Summary
+
+_READ = Script.load("read_briefs.lua", read_only=True)
+
+# As many changes of regime as the history's other reader looks at.
+_ENTRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class BriefRead:
+    """A region's latest snapshot, its newest regime changes and its brief as they are stored
+    (None and empty: it has none); or the server's word why one of them cannot be read."""
+
+    snapshot: StoredSnapshot | None = None
+    history: Sequence[bytes] = ()
+    brief: bytes | None = None
+    error: str | None = None
+
+
+class BriefStore:
+    """The weekly briefs in a store; it repeats lost commands as the store does."""
+
+    def __init__(self, store: SnapshotStore) -> None:
+        self._store = store
+        self._client = store.client
+
+    def read(self, regions: Sequence[str]) -> dict[str, BriefRead]:
+        """What the briefs of `regions` are made of, in one round trip. Raises `StoreError` when
+        the server does not serve."""
+        names = [
+            name
+            for region in regions
+            for name in (keys.latest(region), keys.regime_history(region), keys.brief(region))
+        ]
+        call = Call(names, [keys.SNAPSHOT_BY_ID_PREFIX, _ENTRIES])
+
+        def read() -> Any:
+            [reply] = run(self._client, _READ, [call])
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+        found = self._store.attempt(read, patient=False)
+        return {region: _read(reply) for region, reply in zip(regions, found, strict=True)}
+
+    def briefs(self, regions: Sequence[str]) -> dict[str, bytes | None]:
+        """The stored briefs (None: none, or something else in its place), in one round trip.
+        Raises `StoreError` when the server does not serve."""
+        names = [keys.brief(region) for region in regions]
+        found = self._store.attempt(partial(self._client.execute_command, "MGET", *names))
+        return dict(zip(regions, found, strict=True))
+
+    def write(self, briefs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Stores each brief by itself, all in one round trip; the server's words for those that
+        it refused. Raises `StoreError` when it does not serve; writing them again is safe."""
+
+        def write() -> list[Any]:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for region, brief in briefs.items():
+                    pipeline.set(keys.brief(region), _json(brief), ex=keys.BRIEF_EXPIRY)
+                return pipeline.execute(raise_on_error=False)
+
+        replies = self._store.attempt(write)
+        return {
+            region: f"{keys.brief(region)}: {' '.join(str(reply).split())}"
+            for region, reply in zip(briefs, replies, strict=True)
+            if isinstance(reply, redis.RedisError)
+        }
+
+    def update_summary(
+        self, regions: Sequence[str], summarise: Callable[[dict[str, bytes | None]], Summary]
+    ) -> None:
+        """Stores what `summarise` makes of the stored briefs of `regions`: the summary and its
+        seed-meta, both or neither. It is called again when one of the briefs changed meanwhile."""
+        names = [keys.brief(region) for region in regions]
+
+        def update(pipeline: Pipeline) -> None:
+            summary = summarise(self.briefs(regions))
+            pipeline.multi()
+            pipeline.set(keys.BRIEF_SUMMARY, _json(summary.summary), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(keys.BRIEF_SEED_META, _json(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
+
+        self._store.attempt(partial(self._client.transaction, update, *names))
+
+
+def _read(reply: list[bytes]) -> BriefRead:
+    if len(reply) == 1:
+        return BriefRead(error=reply[0].decode("utf-8", "replace"))
+    snapshot_id, body, brief, *history = reply
+    snapshot = StoredSnapshot(snapshot_id.decode("utf-8", "replace"), body) if body else None
+    return BriefRead(snapshot, history, brief or None)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

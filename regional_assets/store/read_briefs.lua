@@ -1,0 +1,38 @@
+-- Reads what weekly briefs are made of, and the briefs that are stored, in one step.
+--
+-- KEYS: per region its latest pointer, its regime history, its brief.
+-- ARGV: 1 the prefix of snapshot bodies, 2 how many entries of a history, newest first.
+-- Reply: per region {snapshot id, body, brief, entries...}, '' for what is not there, or {error}.
+--
+-- A snapshot's body lies under a key that only its pointer names, so that key is not in KEYS.
+
+local function read(pointer, history, brief)
+  local found = {}
+  local function call(command, key, ...)
+    local value = redis.pcall(command, key, ...)
+    if type(value) == 'table' and value.err then
+      error({key .. ': ' .. value.err})
+    end
+    return value or ''
+  end
+  found[1] = call('GET', pointer)
+  found[2] = ''
+  if found[1] ~= '' then
+    found[2] = call('GET', ARGV[1] .. found[1])
+    if found[2] == '' then
+      error({pointer .. ' names ' .. found[1] .. ', but ' .. ARGV[1] .. found[1] .. ' is gone'})
+    end
+  end
+  found[3] = call('GET', brief)
+  for _, entry in ipairs(call('LRANGE', history, 0, ARGV[2] - 1)) do
+    found[#found + 1] = entry
+  end
+  return found
+end
+
+local reply = {}
+for i = 1, #KEYS, 3 do
+  local _, found = pcall(read, KEYS[i], KEYS[i + 1], KEYS[i + 2])
+  reply[#reply + 1] = found
+end
+return reply
