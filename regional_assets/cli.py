@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from regional_assets.alerts_command import alerts_table, regional_alerts
+from regional_assets.clock import current_time
+from regional_assets.doctor import examine, findings_table
 from regional_assets.home import use_dagster_home
 from regional_assets.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
 from regional_assets.intelligence.balance import AXES
@@ -24,9 +26,9 @@ from regional_assets.intelligence.diff import PreviousSnapshotError, read_previo
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
 from regional_assets.intelligence.inputs import InputState, read_inputs
 from regional_assets.replay.series import PORTWATCH_2026, SeriesError
-from regional_assets.snapshot_run import current_time
-from regional_assets.store import embedded, keys
-from regional_assets.store.connection import STORE_ERRORS, address
+from regional_assets.store import access, embedded, keys
+from regional_assets.store.connection import address
+from regional_assets.store.errors import STORE_ERRORS
 from regional_assets.store.settings import StoreSettings, state_dir
 from regional_assets.store.snapshot_store import SnapshotStore
 
@@ -254,6 +256,27 @@ def verify() -> None:
         click.echo(f"{region}: {'; '.join(found) or 'agrees'}")
     if any(problems.values()):
         sys.exit(FAILED)
+
+
+@main.command()
+@_plain_errors
+def doctor() -> None:
+    """Check settings, server, rights, clocks and inputs in one go; exits 1 on a problem."""
+    findings = list(examine(os.environ, current_time))
+    _console().print(findings_table(findings))
+    if any(finding.verdict == "problem" for finding in findings):
+        sys.exit(FAILED)
+
+
+@main.command()
+def acl() -> None:
+    """Print the commands that create a Redis user who may write what this project writes, and
+    one who may read it, with the least rights.
+
+    Put passwords in the place of CHANGE-ME; pipe them into redis-cli.
+    """
+    for rule in access.rules():
+        click.echo(rule)
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})

@@ -3,20 +3,20 @@ of its own, both gone at the end."""
 
 import os
 import shutil
-import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
 
-from regional_assets.store import embedded
+from regional_assets.store import access, embedded
 from regional_assets.store.connection import connect
 from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.servers import redis_server
 
 # The same examples in every run; a finding becomes a test of its own.
 hypothesis.settings.register_profile("same", derandomize=True, database=None)
@@ -46,37 +46,22 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def valkey_url(session_folder: Path) -> Iterator[str]:
-    """The embedded server."""
-    yield embedded.ensure_running(session_folder)
+    """The embedded server, where tests may do what its default user may not."""
+    url = embedded.ensure_running(session_folder)
+    with redis.Redis.from_url(url, username=embedded.ADMIN) as admin:
+        admin.execute_command("ACL", "SETUSER", "default", "allcommands")
+    yield url
     embedded.stop(session_folder)
 
 
 @pytest.fixture(scope="session")
 def redis_url(session_folder: Path) -> Iterator[str]:
     """A real Redis server. Where none is installed its tests are skipped, in CI they fail."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is not installed")
-        pytest.skip("redis-server is not installed")
-    path = session_folder / "redis.sock"
-    arguments = f"--port 0 --unixsocket {path} --dir {session_folder} --save".split()
-    server = subprocess.Popen([binary, *arguments, ""], stdout=subprocess.DEVNULL)
-    with redis.Redis(unix_socket_path=str(path)) as client:
-        deadline = time.monotonic() + 10
-        while not _answers(client):
-            assert time.monotonic() < deadline, "redis-server does not start"
-            time.sleep(0.02)
-    yield f"unix://{path}"
-    server.terminate()
-    server.wait()
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
+    with redis_server(session_folder) as url:
+        with redis.Redis.from_url(url) as admin:
+            for rule in access.rules():
+                admin.execute_command(*rule.split())
+        yield url
 
 
 @pytest.fixture(params=["valkey", "redis"])
@@ -90,8 +75,10 @@ def server_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def store(server_url: str, folder: Path) -> Iterator[SnapshotStore]:
-    """A store on each of the two servers, emptied."""
-    with _store(server_url, folder) as opened:
+    """A store on each of the two servers, emptied; on Redis the project has the rights of the
+    writer that `regional-assets acl` prints."""
+    kind = _writer_store if server_url.endswith("redis.sock") else _store
+    with kind(server_url, folder) as opened:
         yield opened
 
 
@@ -125,3 +112,32 @@ class _store(SnapshotStore):
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
+
+
+class _writer_store(_store):
+    """A store whose project code is the user `regional-writer`, while the tests around it, which
+    arrange, spoil and look, are one who may do everything."""
+
+    @property
+    def client(self) -> redis.Redis:
+        caller: str = sys._getframe(1).f_globals["__name__"]
+        return self._writer if caller.startswith("regional_assets.") else self._everything
+
+    @client.setter
+    def client(self, everything: redis.Redis) -> None:
+        self._everything = everything
+
+    def __init__(self, url: str, folder: Path) -> None:
+        user = f"unix://regional-writer:{access.PASSWORD}@"
+        self._writer = connect(settings(url.replace("unix://", user), folder))
+        # Logged in, so that tests that count round trips find both kinds of store the same.
+        self._writer.ping()
+        super().__init__(url, folder)
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self._everything.close()
+
+    def write_inputs(self, values: Mapping[str, bytes]) -> None:
+        """As the inputs' own writers do."""
+        self._everything.mset(dict(values))

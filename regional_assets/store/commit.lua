@@ -85,18 +85,24 @@ if not late and latest ~= compared_with then
   return {'superseded'}
 end
 
+-- What a clock that runs ahead takes for old is not: all else expires by the server's.
+local ahead = math.max(0, tonumber(generated_at) - tonumber(redis.call('TIME')[1]) * 1000)
+local function older_than(score)
+  return string.format('(%.0f', tonumber(score) - ahead)
+end
+
 local writes = {
   {'SET', BY_ID, body, 'EX', ARGV[6]},
   {'SET', AT_ITS_TIME, body, 'EX', ARGV[6]},
   {'ZADD', INDEX, generated_at, id},
-  {'ZREMRANGEBYSCORE', INDEX, '-inf', '(' .. ARGV[8]},
+  {'ZREMRANGEBYSCORE', INDEX, '-inf', older_than(ARGV[8])},
   {'DEL', LIVE},
 }
 for i = 1, observations do
   local key = KEYS[6 + i]
   if redis.call('ZCOUNT', key, ARGV[15], ARGV[16]) == 0 then
     writes[#writes + 1] = {'ZADD', key, generated_at, ARGV[16 + i]}
-    writes[#writes + 1] = {'ZREMRANGEBYSCORE', key, '-inf', '(' .. ARGV[14]}
+    writes[#writes + 1] = {'ZREMRANGEBYSCORE', key, '-inf', older_than(ARGV[14])}
     writes[#writes + 1] = {'EXPIRE', key, ARGV[13]}
   end
 end

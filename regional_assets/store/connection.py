@@ -1,23 +1,26 @@
 """A redis-py client for the configured server, and errors that say where and what to do."""
 
+import re
+import ssl
+
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
 from regional_assets.store import embedded
+from regional_assets.store.errors import StoreError
 from regional_assets.store.settings import SettingsError, StoreSettings
 
 # A host name that cannot be encoded fails as a UnicodeError.
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError, UnicodeError)
 
-
-class StoreError(RuntimeError):
-    """The store cannot be used; the message names the server (never a password) and says what
-    to do."""
-
-
-# Whatever a user of the store can do something about; each message says what.
-STORE_ERRORS = (StoreError, embedded.EmbeddedServerError, SettingsError)
+_CA_ADVICE = (
+    "name the file of the CA that signed it in REDIS_URL, as rediss://...?ssl_ca_certs=/path/ca.pem"
+)
+_HOST_ADVICE = "put the host name in REDIS_URL that it was issued for"
+_CLOCK_ADVICE = "renew it on the server, unless this machine's clock is wrong"
+# By OpenSSL's number of what is wrong (X509_V_ERR_...).
+_CERTIFICATE_ADVICE = {9: _CLOCK_ADVICE, 10: _CLOCK_ADVICE, 62: _HOST_ADVICE, 64: _HOST_ADVICE}
 
 
 def connect(settings: StoreSettings) -> redis.Redis:
@@ -43,15 +46,27 @@ def connect(settings: StoreSettings) -> redis.Redis:
         )
         client.connection_pool.make_connection()
     # Their words may quote what they take for a port or an address: part of a password.
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, redis.RedisError):
         raise SettingsError(
             "REDIS_URL is not a Redis address, such as rediss://user:password@host:6379/0 "
-            "(special characters in user and password percent-encoded), or has an option that "
-            "redis-py does not know"
+            "(special characters in user and password percent-encoded), or has an option or a "
+            "value that redis-py does not know"
         ) from None
-    if client.get_connection_kwargs().get("decode_responses"):
+    options = client.get_connection_kwargs()
+    if options.get("decode_responses"):
         raise SettingsError("REDIS_URL must not set decode_responses")
+    if "ssl_ca_certs" in options:
+        _check_ca(options["ssl_ca_certs"])
     return client
+
+
+def _check_ca(path: str) -> None:
+    # Else the first connection fails with words that do not name the file.
+    try:
+        ssl.create_default_context().load_verify_locations(path)
+    except OSError as error:
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(f"REDIS_URL: ssl_ca_certs names {path}: {why}") from None
 
 
 def address(client: redis.Redis) -> str:
@@ -72,6 +87,23 @@ def retry_policy(settings: StoreSettings) -> Retry:
     )
 
 
+# What the server appends when it stops a script: nothing a reader could use.
+_SCRIPT_TRAIL = re.compile(r"\.? script: .*@user_script.*")
+_PRIMARY_ADVICE = "this is a replica, name its primary in REDIS_URL"
+_REFUSAL_ADVICE: dict[type[Exception], str] = {
+    redis.exceptions.OutOfMemoryError: "raise its maxmemory, or make room",
+    redis.exceptions.ReadOnlyError: _PRIMARY_ADVICE,
+    redis.exceptions.MasterDownError: _PRIMARY_ADVICE,
+}
+
+
+def refusal(error: Exception) -> str:
+    """The server's words when it refuses a command, and what to do."""
+    words = _SCRIPT_TRAIL.sub("", " ".join(str(error).split())) or type(error).__name__
+    advice = _REFUSAL_ADVICE.get(type(error))
+    return f"{words.rstrip('.')}: {advice}" if advice else words
+
+
 def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) -> StoreError:
     """The error to raise when the server does not serve."""
     where = address(client)
@@ -79,12 +111,30 @@ def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) 
         return StoreError(
             f"Redis at {where} refuses the login: check user and password in REDIS_URL"
         )
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = refusal(error)
     if not isinstance(error, UNREACHABLE):
         return StoreError(f"Redis at {where} refuses: {reason}")
-    advice = (
-        "start it, or correct REDIS_URL (without REDIS_URL an embedded server is used)"
-        if settings.redis_url
-        else "the embedded server starts again with the next command"
-    )
+    if isinstance(error, redis.exceptions.BusyLoadingError):
+        return StoreError(f"Redis at {where} is not ready ({reason}): run again when it is")
+    # redis-py raises its own error while it handles the socket's.
+    cause = error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return StoreError(
+            f"Redis at {where} has a certificate that is not accepted ({cause.verify_message}): "
+            f"{_CERTIFICATE_ADVICE.get(cause.verify_code, _CA_ADVICE)}"
+        )
+    if isinstance(cause, ssl.SSLError):
+        advice = (
+            "redis:// is for a port without TLS; a server that asks for a certificate gets it by "
+            "ssl_certfile=... and ssl_keyfile=... in REDIS_URL"
+        )
+    elif settings.redis_url:
+        advice = "start it, or correct REDIS_URL (without REDIS_URL an embedded server is used)"
+        if isinstance(error, redis.TimeoutError) and settings.redis_url.startswith("rediss:"):
+            advice += "; a port without TLS stays silent like this, redis:// is for it"
+    else:
+        advice = (
+            embedded.write_problem(embedded.socket_path(settings.state_dir).parent)
+            or "the embedded server starts again with the next command"
+        )
     return StoreError(f"Redis at {where} does not answer ({reason}): {advice}")

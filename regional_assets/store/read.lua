@@ -3,7 +3,7 @@
 -- KEYS: plain keys, then observations, then the regions' latest pointers.
 -- ARGV: 1 how many plain keys there are, 2 how many observations, 3 the prefix of snapshot bodies.
 -- Reply: per plain key its string, nil, or {error}; per observations {nil, members} or {error}; per
--- pointer {id, body}, nil, or {error}.
+-- pointer nil, {error}, {id, body} (body nil when it is gone) or {id, nil, error}.
 --
 -- A snapshot's body lies under a key that only its pointer names, so that key is not in KEYS.
 
@@ -38,13 +38,7 @@ for i = observations + 1, #KEYS do
   else
     local body
     body, err = call('GET', ARGV[3] .. id)
-    if err then
-      reply[i] = {err}
-    elseif not body then
-      reply[i] = {KEYS[i] .. ' names ' .. id .. ', but ' .. ARGV[3] .. id .. ' is gone'}
-    else
-      reply[i] = {id, body}
-    end
+    reply[i] = {id, body or false, err}
   end
 end
 

@@ -1,12 +1,16 @@
 """Whether what is stored of a region agrees with itself."""
 
 import json
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
 import redis
 
+from regional_assets.intelligence.inputs import FUTURE_TOLERANCE_MS
+from regional_assets.intelligence.numbers import num
+from regional_assets.intelligence.regime import CALM
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
 from regional_assets.store.observations import observations
@@ -46,7 +50,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
     # Bodies expire by themselves, index entries only with the region's next commit.
     oldest = now - keys.SNAPSHOT_EXPIRY * 1000
     kept = {member.decode("utf-8", "replace"): at for member, at in index if at > oldest}
-    problems = _index_problems(client, region, kept)
+    problems, beginnings = _index_problems(client, region, kept)
     problems += [
         f"{name} holds something else than observations"
         for name, members in zip(names[3:], observed, strict=True)
@@ -57,10 +61,18 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
             problems.append(f"{names[0]} is absent, but {names[1]} lists snapshots")
         return problems
     snapshot_id = latest.decode("utf-8", "replace")
+    if not keys.is_snapshot_id(snapshot_id):
+        return [*problems, f"{names[0]} holds no snapshot id"]
     snapshot, problem = _snapshot(client, keys.snapshot_by_id(snapshot_id))
     if snapshot is None:
         return [*problems, f"{names[0]} names {snapshot_id}: {problem}"]
     generated_at = snapshot["generated_at"]
+    if generated_at > now + FUTURE_TOLERANCE_MS:
+        problems.append(
+            f"{names[0]} names a snapshot dated {(generated_at - now) // 1000} s after this "
+            "machine's clock: what is written until then will be late. Set the wrong clock right; "
+            f"to start the region anew, delete {names[0]}, and ZREM {snapshot_id} from {names[1]}"
+        )
     if kept.get(snapshot_id) != generated_at:
         problems.append(f"{names[1]} does not hold {snapshot_id} at {generated_at}")
     if any(at > generated_at for at in kept.values()):
@@ -68,12 +80,22 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
     at_its_time, problem = _snapshot(client, keys.snapshot_at(region, generated_at))
     if at_its_time is None:
         problems.append(problem)
-    return problems + _history_problems(region, history, snapshot["regime"]["label"])
+    # What began before the index does is not known any more.
+    beginnings.append(min(kept.values(), default=generated_at))
+    label = snapshot["regime"]["label"]
+    return problems + _history_problems(region, history, label, beginnings)
 
 
-def _index_problems(client: redis.Redis, region: str, index: dict[str, float]) -> list[str]:
+def _index_problems(
+    client: redis.Redis, region: str, index: dict[str, float]
+) -> tuple[list[str], list[float]]:
+    """What is wrong with the snapshots that the index lists, and when the region began calm: that
+    is no regime change, so the history does not tell of it."""
     problems = []
-    members = list(index)
+    beginnings = []
+    members = [member for member in index if keys.is_snapshot_id(member)]
+    if len(members) < len(index):
+        problems.append(f"{keys.index(region)} lists something else than snapshot ids")
     for start in range(0, len(members), _BATCH):
         batch = members[start : start + _BATCH]
         bodies = client.mget([keys.snapshot_by_id(member) for member in batch])
@@ -86,22 +108,38 @@ def _index_problems(client: redis.Redis, region: str, index: dict[str, float]) -
                 problems.append(f"{name} is another snapshot")
             elif snapshot["generated_at"] != index[member]:
                 problems.append(f"{name} is of another time than {keys.index(region)} says")
-    return problems
+            elif snapshot["regime"]["label"] == CALM and not snapshot["regime"]["previous_label"]:
+                beginnings.append(index[member])
+    return problems, beginnings
 
 
-def _history_problems(region: str, history: list[bytes], label: str) -> list[str]:
+def _history_problems(
+    region: str, history: list[bytes], label: str, beginnings: list[float]
+) -> list[str]:
     name = keys.regime_history(region)
     changes = []
     for position, entry in enumerate(history):
         try:
             transition = json.loads(entry)
-            changes.append((transition["previous_label"], transition["label"]))
-        except (ValueError, TypeError, KeyError):
+            changes.append(
+                (
+                    transition["previous_label"],
+                    transition["label"],
+                    num(transition.get("transitioned_at"), math.inf),
+                )
+            )
+        except (ValueError, TypeError, KeyError, AttributeError):
             return [f"{name}: entry {position} is not a regime change"]
-    if changes and changes[0][1] != label:
+
+    def follows(after: str, change: tuple[str, str, float]) -> bool:
+        """Whether a region can be in `after` when `change` was its last."""
+        _, before, at = change
+        return after == before or (after == CALM and any(at < begun for begun in beginnings))
+
+    if changes and not follows(label, changes[0]):
         return [f"{name} ends at {changes[0][1]!r}, the latest snapshot says {label!r}"]
     # A change from "" is a new beginning.
-    if any(newer[0] not in ("", older[1]) for newer, older in pairwise(changes)):
+    if any(newer[0] and not follows(newer[0], older) for newer, older in pairwise(changes)):
         return [f"{name} has a gap: a change does not start where the one before it ended"]
     return []
 
@@ -126,7 +164,11 @@ def _parsed(name: str, body: bytes | str | None) -> tuple[dict[str, Any] | None,
         return None, f"{name} is absent"
     try:
         snapshot = json.loads(body)
-        texts = snapshot["region_id"], snapshot["regime"]["label"], snapshot["meta"]["snapshot_id"]
+        regime = snapshot["regime"]
+        texts = (
+            *(snapshot["region_id"], snapshot["meta"]["snapshot_id"]),
+            *(regime["label"], regime["previous_label"]),
+        )
         if all(isinstance(text, str) for text in texts) and isinstance(
             snapshot["generated_at"], int
         ):

@@ -1,0 +1,222 @@
+"""The users of `regional-assets acl` may do exactly what is needed.
+
+That it is enough for the writer, the store's own tests show: on Redis they all run as that user
+(see conftest).
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from regional_assets.assets.summary import materialise_summary
+from regional_assets.doctor import examine
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.snapshot_run import take_snapshots
+from regional_assets.store import access, keys
+from regional_assets.store.brief_store import BriefStore
+from regional_assets.store.connection import connect
+from regional_assets.store.narrative_cache import read_cache, write_cache
+from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets_tests.conftest import settings
+from regional_assets_tests.worlds import NOW, sample_values
+
+WRITER, READER = "regional-writer", "regional-reader"
+RULES = dict(zip((WRITER, READER), access.rules(), strict=True))
+
+
+def everything(store: SnapshotStore, folder: Path) -> None:
+    """All that the project does in Redis, rare turns included."""
+    store.client.script_flush()
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    materialise_summary(store, NOW)
+    with pytest.raises(ZeroDivisionError):
+        store.update_summary(REGION_IDS, lambda *_: 1 // 0)  # type: ignore[arg-type]
+    again = take_snapshots(store, REGION_IDS, NOW + 1)
+    materialise_summary(store, NOW + 1, again)
+    store.client.delete(keys.index("mena"))
+    take_snapshots(store, ["mena"], NOW - 1, force=True)
+    store.verify(REGION_IDS, NOW)
+    [ids, *_] = [[i for i, _ in read.entries] for read in store.indexes(REGION_IDS).values()]
+    list(store.bodies(ids))
+    store.waiting_alerts(10)
+    briefs = BriefStore(store)
+    briefs.read(REGION_IDS)
+    briefs.write({"mena": {"region_id": "mena"}})
+    briefs.update_summary(REGION_IDS, lambda _: Summary({}, {}))
+    write_cache(store, {"mena": "digest"}, {"mena": b"{}"})
+    read_cache(store, {"mena": "digest"})
+    path = store.client.get_connection_kwargs()["path"]
+    for database in (0, 1):
+        url = f"unix://{WRITER}:{access.PASSWORD}@{path}?db={database}"
+        list(examine({"REDIS_URL": url, "REGIONAL_STATE_DIR": str(folder)}, lambda: NOW))
+
+
+@pytest.fixture
+def traffic(store: SnapshotStore, folder: Path) -> list[tuple[str, list[str]]]:
+    """What `everything` has the server do, as it happens: from where ("lua", "unix"), the
+    command's words."""
+    seen: list[tuple[str, list[str]]] = []
+    client: Any = store.client
+    with client.monitor() as monitor:
+        everything(store, folder)
+        client.echo("end")
+        for found in monitor.listen():
+            seen.append((found["client_type"], found["command"].split(" ")))
+            if seen[-1][1] == ["ECHO", "end"]:
+                break
+    return seen
+
+
+def keys_of(words: list[str]) -> list[str]:
+    """The keys among a command's words."""
+    if words[0] in ("EVALSHA", "EVALSHA_RO"):
+        return words[3 : 3 + int(words[2])]
+    if words[0] in ("MGET", "WATCH"):
+        return words[1:]
+    return words[1:2]
+
+
+KEYLESS = ("SCRIPT", "MULTI", "EXEC", "UNWATCH", "SELECT", "PING", "TIME", "HELLO", "AUTH")
+
+
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
+def test_every_key_a_script_touches_is_declared(traffic: list[tuple[str, list[str]]]) -> None:
+    """The rights on an undeclared key would only be found missing in the middle of a script."""
+    declared: list[str] = []
+    touched = 0
+    for source, words in traffic:
+        if words[0].startswith("EVALSHA"):
+            declared = keys_of(words)
+        elif source == "lua" and words[0] not in KEYLESS:
+            touched += 1
+            # A snapshot's body lies under a key that only its pointer names.
+            named = words[1].startswith(keys.SNAPSHOT_BY_ID_PREFIX) and words[0] in (
+                "GET",
+                "GETRANGE",
+            )
+            assert words[1] in declared or named, words[:2]
+    assert touched > 200
+
+
+@pytest.mark.parametrize("server_url", ["redis"], indirect=True)
+def test_every_right_of_the_writer_is_used(traffic: list[tuple[str, list[str]]]) -> None:
+    rule = RULES[WRITER].split()
+    commands = {word[1:] for word in rule if word[0] == "+"}
+    patterns = {word[word.index("~") + 1 :] for word in rule if "~" in word}
+    used = {" ".join(words[:2]) if words[0] == "SCRIPT" else words[0] for _, words in traffic}
+    assert commands <= {name.lower().replace("script ", "script|") for name in used}
+    touched = {key for _, words in traffic if words[0] not in KEYLESS for key in keys_of(words)}
+    assert {p for p in patterns if not any(fnmatchcase(key, p) for key in touched)} == set()
+
+
+@pytest.fixture(params=[WRITER, READER])
+def user(
+    request: pytest.FixtureRequest, store: SnapshotStore, folder: Path
+) -> Iterator[tuple[str, redis.Redis]]:
+    """Each of the users, after a run; name and client."""
+    everything(store, folder)
+    path = store.client.get_connection_kwargs()["path"]
+    name: str = request.param
+    client = connect(settings(f"unix://{name}:{access.PASSWORD}@{path}", folder))
+    yield name, client
+    client.close()
+
+
+OTHERS = (
+    *("FLUSHALL", "FLUSHDB", "KEYS *", "SCAN 0", "DBSIZE", "RANDOMKEY", "INFO", "CONFIG GET dir"),
+    *("CONFIG SET maxmemory 1", "ACL WHOAMI", "ACL LIST", "ACL SETUSER x", "SHUTDOWN"),
+    *("MODULE LIST", "REPLICAOF NO ONE", "SAVE", "BGREWRITEAOF", "MONITOR", "CLIENT LIST"),
+    *("SCRIPT FLUSH", "EVAL return(1) 0", "FUNCTION LIST", "SWAPDB 0 1", "PUBLISH x y"),
+    f"RPOP {keys.ALERT_QUEUE}",
+    f"RENAME {keys.latest('mena')} {keys.latest('europe')}",
+    f"COPY {keys.latest('mena')} {keys.latest('europe')}",
+    f"PERSIST {keys.latest('mena')}",
+    f"DUMP {keys.latest('mena')}",
+    "GET of-somebody-else",
+    "SET of-somebody-else x",
+    f"SET {INPUT_KEYS[0]} x",
+    f"DEL {INPUT_KEYS[0]}",
+    f"EXPIRE {COMPANION_KEYS[0]} 1",
+)
+WRITER_MAY_NOT = (
+    f"GET {keys.SUMMARY_SEED_META}",
+    f"GET {keys.BRIEF_SUMMARY}",
+    f"EVALSHA {'0' * 40} 1 {INPUT_KEYS[0]}",
+    "EVALSHA_RO 0 1 of-somebody-else",
+)
+READER_MAY_NOT = (
+    f"GET {INPUT_KEYS[0]}",
+    f"LRANGE {keys.ALERT_QUEUE} 0 -1",
+    f"ZRANGE {keys.index('mena')} 0 -1",
+    f"SET {keys.latest('mena')} x",
+    f"DEL {keys.SUMMARY}",
+    f"LPUSH {keys.regime_history('mena')} x",
+    f"GET {keys.narrative('mena', 'digest')}",
+    "SCRIPT LOAD return(1)",
+    f"EVALSHA_RO {'0' * 40} 0",
+)
+
+
+def refused(client: Any, command: str) -> bool:
+    try:
+        client.execute_command(*command.split())
+    except redis.exceptions.NoPermissionError:
+        return True
+    except redis.ResponseError:
+        pass
+    return False
+
+
+@pytest.mark.parametrize("server_url", ["redis"], indirect=True)
+def test_everything_else_is_refused(user: tuple[str, redis.Redis], store: SnapshotStore) -> None:
+    name, client = user
+    before = {key: store.client.dump(key) for key in store.client.scan_iter()}
+    commands = (*OTHERS, *(WRITER_MAY_NOT if name == WRITER else READER_MAY_NOT))
+    assert [command for command in commands if not refused(client, command)] == []
+    assert {key: store.client.dump(key) for key in store.client.scan_iter()} == before
+
+
+@pytest.mark.parametrize("server_url", ["redis"], indirect=True)
+@pytest.mark.parametrize("user", [READER], indirect=True)
+def test_the_readers_read(user: tuple[str, redis.Redis]) -> None:
+    """The commands of panels and health checks (CONSUMERS 20.2 to 20.5)."""
+    _, client = user
+    pointer = client.get(keys.latest("mena"))
+    assert isinstance(pointer, bytes)
+    assert client.get(keys.snapshot_by_id(pointer.decode()))
+    assert client.lrange(keys.regime_history("mena"), 0, 49)
+    assert client.get(keys.brief("mena"))
+    for data, meta in (
+        (keys.SUMMARY, keys.SUMMARY_SEED_META),
+        (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META),
+    ):
+        assert client.strlen(data) > 0
+        assert client.get(meta)
+
+
+def test_what_the_command_prints_can_be_given_to_a_server(server_url: str) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "regional_assets.cli", "acl"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stderr == ""
+    with redis.Redis.from_url(server_url) as client:
+        client.acl_deluser(WRITER, READER)
+        for line in printed.stdout.splitlines():
+            client.execute_command(*line.split())
+        for name in (WRITER, READER):
+            created = client.acl_getuser(name)
+            assert created["flags"] == ["on", *(f for f in created["flags"] if f != "on")]
+            assert "-@all" in created["categories"]
+            assert len(created["passwords"]) == 1
+            assert not any(channel for channel in created["channels"])

@@ -1,0 +1,56 @@
+"""Real Redis servers for the tests, each in a folder of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str) -> Iterator[str]:
+    """Debian's redis-server with these options besides a Unix socket in `folder`; the address of
+    that socket. Where none is installed the test is skipped, in CI it fails."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        if os.environ.get("CI"):
+            pytest.fail("redis-server is not installed")
+        pytest.skip("redis-server is not installed")
+    path = folder / "redis.sock"
+    base = ["--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""]
+    server = subprocess.Popen([binary, *base, *options], stdout=subprocess.DEVNULL)
+    try:
+        with redis.Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0)) as client:
+            deadline = time.monotonic() + 10
+            while not _answers(client):
+                assert time.monotonic() < deadline, "redis-server does not start"
+                assert server.poll() is None, "redis-server ended"
+                time.sleep(0.02)
+        yield f"unix://{path}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.AuthenticationError:
+        return True
+    except redis.ConnectionError:
+        return False
