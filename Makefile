@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run ui test programs screenshots lint format types reference clean
+.PHONY: run ui test test-faults programs screenshots lint format types reference constraints bench clean
 
 # The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set.
 run: $(INSTALLED)
@@ -18,6 +18,11 @@ test: .venv/.installed-dev programs
 	$(MAKE) lint types
 	$(BIN)/pytest -n auto
 
+# The tests of what can go wrong in their long form, some ten minutes: 200 killed runs, every byte
+# of a reply, inputs of 50 MB. At the end they print what they measured.
+test-faults: .venv/.installed-dev programs
+	REGIONAL_FAULTS=long $(BIN)/pytest -n auto -rP regional_assets_tests/faults
+
 # Some tests want a real Redis server and a browser: Debian's, where they can be installed from
 # here.
 programs:
@@ -26,6 +31,10 @@ programs:
 	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$program; } \
 	    || echo "No $$program found: the tests that need it are skipped."; \
 	done
+
+# The README's figures: some seven minutes, on a machine that does nothing else.
+bench: .venv/.installed-dev
+	$(BIN)/python -m benchmarks
 
 # The README's pictures, made by the browser test.
 screenshots: .venv/.installed-dev programs
@@ -45,6 +54,7 @@ types: .venv/.installed-dev
 # Country names and ICAO prefixes anew from the libraries that know them.
 reference: .venv/.installed-dev
 	$(BIN)/python scripts/make_reference.py
+
 clean:
 	-test ! -x $(BIN)/regional-assets || $(BIN)/regional-assets server stop
 	rm -rf .venv .state
@@ -52,12 +62,27 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-$(INSTALLED): pyproject.toml | .venv/bin/python
+# What is installed is pinned with hashes; the project itself is built by what was installed so.
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+define install
 	@echo "Installing into .venv; this takes a minute or two ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(PIP) install --require-hashes --requirement $<
+	$(PIP) install --no-deps --no-build-isolation --editable .
+endef
+
+$(INSTALLED): constraints/run.txt pyproject.toml | .venv/bin/python
+	$(install)
 	touch $@
 
-.venv/.installed-dev: pyproject.toml | .venv/bin/python
-	@echo "Installing into .venv; this takes a minute or two ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+.venv/.installed-dev: constraints/dev.txt pyproject.toml | .venv/bin/python
+	$(install)
 	touch $@ $(INSTALLED)
+
+# The newest versions that pyproject.toml admits, for all supported Pythons.
+constraints: .venv/.installed-dev
+	$(COMPILE) --upgrade --output-file constraints/run.txt
+	$(COMPILE) --upgrade --extra dev --constraint constraints/run.txt --output-file constraints/dev.txt
+
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/uv pip compile pyproject.toml \
+  --group build --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+  --no-strip-extras --no-emit-index-url --no-emit-find-links --quiet
