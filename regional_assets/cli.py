@@ -25,6 +25,7 @@ from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
 from regional_assets.intelligence.inputs import InputState, read_inputs
+from regional_assets.intelligence.narrative import SECTIONS
 from regional_assets.replay.series import PORTWATCH_2026, SeriesError
 from regional_assets.store import access, embedded, keys
 from regional_assets.store.connection import address
@@ -342,6 +343,12 @@ def _age(milliseconds: float) -> str:
     return text if milliseconds >= 0 else f"{text} ahead"
 
 
+def _narrative_texts(narrative: dict[str, Any]) -> list[str]:
+    watched = narrative["watch_items"]
+    passages = [*(narrative[name] for name in SECTIONS), *watched]
+    return [passage["text"] for passage in passages if passage["text"]]
+
+
 def _print_snapshot(console: Console, snapshot: dict[str, Any]) -> None:
     meta, regime, balance = snapshot["meta"], snapshot["regime"], snapshot["balance"]
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(snapshot["generated_at"] / 1000))
@@ -358,6 +365,7 @@ def _print_snapshot(console: Console, snapshot: dict[str, Any]) -> None:
         )
     console.print(table)
     for title, items in (
+        ("narrative", _narrative_texts(snapshot["narrative"])),
         ("triggers active", [t["description"] for t in snapshot["triggers"]["active"]]),
         ("triggers watching", [t["description"] for t in snapshot["triggers"]["watching"]]),
         ("actors", [f"{a['name']} {a['leverage_score']}" for a in snapshot["actors"]]),

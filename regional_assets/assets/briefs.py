@@ -97,7 +97,8 @@ def regional_brief(
     except STORE_ERRORS as error:
         # Their message says all; a traceback would only bury it.
         raise dg.Failure(str(error)) from None
-    undone = {r.region_id: r.error for r in results if r.outcome in ("failed", "unanswered")}
+    errors = {r.region_id: r.error for r in results if r.outcome in ("failed", "unanswered")}
+    undone = {region: errors[region] for region in context.partition_keys if region in errors}
     if undone:
         raise dg.Failure(
             f"{len(undone)} of {len(results)} regions have no new brief: "
