@@ -1,47 +1,10 @@
 """Who pushes: the actors a region's forecasts speak of (SPEC 4, Actors)."""
 
-import re
 from dataclasses import dataclass, field
 
 from regional_assets.intelligence.numbers import clip, round3
-from regional_assets.intelligence.readers import Forecast
 from regional_assets.intelligence.world import World
 
-# In the order in which they are looked for, which decides ties.
-_ALIASES = {
-    "iran": "Iran",
-    "irgc": "IRGC",
-    "tehran": "Iran",
-    "russia": "Russia",
-    "kremlin": "Russia",
-    "moscow": "Russia",
-    "china": "China",
-    "prc": "China",
-    "beijing": "China",
-    "united states": "United States",
-    "usa": "United States",
-    "us": "United States",
-    "washington": "United States",
-    "israel": "Israel",
-    "idf": "Israel",
-    "saudi arabia": "Saudi Arabia",
-    "riyadh": "Saudi Arabia",
-    "nato": "NATO",
-    "hezbollah": "Hezbollah",
-    "hamas": "Hamas",
-    "houthis": "Houthis",
-    "houthi": "Houthis",
-    "ansarallah": "Houthis",
-}
-_ALIAS = re.compile(rf"\b(?:{'|'.join(_ALIASES)})\b")
-
-_DOMAINS = {
-    "economic": ("sanction", "trade"),
-    "military": ("naval", "missile", "strike", "military", "fleet"),
-    "energy": ("oil", "gas", "pipeline", "energy", "opec"),
-    "diplomatic": ("diplomat", "alliance", "treaty", "summit"),
-    "maritime": ("strait", "chokepoint", "maritime", "shipping", "naval"),
-}
 _AGGRESSORS = frozenset(("Iran", "IRGC", "Russia", "Houthis", "Hamas", "Hezbollah", "China"))
 _STABILIZERS = frozenset(("United States", "NATO", "Saudi Arabia"))
 _MAX_ACTORS = 10
@@ -61,7 +24,7 @@ class Actor:
 
 
 @dataclass(slots=True)
-class _Mentions:
+class _Tally:
     count: int = 0
     domains: set[str] = field(default_factory=set)
     evidence_ids: list[str] = field(default_factory=list)
@@ -69,16 +32,15 @@ class _Mentions:
 
 def actors(world: World, region_id: str) -> tuple[Actor, ...]:
     """The ten with most leverage, ties in order of first mention."""
-    mentions: dict[str, _Mentions] = {}
+    tallies: dict[str, _Tally] = {}
     for forecast in world.forecasts.get(region_id, ()):
-        names, domains = _mentioned(forecast)
-        for name in names:
-            entry = mentions.setdefault(name, _Mentions())
+        for name in forecast.mentions.actors:
+            entry = tallies.setdefault(name, _Tally())
             entry.count += 1
-            entry.domains |= domains
+            entry.domains |= forecast.mentions.domains
             if len(entry.evidence_ids) < _MAX_EVIDENCE:
                 entry.evidence_ids.append(f"forecast:{forecast.id}")
-    total = sum(entry.count for entry in mentions.values())
+    total = sum(entry.count for entry in tallies.values())
     found = [
         Actor(
             actor_id=name.lower().replace(" ", "-"),
@@ -88,22 +50,9 @@ def actors(world: World, region_id: str) -> tuple[Actor, ...]:
             leverage_score=round3(clip(entry.count / max(5, total / 2))),
             evidence_ids=tuple(entry.evidence_ids),
         )
-        for name, entry in mentions.items()
+        for name, entry in tallies.items()
     ]
     return tuple(sorted(found, key=lambda actor: -actor.leverage_score)[:_MAX_ACTORS])
-
-
-def _mentioned(forecast: Forecast) -> tuple[list[str], frozenset[str]]:
-    """The actors in a forecast's text, each once, and the domains of the text."""
-    text = forecast.actor_text
-    aliases = set(_ALIAS.findall(text))
-    if not aliases:
-        return [], frozenset()
-    names = dict.fromkeys(name for alias, name in _ALIASES.items() if alias in aliases)
-    domains = frozenset(
-        domain for domain, words in _DOMAINS.items() if any(word in text for word in words)
-    )
-    return list(names), domains
 
 
 def _role(name: str, domains: set[str]) -> str:

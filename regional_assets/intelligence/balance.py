@@ -1,6 +1,5 @@
 """The balance vector of a region: four pressures, three buffers, net balance (SPEC 3)."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from regional_assets.intelligence.geography import REGIONS, Region, criticality
 from regional_assets.intelligence.inputs import CATALOGUE
 from regional_assets.intelligence.numbers import clip, round3, total
-from regional_assets.intelligence.readers import Forecast
 from regional_assets.intelligence.world import World
 
 PRESSURES = ("coercive_pressure", "domestic_fragility", "capital_stress", "energy_vulnerability")
@@ -20,7 +18,6 @@ RISING = ("rising", "escalating")
 _ENERGY_PRODUCERS = frozenset("SA RU US IR IQ AE CA KW QA NG NO BR MX VE AU".split())
 _TRANSIT_BY_LEVEL = {"war_zone": 0.0, "critical": 0.2, "high": 0.4, "elevated": 0.6, "normal": 1.0}
 _TRANSIT_UNKNOWN = 0.7
-_ALLIANCE = re.compile(r"alliance|treaty|coordination|coalition|\b(?:nato|gcc)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +159,7 @@ def _capital_stress(world: World, region: Region, tally: _Tally) -> float:
 
 def _energy_vulnerability(world: World, region: Region, tally: _Tally) -> float:
     axis = "energy_vulnerability"
-    # In input order: a mean of floats depends on it in the last bit.
-    mix = [share for country, share in world.import_shares.items() if country in region.countries]
+    mix = world.import_shares.get(region.id)
     if not mix:
         return tally.default(axis, 0)
     shares = [clip(share / 100) for share in mix if share is not None]
@@ -184,15 +180,11 @@ def _energy_vulnerability(world: World, region: Region, tally: _Tally) -> float:
 def _alliance_cohesion(world: World, region: Region, tally: _Tally) -> float:
     if not world.present("forecasts"):
         tally.default("alliance_cohesion.references", 0)
-    references = sum(_speaks_of_alliance(f) for f in world.forecasts.get(region.id, ()))
+    references = sum(f.mentions.alliance for f in world.forecasts.get(region.id, ()))
     share = clip(references / 5)
     if share > 0.2:
         tally.driver("alliance_cohesion", f"{references} forecasts speak of alliances", share)
     return 0.4 * share + 0.3
-
-
-def _speaks_of_alliance(forecast: Forecast) -> bool:
-    return _ALLIANCE.search(forecast.case_text) is not None
 
 
 def _maritime_access(world: World, region: Region, tally: _Tally) -> float:

@@ -1,8 +1,10 @@
 """What a snapshot rests on (SPEC 4, Evidence)."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
 from regional_assets.intelligence.geography import REGIONS
 from regional_assets.intelligence.world import World
@@ -15,8 +17,10 @@ _SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4
 _NOTABLE_LEVELS = ("elevated", "high", "critical", "war_zone")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+T = TypeVar("T")
+
+
+class Evidence(NamedTuple):
     """One item; `observed_at` is ms since the epoch, None where the input gives no time."""
 
     id: str
@@ -28,7 +32,7 @@ class Evidence:
     theater: str = ""
     corridor: str = ""
 
-    def as_json(self, now: int | None) -> dict[str, Any]:
+    def as_json(self, now: int) -> dict[str, Any]:
         """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
         return {
             "id": self.id,
@@ -51,8 +55,10 @@ def newest(items: Iterable[Evidence], default: float) -> list[Evidence]:
 
 
 def evidence(world: World, region_id: str) -> Iterator[Evidence]:
-    """All evidence of the region, block by block, each in input order."""
-    for position, signal in enumerate(world.signals.get(region_id, ())):
+    """All evidence of the region that can be among the newest thirty, block by block, each in
+    input order."""
+    signals = world.signals.get(region_id, ())
+    for position, signal in _eligible(signals, attrgetter("detected_at")):
         yield Evidence(
             signal.id or f"xss:{position}",
             "market_signal",
@@ -64,12 +70,13 @@ def evidence(world: World, region_id: str) -> Iterator[Evidence]:
         )
     for score in world.key_risk_scores.get(region_id, ()):
         if score.score >= _CII_THRESHOLD:
-            trend = f", {score.trend.lower()}" if score.trend else ""
+            trend = score.trend.lower()
             yield Evidence(
                 f"cii:{score.country}",
                 "cii_spike",
                 "risk-scores",
-                f"{score.country} instability index at {score.score:g}{trend}",
+                f"{score.country} instability index at {score.score:g}"
+                + (f", {trend}" if trend else ""),
                 0.9,
                 score.computed_at,
             )
@@ -85,13 +92,37 @@ def evidence(world: World, region_id: str) -> Iterator[Evidence]:
                 None,
                 corridor=corridor.chokepoint or "",
             )
-    for forecast in world.forecasts.get(region_id, ()):
-        if forecast.probability >= _FORECAST_THRESHOLD:
-            yield Evidence(
-                f"forecast:{forecast.id}",
-                "news_headline",
-                "forecast",
-                forecast.title,
-                forecast.confidence,
-                forecast.updated_at,
-            )
+    likely = [
+        forecast
+        for forecast in world.forecasts.get(region_id, ())
+        if forecast.probability >= _FORECAST_THRESHOLD
+    ]
+    for _, forecast in _eligible(likely, attrgetter("updated_at")):
+        yield Evidence(
+            f"forecast:{forecast.id}",
+            "news_headline",
+            "forecast",
+            forecast.title,
+            forecast.confidence,
+            forecast.updated_at,
+        )
+
+
+def _eligible(
+    records: Sequence[T], observed_at: Callable[[T], int | None]
+) -> Iterable[tuple[int, T]]:
+    """The records that can be among the newest thirty, whatever stands in for a missing time,
+    each with its position, in input order: the many others are neither cleaned nor sorted."""
+    if len(records) <= MAX_EVIDENCE:
+        return enumerate(records)
+    dated = {
+        position: time
+        for position, record in enumerate(records)
+        if (time := observed_at(record)) is not None
+    }
+    undated = (position for position in range(len(records)) if position not in dated)
+    chosen = [
+        *islice(undated, MAX_EVIDENCE),
+        *heapq.nlargest(MAX_EVIDENCE, dated, key=dated.__getitem__),
+    ]
+    return [(position, records[position]) for position in sorted(chosen)]

@@ -3,7 +3,6 @@
 
 import csv
 import unicodedata
-from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib import resources
 
@@ -30,14 +29,17 @@ _PLACES: dict[str, str] = {
 
 # Long enough for any place a feed names; a longer text is no name.
 _MAX_NAME = 200
+# The same names come again and again; longer texts are not worth the memory.
+_REMEMBERED = 4096
 _FOLDED = str.maketrans({"-": " ", "_": " ", "’": "'", "&": " and "})
 
 
 def normalise(name: str) -> str:
     """`name` as the gazetteer compares it: trimmed, any case, "-" and "_" as " ", no accents."""
-    folded = unicodedata.normalize("NFKD", name.translate(_FOLDED))
-    bare = "".join(c for c in folded if not unicodedata.combining(c))
-    return " ".join(bare.casefold().split())
+    text = unicodedata.normalize("NFKD", name.translate(_FOLDED))
+    if not text.isascii():
+        text = "".join(c for c in text if not unicodedata.combining(c))
+    return " ".join(text.casefold().split())
 
 
 @cache
@@ -75,6 +77,11 @@ def country(name: str) -> str | None:
     """
     if len(name) > _MAX_NAME:
         return None
+    return _country(name)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _country(name: str) -> str | None:
     text = normalise(name)
     return _countries().get(text) or _countries().get(text.partition(" (")[0])
 
@@ -114,12 +121,14 @@ _SIGNAL_NAMES = {
 
 def signal_regions(theater: str) -> tuple[str, ...]:
     """The regions a signal's theater text belongs to; none for an empty text."""
-    return _remembered(_signal_regions, theater)
+    text = theater.strip()
+    return _known_theater(text) if len(text) <= _MAX_NAME else _signal_regions(text)
 
 
 def forecast_regions(region_text: str) -> tuple[str, ...]:
     """The regions a forecast belongs to: by its `region` text, and `global` always."""
-    return _remembered(_forecast_regions, region_text)
+    text = region_text.strip()
+    return _known_place(text) if len(text) <= _MAX_NAME else _forecast_regions(text)
 
 
 def _signal_regions(theater: str) -> tuple[str, ...]:
@@ -141,12 +150,5 @@ def _forecast_regions(region_text: str) -> tuple[str, ...]:
     return found if GLOBAL in found else (*found, GLOBAL)
 
 
-def _remembered(resolve: Callable[[str], tuple[str, ...]], text: str) -> tuple[str, ...]:
-    """The same places come again and again; long texts are not worth the memory."""
-    text = text.strip()
-    return _resolved(resolve, text) if len(text) <= _MAX_NAME else resolve(text)
-
-
-@lru_cache(maxsize=4096)
-def _resolved(resolve: Callable[[str], tuple[str, ...]], text: str) -> tuple[str, ...]:
-    return resolve(text)
+_known_theater = lru_cache(maxsize=_REMEMBERED)(_signal_regions)
+_known_place = lru_cache(maxsize=_REMEMBERED)(_forecast_regions)

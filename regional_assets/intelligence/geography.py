@@ -179,15 +179,11 @@ _REGION_OF_COUNTRY = {
     country: region.id for region in REGIONS.values() for country in region.countries
 }
 
-# (south, north, west, east, region): the first box that holds a position decides (SPEC 4).
-_BOXES = (
-    (12.0, 42.0, 20.0, 63.0, "mena"),
-    (35.0, 72.0, -10.0, 60.0, "europe"),
-    (-35.0, 20.0, -18.0, 52.0, "sub-saharan-africa"),
-    (5.0, 38.0, 60.0, 97.0, "south-asia"),
-    (-45.0, 55.0, 90.0, 180.0, "east-asia"),
-    (16.0, 75.0, -170.0, -50.0, "north-america"),
-)
+_REGIONS_OF_KEY_COUNTRY = {
+    country: tuple(region.id for region in REGIONS.values() if country in region.key_countries)
+    for keyed in REGIONS.values()
+    for country in keyed.key_countries
+}
 
 
 def checked_regions(ids: Iterable[str]) -> tuple[str, ...]:
@@ -212,13 +208,27 @@ def region_of_country(iso2: str) -> str | None:
     return _REGION_OF_COUNTRY.get(iso2)
 
 
+def regions_of_key_country(iso2: str) -> tuple[str, ...]:
+    """The regions that `iso2` is a key country of."""
+    return _REGIONS_OF_KEY_COUNTRY.get(iso2, ())
+
+
 def region_of_position(lat: float, lon: float) -> str | None:
-    """The region of a position in degrees, by the boxes of SPEC 4 (bounds included)."""
-    for south, north, west, east, region in _BOXES:
-        if south <= lat <= north and west <= lon <= east:
-            return region
-    # Latin America alone leaves its northern bound to North America.
-    if -56.0 <= lat < 16.0 and -120.0 <= lon <= -34.0:
+    """The region of a position in degrees: the first box of SPEC 4 that holds it decides."""
+    if 12 <= lat <= 42 and 20 <= lon <= 63:
+        return "mena"
+    if 35 <= lat <= 72 and -10 <= lon <= 60:
+        return "europe"
+    if -35 <= lat <= 20 and -18 <= lon <= 52:
+        return "sub-saharan-africa"
+    if 5 <= lat <= 38 and 60 <= lon <= 97:
+        return "south-asia"
+    if -45 <= lat <= 55 and 90 <= lon <= 180:
+        return "east-asia"
+    if 16 <= lat <= 75 and -170 <= lon <= -50:
+        return "north-america"
+    # It alone leaves its northern bound to its neighbour.
+    if -56 <= lat < 16 and -120 <= lon <= -34:
         return "latam"
     return None
 

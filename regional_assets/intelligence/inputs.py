@@ -171,13 +171,15 @@ class StoredValue:
     error: str | None = None
 
 
+_NOTHING = StoredValue()
+
+
 @dataclass(frozen=True, slots=True)
 class InputState:
-    """One input as it was read: its payload (None when missing), its timestamp in ms since the
-    epoch, its stored size in bytes, and what was wrong with it, if anything."""
+    """One input as it was read: its timestamp in ms since the epoch, its stored size in bytes, and
+    what was wrong with it, if anything."""
 
     spec: InputSpec
-    payload: dict[str, Any] | None
     freshness: Freshness
     timestamp: int | None
     size: int
@@ -185,19 +187,23 @@ class InputState:
 
 
 def read_inputs(stored: Mapping[str, StoredValue], now: int) -> dict[str, InputState]:
-    """Every catalogued input by name, from what the store holds under its key and companion."""
-    return {spec.name: _read(spec, stored, now) for spec in CATALOGUE}
+    """The state of every catalogued input by name; see `read_input`."""
+    return {spec.name: read_input(spec, stored, now)[0] for spec in CATALOGUE}
 
 
-def _read(spec: InputSpec, stored: Mapping[str, StoredValue], now: int) -> InputState:
-    value = stored.get(spec.key, StoredValue())
+def read_input(
+    spec: InputSpec, stored: Mapping[str, StoredValue], now: int
+) -> tuple[InputState, dict[str, Any] | None]:
+    """An input's state and payload (None when missing), from what the store holds under its key
+    and companion."""
+    value = stored.get(spec.key, _NOTHING)
     size = len(value.data or b"")
     payload, wrapped_at, problem = _payload(value)
     if payload is None:
-        return InputState(spec, None, "missing", None, size, problem)
+        return InputState(spec, "missing", None, size, problem), None
     timestamp = None
     if spec.companion:
-        companion, companion_problem = parse_json(stored.get(spec.companion, StoredValue()))
+        companion, companion_problem = parse_json(stored.get(spec.companion, _NOTHING))
         if companion_problem:
             problem = f"{spec.companion}: {companion_problem}"
         # These tell of an attempt to fetch, not of the data that is stored.
@@ -212,14 +218,14 @@ def _read(spec: InputSpec, stored: Mapping[str, StoredValue], now: int) -> Input
     fresh = timestamp is not None and (
         now - spec.max_age_minutes * MINUTE_MS <= timestamp <= now + FUTURE_TOLERANCE_MS
     )
-    return InputState(
+    state = InputState(
         spec,
-        payload,
         "fresh" if fresh else "stale",
         None if timestamp is None else int(timestamp),
         size,
         problem,
     )
+    return state, payload
 
 
 def parse_json(value: StoredValue) -> tuple[Any, str | None]:
@@ -239,19 +245,24 @@ def parse_json(value: StoredValue) -> tuple[Any, str | None]:
         )
 
 
+def _reject_constant(name: str) -> Any:
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant)
+_FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=float)
+
+
 def _decode(data: bytes) -> Any:
+    text = data.decode(json.detect_encoding(data), "surrogatepass")
     try:
-        return json.loads(data, parse_constant=_reject_constant)
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        return _DECODER.decode(text)
+    except json.JSONDecodeError:
         raise
     except ValueError:
         # Python refuses to read integers of thousands of digits; as floats they are infinite,
         # which every reader takes for no number. Slower, so only here.
-        return json.loads(data, parse_constant=_reject_constant, parse_int=float)
-
-
-def _reject_constant(name: str) -> Any:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+        return _FLOAT_DECODER.decode(text)
 
 
 def _payload(value: StoredValue) -> tuple[dict[str, Any] | None, float | None, str | None]:

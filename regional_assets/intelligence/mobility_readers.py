@@ -1,9 +1,10 @@
 """The readers of the mobility feeds: airports, NOTAMs, GPS jamming, military flights (SPEC 2 and
 4, Mobility). See `readers` for the rules they keep."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import region_of_position
@@ -31,8 +32,7 @@ _JAMMING_REGIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AirportAlert:
+class AirportAlert(NamedTuple):
     """A disrupted airport: `rank` 0 (normal) to 4 (severe)."""
 
     icao: str
@@ -91,8 +91,7 @@ def _airport_region(row: Payload) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(NamedTuple):
     """A NOTAM that closes or restricts an airport; `reason` may be empty."""
 
     icao: str
@@ -135,7 +134,7 @@ class _JammingTally:
 
 def gps_jamming(payload: Payload, skipped: Skipped) -> dict[str, Jamming]:
     """Region id → the jamming in it."""
-    tallies: dict[str, _JammingTally] = {}
+    tallies: defaultdict[str, _JammingTally] = defaultdict(_JammingTally)
     for row in skipped.records(payload.get("hexes")):
         label = text_of(row.get("region")).strip().lower()
         region = _JAMMING_REGIONS.get(label)
@@ -145,9 +144,8 @@ def gps_jamming(payload: Payload, skipped: Skipped) -> dict[str, Jamming]:
         if region is None:
             continue
         level = row.get("level")
-        tally = tallies.setdefault(region, _JammingTally())
-        tally.levels[level if level in ("high", "medium") else "low"] += 1
-        tally.sub_regions.add(label)
+        tallies[region].levels[level if level in ("high", "medium") else "low"] += 1
+        tallies[region].sub_regions.add(label)
     return {
         region: Jamming(dict(tally.levels), frozenset(tally.sub_regions))
         for region, tally in tallies.items()

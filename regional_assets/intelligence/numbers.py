@@ -5,14 +5,15 @@ import re
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
+_BEYOND = 1 << 1023
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 def clip(x: float, lo: float = 0.0, hi: float = 1.0) -> float:
     """`x` held within [lo, hi]; NaN and infinities give `lo`."""
-    if not math.isfinite(x):
-        return lo
-    return min(max(x, lo), hi)
+    if lo <= x <= hi:
+        return x
+    return min(max(x, lo), hi) if math.isfinite(x) else lo
 
 
 def round3(x: float) -> float:
@@ -33,8 +34,9 @@ def is_number(x: Any) -> TypeGuard[int | float]:
     """Whether `x` is a finite JSON number (booleans are not)."""
     if isinstance(x, float):
         return math.isfinite(x)
-    # An integer beyond a double's range is not a number a reader of JSON could use.
-    return isinstance(x, int) and not isinstance(x, bool) and abs(x) < 1 << 1023
+    # An integer beyond a double's range is not a number a reader of JSON could use; nor is a
+    # boolean, which has a type of its own.
+    return type(x) is int and abs(x) < _BEYOND
 
 
 def parse_number(x: Any) -> float | None:

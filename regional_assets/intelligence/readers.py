@@ -2,20 +2,23 @@
 (SPEC 2, "Reading live payloads"). The computations know only these forms.
 
 A record that cannot be used is left out and counted in the reader's `Skipped`; no reader raises.
+Texts of which few are ever stored are cleaned when they are asked for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from regional_assets.intelligence import gazetteer
-from regional_assets.intelligence.geography import chokepoint_id
+from regional_assets.intelligence.geography import chokepoint_id, region_of_country
 from regional_assets.intelligence.inputs import (
     FUTURE_TOLERANCE_MS,
     MINUTE_MS,
     TIMESTAMP_FIELDS,
     milliseconds,
 )
+from regional_assets.intelligence.mentions import Mentions, mentions
 from regional_assets.intelligence.numbers import clip, is_number, num, parse_number
 from regional_assets.intelligence.text import clean, strings
 
@@ -48,26 +51,30 @@ class Skipped:
 
     count: int = 0
 
-    def records(self, value: Any) -> Iterator[dict[str, Any]]:
+    def records(self, value: Any) -> list[dict[str, Any]]:
         """The objects of a list; `{}` is an empty list (a Lua round trip makes it one)."""
         if isinstance(value, list):
-            for item in value:
-                if isinstance(item, dict):
-                    yield item
-                else:
-                    self.count += 1
-        elif value is not None and value != {}:
+            found = [item for item in value if isinstance(item, dict)]
+            self.count += len(value) - len(found)
+            return found
+        if value is not None and value != {}:
             self.count += 1
+        return []
 
 
-@dataclass(frozen=True, slots=True)
-class RiskScore:
-    """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None."""
+class RiskScore(NamedTuple):
+    """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` the
+    feed's own record."""
 
     country: str
     score: float
-    trend: str
     computed_at: int | None
+    row: Payload
+
+    @property
+    def trend(self) -> str:
+        """RISING, FALLING, STABLE or whatever else the feed says."""
+        return clean(self.row.get("trend")).removeprefix("TREND_DIRECTION_")
 
 
 def risk_scores(payload: Payload, skipped: Skipped) -> tuple[RiskScore, ...]:
@@ -81,18 +88,16 @@ def risk_scores(payload: Payload, skipped: Skipped) -> tuple[RiskScore, ...]:
             RiskScore(
                 country.strip().upper(),
                 num(row.get("combinedScore")),
-                clean(row.get("trend")).removeprefix("TREND_DIRECTION_"),
                 time_of(row.get("computedAt")),
+                row,
             )
         )
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """`horizons` maps each horizon the forecast speaks of to its probability there;
-    `case_text` is the lower-cased text of its case file ("" without one), `actor_text` the
-    text actors are looked for in."""
+class Forecast(NamedTuple):
+    """`horizons` maps each horizon the forecast speaks of to its probability there; `mentions` is
+    what its case file speaks of."""
 
     id: str
     domain: str
@@ -103,8 +108,7 @@ class Forecast:
     horizons: Mapping[str, float]
     confidence: float
     updated_at: int | None
-    case_text: str
-    actor_text: str
+    mentions: Mentions
 
 
 def forecasts(payload: Payload, skipped: Skipped) -> tuple[Forecast, ...]:
@@ -112,9 +116,6 @@ def forecasts(payload: Payload, skipped: Skipped) -> tuple[Forecast, ...]:
 
 
 def _forecast(row: Payload) -> Forecast:
-    case_file = row.get("caseFile")
-    case_text = " ".join(strings(case_file)).lower() if isinstance(case_file, dict | list) else ""
-    actor_text = " ".join(strings(row.get("signals"))).lower() if case_file is None else case_text
     probability = clip(num(row.get("probability")))
     return Forecast(
         id=clean(row.get("id")),
@@ -126,19 +127,33 @@ def _forecast(row: Payload) -> Forecast:
         horizons=_horizons(row, probability),
         confidence=num(row.get("confidence"), 0.5),
         updated_at=time_of(row.get("updatedAt")),
-        case_text=case_text,
-        actor_text=actor_text,
+        mentions=_mentions(row),
     )
+
+
+def _mentions(row: Payload) -> Mentions:
+    case_file = row.get("caseFile")
+    if case_file is None:
+        # Without a case file the signals tell of actors, and of nothing else.
+        return mentions(_text(row.get("signals")))._replace(alliance=False, breaking=False)
+    return mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
+
+
+def _text(value: Any) -> str:
+    found = strings(value)
+    text = " ".join(found)
+    # One letter beyond ASCII makes lower-casing slow: then only for the strings that have one.
+    return text.lower() if text.isascii() else " ".join(map(str.lower, found))
 
 
 def _horizons(row: Payload, probability: float) -> dict[str, float]:
     horizon = text_of(row.get("timeHorizon")).lower()
     found = {}
-    if any(word in horizon for word in ("h24", "24h", "day")):
+    if "h24" in horizon or "24h" in horizon or "day" in horizon:
         found["24h"] = probability
-    if not horizon or any(word in horizon for word in ("d7", "7d", "week")):
+    if not horizon or "d7" in horizon or "7d" in horizon or "week" in horizon:
         found["7d"] = probability
-    if any(word in horizon for word in ("d30", "30d", "month")):
+    if "d30" in horizon or "30d" in horizon or "month" in horizon:
         found["30d"] = probability
     projections = row.get("projections")
     if isinstance(projections, dict):
@@ -149,39 +164,50 @@ def _horizons(row: Payload, probability: float) -> dict[str, float]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `id` is "" where the feed gives none."""
+class Signal(NamedTuple):
+    """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `id`, `type`, `theater` and `summary`, from
+    the feed's own record `row`, are clean, and "" where the feed gives none."""
 
-    id: str
-    type: str
-    theater: str
     regions: tuple[str, ...]
-    summary: str
     severity: str
     detected_at: int | None
     coercive: bool
+    row: Payload
+
+    @property
+    def id(self) -> str:
+        return clean(self.row.get("id"))
+
+    @property
+    def type(self) -> str:
+        return clean(text_of(self.row.get("type")))
+
+    @property
+    def theater(self) -> str:
+        return clean(text_of(self.row.get("theater")))
+
+    @property
+    def summary(self) -> str:
+        return clean(self.row.get("summary"))
 
 
 def cross_source_signals(payload: Payload, skipped: Skipped) -> tuple[Signal, ...]:
+    """The signals of any region."""
+    # Thousands of them say the same few words here.
+    regions_of, severity_of = cache(gazetteer.signal_regions), cache(_severity)
     found = []
     for row in skipped.records(payload.get("signals")):
-        kind = text_of(row.get("type"))
-        severity = text_of(row.get("severity")).upper()
-        theater = text_of(row.get("theater"))
-        found.append(
-            Signal(
-                id=clean(row.get("id")),
-                type=clean(kind),
-                theater=clean(theater),
-                regions=gazetteer.signal_regions(theater),
-                summary=clean(row.get("summary")),
-                severity=next((name for name in _SEVERITIES if name in severity), ""),
-                detected_at=time_of(row.get("detectedAt")),
-                coercive=kind not in _NOT_COERCIVE,
-            )
-        )
+        regions = regions_of(text_of(row.get("theater")))
+        if regions:
+            severity = severity_of(text_of(row.get("severity")))
+            coercive = text_of(row.get("type")) not in _NOT_COERCIVE
+            found.append(Signal(regions, severity, time_of(row.get("detectedAt")), coercive, row))
     return tuple(found)
+
+
+def _severity(text: str) -> str:
+    word = text.upper()
+    return next((name for name in _SEVERITIES if name in word), "")
 
 
 def chokepoints(payload: Payload, skipped: Skipped) -> dict[str, str]:
@@ -281,15 +307,21 @@ def stress_index(payload: Payload, skipped: Skipped) -> float | None:
     return parse_number(payload.get("compositeScore"))
 
 
-def energy_mix(payload: Payload, skipped: Skipped) -> dict[str, float | None]:
-    """ISO2 → net energy imports in percent (None where the feed has no number)."""
-    found: dict[str, float | None] = {}
+def energy_mix(payload: Payload, skipped: Skipped) -> dict[str, list[float | None]]:
+    """Region id → net energy imports of its countries in percent (None where the feed has no
+    number), in input order: a mean of floats depends on it in the last bit."""
+    shares: dict[str, float | None] = {}
     for country, row in payload.items():
         if isinstance(row, dict):
             share = row.get("importShare")
-            found[country.strip().upper()] = float(share) if is_number(share) else None
+            shares[country.strip().upper()] = float(share) if is_number(share) else None
         elif country not in TIMESTAMP_FIELDS:
             skipped.count += 1
+    found: dict[str, list[float | None]] = {}
+    for country, share in shares.items():
+        region = region_of_country(country)
+        if region:
+            found.setdefault(region, []).append(share)
     return found
 
 
@@ -307,6 +339,10 @@ def strategic_reserves(payload: Payload, skipped: Skipped) -> float | None:
     return float(days) if is_number(days) else None
 
 
+# Up to here every integer is a double, so that reading it as one changes nothing.
+_EXACT = 1 << 53
+
+
 def text_of(value: Any) -> str:
     """`value` if it is a text, else ""."""
     return value if isinstance(value, str) else ""
@@ -314,5 +350,7 @@ def text_of(value: Any) -> str:
 
 def time_of(value: Any) -> int | None:
     """`value` as ms since the epoch, None when it is no number."""
+    if type(value) is int and 0 <= value <= _EXACT:
+        return value
     number = parse_number(value)
     return None if number is None else int(number)

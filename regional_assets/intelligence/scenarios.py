@@ -3,16 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
-from regional_assets.intelligence.balance import RISING
 from regional_assets.intelligence.numbers import round3, total
 from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.intelligence.triggers import TriggerReading
 from regional_assets.intelligence.world import World
 
-LANES = ("base", "escalation", "containment", "fragmentation")
-
-_FALLING = ("falling", "de-escalating")
-_BREAKING = ("fragment", "collapse", "breakdown")
+# What each lane scores before any forecast is heard.
+_BEFORE_FORECASTS = {"base": 0.4, "escalation": 0.1, "containment": 0.1, "fragmentation": 0.1}
+_LANE_OF_TREND = {
+    "rising": ("escalation", 0.5),
+    "escalating": ("escalation", 0.5),
+    "falling": ("containment", 0.5),
+    "de-escalating": ("containment", 0.5),
+    "stable": ("base", 0.3),
+}
+LANES = tuple(_BEFORE_FORECASTS)
 
 
 def scenario_sets(
@@ -40,31 +45,31 @@ def scenario_sets(
                     "consequences": [],
                     "transmissions": [],
                 }
-                for lane, probability in _probabilities(world, region_id, horizon, readings).items()
+                for lane, probability in probabilities.items()
             ],
         }
-        for horizon in HORIZONS
+        for horizon, probabilities in _probabilities(world, region_id, readings).items()
     ]
 
 
 def _probabilities(
-    world: World, region_id: str, horizon: str, readings: tuple[TriggerReading, ...]
-) -> dict[str, float]:
-    raw = {lane: 0.4 if lane == "base" else 0.1 for lane in LANES}
+    world: World, region_id: str, readings: tuple[TriggerReading, ...]
+) -> dict[str, dict[str, float]]:
+    """Horizon → lane → probability."""
+    raw = {horizon: dict(_BEFORE_FORECASTS) for horizon in HORIZONS}
     for forecast in world.forecasts.get(region_id, ()):
-        probability = forecast.horizons.get(horizon)
-        if probability is None:
-            continue
-        if forecast.trend in RISING:
-            raw["escalation"] += 0.5 * probability
-        elif forecast.trend in _FALLING:
-            raw["containment"] += 0.5 * probability
-        elif forecast.trend == "stable":
-            raw["base"] += 0.3 * probability
-        if any(word in forecast.case_text for word in _BREAKING):
-            raw["fragmentation"] += 0.4 * probability
+        lane, weight = _LANE_OF_TREND.get(forecast.trend, ("base", 0.0))
+        for horizon, probability in forecast.horizons.items():
+            raw[horizon][lane] += weight * probability
+            if forecast.mentions.breaking:
+                raw[horizon]["fragmentation"] += 0.4 * probability
     for reading in readings:
         if reading.state == "active":
-            raw[reading.trigger.lane] += 0.1
-    whole = total(raw.values())
-    return {lane: round3(score / whole) for lane, score in raw.items()}
+            for scores in raw.values():
+                scores[reading.trigger.lane] += 0.1
+    return {horizon: _shares(scores) for horizon, scores in raw.items()}
+
+
+def _shares(scores: dict[str, float]) -> dict[str, float]:
+    whole = total(scores.values())
+    return {lane: round3(score / whole) for lane, score in scores.items()}

@@ -14,23 +14,30 @@ def clean(value: Any, limit: int = MAX_TEXT) -> str:
     """`value` as storable text: invisible and markup characters removed, white space folded,
     trimmed, cut at `limit` characters. A whole number becomes its digits; anything else is
     empty."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = format(value, "x") if abs(value) >= 1 << 64 else str(value)
     if not isinstance(value, str):
-        return ""
-    return " ".join(_REMOVED.sub("", value).split())[:limit]
+        if not isinstance(value, int) or isinstance(value, bool):
+            return ""
+        value = format(value, "x") if abs(value) >= 1 << 64 else str(value)
+    if _REMOVED.search(value):
+        value = _REMOVED.sub("", value)
+    return " ".join(value.split())[:limit]
 
 
 def strings(value: Any) -> list[str]:
     """Every string value in a JSON value, at any depth, in document order, field names left out."""
     found: list[str] = []
-    pending = [value]
+    pending = [iter((value,))]
     while pending:  # no recursion: the depth is the writer's choice
-        item = pending.pop()
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, dict):
-            pending.extend(reversed(item.values()))
-        elif isinstance(item, list):
-            pending.extend(reversed(item))
+        for item in pending[-1]:
+            kind = type(item)
+            if kind is str:
+                found.append(item)
+            elif kind is dict:
+                pending.append(iter(item.values()))
+                break
+            elif kind is list:
+                pending.append(iter(item))
+                break
+        else:
+            pending.pop()
     return found

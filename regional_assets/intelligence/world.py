@@ -1,15 +1,18 @@
 """Everything one run knows, parsed and indexed once, shared by all regions and never changed."""
 
+import gc
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from regional_assets.intelligence import gazetteer, mobility_readers, readers
 from regional_assets.intelligence.confidence import Confidence, confidence
-from regional_assets.intelligence.geography import REGIONS, region_of_country
-from regional_assets.intelligence.inputs import InputState, StoredValue, read_inputs
+from regional_assets.intelligence.geography import region_of_country, regions_of_key_country
+from regional_assets.intelligence.inputs import CATALOGUE, InputState, StoredValue, read_input
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
 from regional_assets.intelligence.readers import (
     Forecast,
@@ -22,6 +25,8 @@ from regional_assets.intelligence.readers import (
 
 T = TypeVar("T")
 A = TypeVar("A")
+
+_SPECS = {spec.name: spec for spec in CATALOGUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class World:
     macro_verdict: str | None
     debt_ratios: Mapping[str, list[float]]
     stress_score: float | None
-    import_shares: Mapping[str, float | None]
+    import_shares: Mapping[str, list[float | None]]
     gas_fill: float | None
     reserve_days: float | None
     airport_alerts: Mapping[str, tuple[AirportAlert, ...]]
@@ -56,17 +61,32 @@ class World:
 
     def present(self, name: str) -> bool:
         """Whether the input of that catalogue name is there."""
-        return self.inputs[name].payload is not None
+        return self.inputs[name].freshness != "missing"
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cyclic garbage: readers leave none, and looking for it again and
+    again among the records they make costs a tenth of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@_uncollected()
 def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     """The world at `now` (ms) from what the store holds under the catalogue's keys; never raises
     on what an input contains."""
-    inputs = read_inputs(stored, now)
+    inputs: dict[str, InputState] = {}
     skipped: dict[str, int] = {}
 
+    # One after the other, each payload gone before the next is parsed: this bounds the memory.
     def read(name: str, reader: Callable[[Payload, Skipped], T], absent: A) -> T | A:
-        payload = inputs[name].payload
+        inputs[name], payload = read_input(_SPECS[name], stored, now)
         if payload is None:
             return absent
         tally = Skipped()
@@ -82,17 +102,11 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     )
     return World(
         now=now,
-        inputs=inputs,
-        confidence=confidence(inputs.values(), now),
-        skipped=skipped,
         risk_scores=_by_region(risk_scores, lambda s: _listed(region_of_country(s.country))),
-        key_risk_scores={
-            region.id: tuple(s for s in risk_scores if s.country in region.key_countries)
-            for region in REGIONS.values()
-        },
-        forecasts=_by_region(read("forecasts", readers.forecasts, ()), lambda f: f.regions),
+        key_risk_scores=_by_region(risk_scores, lambda s: regions_of_key_country(s.country)),
+        forecasts=_by_region(read("forecasts", readers.forecasts, ()), attrgetter("regions")),
         signals=_by_region(
-            read("cross_source_signals", readers.cross_source_signals, ()), lambda s: s.regions
+            read("cross_source_signals", readers.cross_source_signals, ()), attrgetter("regions")
         ),
         chokepoints=read("chokepoints", readers.chokepoints, {}),
         transits=read("transit_summaries", readers.transit_summaries, {}),
@@ -107,6 +121,10 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
         closures=_closures(read("notam_closures", mobility_readers.notam_closures, ()), alerts),
         jamming=read("gps_jamming", mobility_readers.gps_jamming, {}),
         flights=read("military_flights", mobility_readers.military_flights, {}),
+        # The last: only now all have been read.
+        inputs={spec.name: inputs[spec.name] for spec in CATALOGUE},
+        confidence=confidence((inputs[spec.name] for spec in CATALOGUE), now),
+        skipped=skipped,
     )
 
 

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence import world as world_module
-from regional_assets.intelligence.inputs import CATALOGUE, InputState, StoredValue, read_inputs
+from regional_assets.intelligence.inputs import (
+    CATALOGUE,
+    InputSpec,
+    InputState,
+    StoredValue,
+    read_input,
+    read_inputs,
+)
 from regional_assets.intelligence.world import build_world
 from regional_assets_tests.worlds import COMPANION, KEY, NOW, encoded
 
@@ -23,20 +30,20 @@ def state(
     return read_inputs(encoded(inputs), now)[name]
 
 
+def payload_of(value: Any) -> Any:
+    return read_input(CATALOGUE[0], encoded({CATALOGUE[0].name: value}), NOW)[1]
+
+
 def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
 
-    class Recording(dict[str, InputState]):
-        def __getitem__(self, name: str) -> InputState:
-            asked.append(name)
-            return super().__getitem__(name)
+    def recording(spec: InputSpec, *arguments: Any) -> Any:
+        asked.append(spec.name)
+        return read_input(spec, *arguments)
 
-    read = world_module.read_inputs  # type: ignore[attr-defined]
-    monkeypatch.setattr(
-        world_module, "read_inputs", lambda stored, now: Recording(read(stored, now))
-    )
+    monkeypatch.setattr(world_module, "read_input", recording)
     build_world({}, NOW)
     assert sorted(asked) == sorted(spec.name for spec in CATALOGUE)
     assert len(CATALOGUE) == 17
@@ -44,15 +51,16 @@ def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
 
 
 def test_an_envelope_is_unwrapped() -> None:
-    found = state(payload={"_seed": {"fetchedAt": NOW}, "data": {"ciiScores": []}})
-    assert found.payload == {"ciiScores": []}
+    value = {"_seed": {"fetchedAt": NOW}, "data": {"ciiScores": []}}
+    assert payload_of(value) == {"ciiScores": []}
+    found = state(payload=value)
     assert (found.freshness, found.timestamp) == ("fresh", NOW)
 
 
 @pytest.mark.parametrize("seed", [1, None, [], {}, {"fetchedAt": "now"}, {"fetchedAt": True}])
 def test_what_is_no_envelope_is_taken_as_it_is(seed: Any) -> None:
     value = {"_seed": seed, "data": {}}
-    assert state(payload=value).payload == value
+    assert payload_of(value) == value
 
 
 @pytest.mark.parametrize(
@@ -70,7 +78,7 @@ def test_what_is_no_envelope_is_taken_as_it_is(seed: Any) -> None:
 )
 def test_what_counts_as_missing_and_is_named(text: str, problem: str) -> None:
     found = state(payload=text)
-    assert found.payload is None
+    assert payload_of(text) is None
     assert found.freshness == "missing"
     assert problem in (found.problem or "")
 
@@ -78,7 +86,8 @@ def test_what_counts_as_missing_and_is_named(text: str, problem: str) -> None:
 @pytest.mark.parametrize("text", ["[]", "[1]", "5", '"text"', "true"])
 def test_what_is_no_object_is_missing_even_if_its_companion_is_fresh(text: str) -> None:
     found = state(payload=text, companion={"fetchedAt": NOW})
-    assert (found.payload, found.freshness) == (None, "missing")
+    assert payload_of(text) is None
+    assert found.freshness == "missing"
     assert "not an object" in (found.problem or "")
 
 

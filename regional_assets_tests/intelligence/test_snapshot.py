@@ -73,6 +73,20 @@ def test_thirty_evidence_items_at_most_newest_first() -> None:
     assert [item["id"] for item in found["evidence"]] == [f"s{i}" for i in range(30)]
 
 
+@pytest.mark.parametrize(
+    "times", [[5, 9, None], [7], [None], [None, 1, None, 1, 2], [-1, None], [0, None]]
+)
+def test_the_newest_of_many_without_times_or_with_the_same(times: list[int | None]) -> None:
+    ages = times * 40
+    rows = [
+        {"id": f"s{i}", "theater": "Levant", "detectedAt": None if age is None else NOW - age}
+        for i, age in enumerate(ages)
+    ]
+    expected = sorted(range(len(ages)), key=lambda i: ages[i] or 0)[:30]
+    found = picture_of(world_of(cross_source_signals={"signals": rows}), "mena").evidence
+    assert [item.id for item in found] == [f"s{i}" for i in expected]
+
+
 def test_texts_are_cleaned_wherever_they_come_from() -> None:
     dirty = " <b>a\x00\u200b\n\t b</b>\ud800 "
     world = world_of(

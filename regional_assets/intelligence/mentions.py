@@ -1,0 +1,84 @@
+"""What a forecast's text speaks of, found in one pass over it (SPEC 3, "Case file mentions", and
+4, Actors and Scenarios)."""
+
+import re
+from itertools import chain
+from typing import NamedTuple
+
+from ahocorasick_rs import AhoCorasick
+
+# In the order in which they are looked for, which decides ties.
+_ALIASES = {
+    "iran": "Iran",
+    "irgc": "IRGC",
+    "tehran": "Iran",
+    "russia": "Russia",
+    "kremlin": "Russia",
+    "moscow": "Russia",
+    "china": "China",
+    "prc": "China",
+    "beijing": "China",
+    "united states": "United States",
+    "usa": "United States",
+    "us": "United States",
+    "washington": "United States",
+    "israel": "Israel",
+    "idf": "Israel",
+    "saudi arabia": "Saudi Arabia",
+    "riyadh": "Saudi Arabia",
+    "nato": "NATO",
+    "hezbollah": "Hezbollah",
+    "hamas": "Hamas",
+    "houthis": "Houthis",
+    "houthi": "Houthis",
+    "ansarallah": "Houthis",
+}
+_DOMAINS = {
+    "economic": ("sanction", "trade"),
+    "military": ("naval", "missile", "strike", "military", "fleet"),
+    "energy": ("oil", "gas", "pipeline", "energy", "opec"),
+    "diplomatic": ("diplomat", "alliance", "treaty", "summit"),
+    "maritime": ("strait", "chokepoint", "maritime", "shipping", "naval"),
+}
+_ALLIANCE = ("alliance", "treaty", "coordination", "coalition")
+_ALLIANCES = ("nato", "gcc")
+_BREAKING = ("fragment", "collapse", "breakdown")
+
+# The name first, so that a search leaps from one to the next instead of testing every place.
+_WHOLE_WORD = {name: re.compile(rf"{name}(?<!\w{name})(?!\w)") for name in (*_ALIASES, *_ALLIANCES)}
+_WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *chain(*_DOMAINS.values())})
+
+
+class Mentions(NamedTuple):
+    """Names of actors, each once, in the order in which they are looked for; the domains of the
+    text; whether it speaks of alliances, and of something breaking apart."""
+
+    actors: tuple[str, ...] = ()
+    domains: frozenset[str] = frozenset()
+    alliance: bool = False
+    breaking: bool = False
+
+
+def mentions(text: str) -> Mentions:
+    """What a lower-cased text speaks of."""
+    contained = _contained(text)
+    if not contained:
+        return Mentions()
+    whole = {name for name in contained if name in _WHOLE_WORD and _WHOLE_WORD[name].search(text)}
+    return Mentions(
+        actors=tuple(dict.fromkeys([name for alias, name in _ALIASES.items() if alias in whole])),
+        domains=frozenset(
+            [domain for domain, words in _DOMAINS.items() if not contained.isdisjoint(words)]
+        ),
+        alliance=not contained.isdisjoint(_ALLIANCE) or not whole.isdisjoint(_ALLIANCES),
+        breaking=not contained.isdisjoint(_BREAKING),
+    )
+
+
+def _contained(text: str) -> set[str]:
+    """Those of all words that the text contains, be it within other words."""
+    try:
+        return set(_WORDS.find_matches_as_strings(text, overlapping=True))
+    except UnicodeEncodeError:
+        # Lone surrogates, which are part of no word.
+        return _contained(text.encode(errors="replace").decode())

@@ -1,0 +1,71 @@
+"""Parsed once, read once, encoded once: what a run over all regions does how often."""
+
+from collections import Counter
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from regional_assets.intelligence import digest, inputs, readers, snapshot
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.world import build_world
+from regional_assets_tests.worlds import NOW, sample_values, snapshots_of, world_of
+
+Count = Callable[[ModuleType, str], list[Any]]
+
+
+@pytest.fixture
+def count(monkeypatch: pytest.MonkeyPatch) -> Count:
+    """Records the first argument of each call of a function."""
+
+    def counted(module: ModuleType, name: str) -> list[Any]:
+        calls: list[Any] = []
+        function = getattr(module, name)
+
+        def recording(first: Any, *arguments: Any, **options: Any) -> Any:
+            calls.append(first)
+            return function(first, *arguments, **options)
+
+        monkeypatch.setattr(module, name, recording)
+        return calls
+
+    return counted
+
+
+def test_each_input_is_parsed_once_and_each_body_encoded_once(count: Count) -> None:
+    parsed = count(inputs, "_decode")
+    bodies, digests = count(snapshot, "to_json"), count(digest, "to_json")
+    values = sample_values()
+    snapshots_of(build_world({key: StoredValue(value) for key, value in values.items()}, NOW))
+    assert Counter(parsed) == Counter(values.values())
+    assert [body["region_id"] for body in bodies] == list(REGION_IDS)
+    assert len(digests) == len(REGION_IDS)
+
+
+def test_each_balance_is_computed_once(count: Count) -> None:
+    worlds = count(snapshot, "balance")
+    snapshots_of(world_of())
+    assert len(worlds) == len(REGION_IDS)
+
+
+def test_the_text_of_a_forecast_is_gathered_and_searched_once(count: Count) -> None:
+    gathered, searched = count(readers, "strings"), count(readers, "mentions")
+    case_files = [{"text": f"Iran, NATO and number {n}"} for n in range(5)]
+    rows = [{"id": "f", "region": "Iran", "caseFile": case_file} for case_file in case_files]
+    snapshots_of(world_of(forecasts={"predictions": rows}))
+    assert gathered == case_files
+    assert len(searched) == len(case_files)
+
+
+def test_only_signals_that_are_stored_are_cleaned(count: Count) -> None:
+    rows = [
+        {"id": f"s{n}", "theater": "Levant", "summary": "x", "detectedAt": NOW - n}
+        for n in range(1_000)
+    ]
+    world = world_of(cross_source_signals={"signals": rows})
+    cleaned = count(readers, "clean")
+    snapshots_of(world)
+    # Of thirty items three texts each, and the ids of five that a driver may name.
+    assert 90 <= len(cleaned) <= 100
