@@ -22,18 +22,24 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-@contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[str]:
-    """Debian's redis-server with these options besides a Unix socket in `folder`; the address of
-    that socket. Where none is installed the test is skipped, in CI it fails."""
-    binary = shutil.which("redis-server")
-    if binary is None:
+def redis_program() -> str:
+    """Debian's redis-server. Where none is installed the test is skipped, in CI it fails."""
+    program = shutil.which("redis-server")
+    if program is None:
         if os.environ.get("CI"):
             pytest.fail("redis-server is not installed")
         pytest.skip("redis-server is not installed")
+    return program
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str) -> Iterator[str]:
+    """A Redis server with these options besides a Unix socket in `folder`; the address of that
+    socket."""
+    program = redis_program()
     path = folder / "redis.sock"
     base = ["--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""]
-    server = subprocess.Popen([binary, *base, *options], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([program, *base, *options], stdout=subprocess.DEVNULL)
     try:
         with redis.Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0)) as client:
             deadline = time.monotonic() + 10

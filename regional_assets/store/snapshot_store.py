@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import redis
@@ -188,7 +189,7 @@ class SnapshotStore:
         return list(reply)
 
     def commit(
-        self, snapshots: Sequence[Snapshot], *, force: bool = False, deadline: float | None = None
+        self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
     ) -> list[CommitReply]:
         """Commits each snapshot atomically and by itself; one round trip for up to 64 of them.
 
@@ -198,8 +199,8 @@ class SnapshotStore:
         """
         expiry = self._settings.snapshot_expiry
         replies: list[CommitReply] = []
-        for start in range(0, len(snapshots), _BATCH):
-            batch = [_commit_call(s, force, expiry) for s in snapshots[start : start + _BATCH]]
+        waiting = iter(snapshots)
+        while batch := [_commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
             answered = self.attempt(partial(run, self.client, _COMMIT, batch), deadline=deadline)
             replies += map(_commit_reply, answered)
         return replies

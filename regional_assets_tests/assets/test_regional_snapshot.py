@@ -160,6 +160,16 @@ def test_one_partition_alone(instance: dg.DagsterInstance, client: redis.Redis) 
     assert not client.exists(keys.latest("mena"))
 
 
+def test_a_region_more_is_two_events_more(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    """Planned and materialised. Each event is a write to Dagster's database, which takes longer
+    than to compute the region."""
+    one = run(instance, partition_key="mena").run_id
+    eight = run(instance, tags=ALL).run_id
+    assert len(instance.all_logs(eight)) - len(instance.all_logs(one)) == 2 * 7
+
+
 def test_a_server_that_is_not_there_is_one_plain_error(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:

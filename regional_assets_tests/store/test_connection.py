@@ -10,7 +10,8 @@ import redis
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.snapshot_run import take_snapshots
 from regional_assets.store import keys
-from regional_assets.store.connection import StoreError, connect
+from regional_assets.store.connection import connect
+from regional_assets.store.errors import StoreError
 from regional_assets.store.settings import SettingsError, StoreSettings, state_dir
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.conftest import settings

@@ -56,6 +56,24 @@ def test_a_region_begun_anew_agrees(client: redis.Redis, store: SnapshotStore) -
     assert verify(client, ["mena"], NOW) == {"mena": []}
 
 
+def test_a_region_begun_anew_in_calm_agrees(client: redis.Redis, store: SnapshotStore) -> None:
+    """A first calm snapshot is no regime change; the history goes on from there."""
+    client.delete(keys.latest("mena"), *sample_values())
+    take_snapshots(store, ["mena"], NOW + 2000)
+    assert verify(client, ["mena"], NOW) == {"mena": []}
+    store.write_inputs(sample_values())
+    take_snapshots(store, ["mena"], NOW + 3000)
+    assert client.llen(keys.regime_history("mena")) == 2
+    assert verify(client, ["mena"], NOW) == {"mena": []}
+
+
+def test_a_snapshot_of_the_future_is_reported(client: redis.Redis, store: SnapshotStore) -> None:
+    take_snapshots(store, ["mena"], NOW + 600_000, force=True)
+    assert verify(client, ["mena"], NOW + 300_000) == {"mena": []}
+    [problem] = verify(client, ["mena"], NOW + 299_000)["mena"]
+    assert "dated 301 s after this machine's clock" in problem
+
+
 Damage = Callable[[redis.Redis], object]
 
 

@@ -1,0 +1,120 @@
+"""What is stored, seen whole: whether it is what the chain of stored snapshots should have left
+behind, nothing lost and nothing doubled."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import redis
+
+from regional_assets.intelligence.actors import Actor
+from regional_assets.intelligence.alerts import Alert, alerts
+from regional_assets.intelligence.diff import Diff, diff, read_previous
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.intelligence.triggers import TRIGGERS
+from regional_assets.store import keys
+
+
+@dataclass(frozen=True)
+class Told:
+    """What readers are told of a region: the ids of the snapshots in its regime history, and its
+    alerts as (snapshot id, title), both oldest first."""
+
+    history: list[str]
+    alerts: list[tuple[str, str]]
+
+
+def should_be_told(region: str, bodies: Sequence[bytes | None]) -> Told:
+    """What a chain of snapshots tells, each compared with the one before it; the first of
+    `bodies` is only compared with (None: the region's beginning)."""
+    history: list[str] = []
+    told: dict[str, str] = {}
+    for before, after in pairwise(bodies):
+        assert after is not None
+        snapshot_id = json.loads(after)["meta"]["snapshot_id"]
+        changes = _changes(before, after)
+        if changes.regime_changed:
+            history.append(snapshot_id)
+        for alert in alerts(region, changes):
+            # The same words within six hours are told once.
+            told.setdefault(alert.title, snapshot_id)
+    return Told(history, [(snapshot_id, title) for title, snapshot_id in told.items()])
+
+
+def told(client: redis.Redis, region: str) -> Told:
+    """What readers of that region really find."""
+    history = [json.loads(entry) for entry in listed(client, keys.regime_history(region))]
+    queue = [json.loads(alert)["payload"] for alert in listed(client, keys.ALERT_QUEUE)]
+    return Told(
+        [entry["snapshot_id"] for entry in history],
+        [(a["snapshot_id"], a["title"]) for a in queue if a["region_id"] == region],
+    )
+
+
+def indexed(client: redis.Redis, region: str) -> list[str]:
+    """The ids in the region's index, oldest first."""
+    members: Any = client.zrange(keys.index(region), 0, -1)
+    return [member.decode() for member in members]
+
+
+def bodies(client: redis.Redis, snapshot_ids: Iterable[str]) -> list[bytes]:
+    """The stored snapshots of these ids, each of which has to be there."""
+    found = [client.get(keys.snapshot_by_id(snapshot_id)) for snapshot_id in snapshot_ids]
+    assert all(isinstance(body, bytes) for body in found)
+    return found  # type: ignore[return-value]
+
+
+def latest_id(client: redis.Redis, region: str) -> str | None:
+    found = client.get(keys.latest(region))
+    return found.decode() if isinstance(found, bytes) else None
+
+
+def unknown_keys(client: redis.Redis) -> set[str]:
+    """The keys that nobody who writes snapshots or their inputs should have made."""
+    known = {*INPUT_KEYS, *COMPANION_KEYS, keys.ALERT_QUEUE, keys.SUMMARY, keys.SUMMARY_SEED_META}
+    known |= {keys.observations(t.region, t.metric) for t in TRIGGERS}
+    for region in REGION_IDS:
+        known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}
+        index: Any = client.zrange(keys.index(region), 0, -1, withscores=True)
+        for snapshot_id, at in index:
+            known |= {keys.snapshot_by_id(snapshot_id.decode()), keys.snapshot_at(region, int(at))}
+    for message in map(json.loads, listed(client, keys.ALERT_QUEUE)):
+        alert = Alert(message["eventType"], "", message["payload"]["title"], {})
+        known.add(keys.alert_guard(alert.event_type, alert.guard_hash))
+    found = {key.decode("utf-8", "surrogateescape") for key in client.scan_iter(count=1000)}
+    return {key for key in found - known if not _is_dedup(client, key)}
+
+
+def _is_dedup(client: redis.Redis, key: str) -> bool:
+    for region in REGION_IDS:
+        digest = key.removeprefix(keys.dedup(region, ""))
+        if re.fullmatch("[0-9a-f]{64}", digest):
+            named = client.get(key)
+            return isinstance(named, bytes) and named.decode() in indexed(client, region)
+    return False
+
+
+def listed(client: redis.Redis, key: str) -> list[bytes]:
+    """A list that is pushed from the left, oldest first."""
+    members: Any = client.lrange(key, 0, -1)
+    return list(reversed(members))
+
+
+def _changes(before: bytes | None, after: bytes) -> Diff:
+    stored: dict[str, Any] = json.loads(after)
+    previous = read_previous("before", before) if before is not None else None
+    return diff(
+        previous,
+        stored["regime"]["label"],
+        stored["balance"],
+        stored["scenario_sets"],
+        {t["id"]: t["description"] for t in stored["triggers"]["active"]},
+        [
+            Actor(a["actor_id"], a["name"], a["role"], (), a["leverage_score"], ())
+            for a in stored["actors"]
+        ],
+    )

@@ -1,0 +1,241 @@
+"""The connection is cut, or falls silent, at every byte of what is asked and answered."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.snapshot_run import take_snapshots
+from regional_assets.store import connection, keys
+from regional_assets.store.connection import connect
+from regional_assets.store.errors import StoreError
+from regional_assets.store.snapshot_store import SnapshotStore, Summary, Written
+from regional_assets.store.verification import verify
+from regional_assets_tests.conftest import settings
+from regional_assets_tests.faults import sample
+from regional_assets_tests.faults.chains import Chain
+from regional_assets_tests.faults.stored import bodies, indexed, should_be_told, told
+from regional_assets_tests.proxy import Proxy, Stop, proxy
+from regional_assets_tests.worlds import KEY, NOW, sample_values
+
+COMMITS = 3
+# Seconds to wait for an answer that does not come.
+SILENCE = 0.2
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once."""
+    monkeypatch.setattr(connection, "ExponentialWithJitterBackoff", lambda **_: NoBackoff())
+
+
+@pytest.fixture
+def between(server_url: str, folder: Path) -> Iterator[Proxy]:
+    with proxy(folder, server_url) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server_url: str) -> Iterator[redis.Redis]:
+    """The server without the proxy."""
+    with redis.Redis.from_url(server_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def through(between: Proxy, folder: Path) -> Iterator[SnapshotStore]:
+    """A store behind the proxy, patient with a busy machine."""
+    configured = settings(between.url, folder)
+    with connect(configured) as behind:
+        yield SnapshotStore(behind, configured)
+
+
+@pytest.fixture
+def impatient(between: Proxy, folder: Path) -> Iterator[SnapshotStore]:
+    configured = settings(between.url, folder, answer_timeout=SILENCE, region_deadline=4 * SILENCE)
+    with connect(configured) as behind:
+        yield SnapshotStore(behind, configured)
+
+
+class Size(NamedTuple):
+    """Bytes on the connection."""
+
+    requests: int
+    replies: int
+
+
+def size_of(between: Proxy, command: Callable[[], object]) -> Size:
+    before = between.request_bytes, between.reply_bytes
+    command()
+    return Size(between.request_bytes - before[0], between.reply_bytes - before[1])
+
+
+def commit_size(between: Proxy, store: SnapshotStore, chain: Chain) -> Size:
+    """Of the smaller of two commits; the first of all brings the script along."""
+    sizes = [size_of(between, lambda: store.commit(chain.next())) for _ in range(COMMITS)]
+    return Size(*map(min, *sizes[1:]))
+
+
+def assert_chain(client: redis.Redis, commits: int) -> None:
+    """All of so many commits are stored and told, each once."""
+    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    for region in REGION_IDS:
+        ids = indexed(client, region)
+        assert sorted(ids) == sorted(f"{region}-{number}" for number in range(commits))
+        expected = should_be_told(region, [None, *bodies(client, ids)])
+        found = told(client, region)
+        assert found.alerts == expected.alerts
+        assert found.history == expected.history[-keys.REGIME_HISTORY_LENGTH :]
+
+
+def test_the_answer_to_a_commit_cut_at_every_byte(
+    between: Proxy, through: SnapshotStore, client: redis.Redis
+) -> None:
+    chain = Chain()
+    size = commit_size(between, through, chain).replies
+    commits = COMMITS
+    for after in sample(range(size), 12):
+        stop = between.stop = Stop(after)
+        replies = through.commit(chain.next())
+        assert stop.reached.is_set()
+        assert all(isinstance(reply, Written) and not reply.late for reply in replies)
+        commits += 1
+    assert_chain(client, commits)
+
+
+def test_the_answer_to_a_commit_frozen_at_every_byte(
+    between: Proxy, through: SnapshotStore, impatient: SnapshotStore, client: redis.Redis
+) -> None:
+    chain = Chain()
+    size = commit_size(between, through, chain).replies
+    commits = COMMITS
+    for after in sample(range(size), 4):
+        stop = between.stop = Stop(after, frozen=True)
+        replies = impatient.commit(chain.next())
+        assert stop.reached.is_set()
+        assert all(isinstance(reply, Written) and not reply.late for reply in replies)
+        commits += 1
+    assert_chain(client, commits)
+
+
+def test_a_commit_cut_at_any_byte_it_sends(
+    between: Proxy, through: SnapshotStore, client: redis.Redis
+) -> None:
+    chain = Chain()
+    size = commit_size(between, through, chain).requests
+    commits = COMMITS
+    whole = 0
+    for after in sample(range(0, size, 101), 12):
+        stop = between.stop = Stop(after, in_replies=False)
+        replies = through.commit(chain.next())
+        assert stop.reached.is_set()
+        # Those that had reached the server whole are written, the others only now.
+        queued = [reply.alerts_queued for reply in replies if isinstance(reply, Written)]
+        assert len(queued) == len(REGION_IDS)
+        whole += queued.count(None)
+        commits += 1
+    assert whole
+    assert_chain(client, commits)
+
+
+def read_case(client: redis.Redis) -> None:
+    """Every kind of reply that a read can get, in few bytes."""
+    client.set(KEY["macro_signals"], '{"verdict": "CASH"}')
+    client.lpush(KEY["stress_index"], "of a wrong type")
+    client.set(keys.latest("mena"), "p")
+    client.set(keys.snapshot_by_id("p"), "body")
+    client.set(keys.latest("latam"), "gone")
+
+
+def test_the_answer_to_a_read_cut_at_every_byte(
+    between: Proxy, through: SnapshotStore, client: redis.Redis
+) -> None:
+    read_case(client)
+    expected = through.read(REGION_IDS)
+    size = size_of(between, lambda: through.read(REGION_IDS)).replies
+    for after in sample(range(size), 12):
+        stop = between.stop = Stop(after)
+        assert through.read(REGION_IDS) == expected
+        assert stop.reached.is_set()
+
+
+def test_the_answer_to_a_read_frozen_at_every_byte(
+    between: Proxy, through: SnapshotStore, impatient: SnapshotStore, client: redis.Redis
+) -> None:
+    """Nothing is at stake yet: a silent server is reported at once."""
+    read_case(client)
+    through.read(REGION_IDS)
+    size = size_of(between, lambda: through.read(REGION_IDS)).replies
+    for after in sample(range(size), 4):
+        stop = between.stop = Stop(after, frozen=True)
+        with pytest.raises(StoreError, match="does not answer"):
+            impatient.read(REGION_IDS)
+        assert stop.reached.is_set()
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["cut", "frozen"])
+@pytest.mark.parametrize("in_replies", [False, True], ids=["requests", "replies"])
+def test_a_connection_that_never_lets_a_commit_through(
+    between: Proxy,
+    through: SnapshotStore,
+    impatient: SnapshotStore,
+    client: redis.Redis,
+    in_replies: bool,
+    frozen: bool,
+) -> None:
+    """The run ends within its deadline and one answer, every region failed; the next one makes
+    up for it."""
+    client.mset(dict(sample_values()))
+    through.commit(Chain(NOW - 1000).next())
+    commit = impatient.commit
+
+    def stopped_commit(*args: object, **options: object) -> object:
+        between.stop = Stop(100, in_replies=in_replies, frozen=frozen, always=True)
+        return commit(*args, **options)  # type: ignore[arg-type]
+
+    impatient.commit = stopped_commit  # type: ignore[assignment,method-assign]
+    started = time.monotonic()
+    failed = take_snapshots(impatient, REGION_IDS, NOW, force=True).failed
+    assert time.monotonic() - started < impatient.region_deadline + 4 * SILENCE + 5
+    assert len(failed) == len(REGION_IDS)
+    assert all(str(between.url) in (region.error or "") for region in failed)
+    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+
+    between.stop = None
+    again = take_snapshots(through, REGION_IDS, NOW + 1)
+    assert not again.failed
+    for region in REGION_IDS:
+        # Its answers lost, it was written by the first run; else by the second.
+        assert len(indexed(client, region)) == 2
+        assert told(client, region) == should_be_told(
+            region, [None, *bodies(client, indexed(client, region))]
+        )
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["cut", "frozen"])
+def test_a_summary_whose_connection_is_lost(
+    between: Proxy, impatient: SnapshotStore, client: redis.Redis, frozen: bool
+) -> None:
+    """Once: it is stored all the same. Each time: one error, after the deadline."""
+    impatient.commit(Chain().next())
+    losses = 1
+
+    def summarise(_latest: object, _stored: object) -> Summary:
+        nonlocal losses
+        if losses:
+            losses -= 1
+            between.stop = Stop(0, in_replies=False, frozen=frozen)
+        return Summary({"regions": []}, {"recordCount": 0})
+
+    impatient.update_summary(REGION_IDS, summarise)
+    assert client.get(keys.SUMMARY) == b'{"regions":[]}'
+    client.delete(keys.SUMMARY, keys.SUMMARY_SEED_META)
+    losses = 1_000_000
+    with pytest.raises(StoreError, match=r"the summary was not stored within 0\.8 s"):
+        impatient.update_summary(REGION_IDS, summarise)
+    assert not client.exists(keys.SUMMARY, keys.SUMMARY_SEED_META)

@@ -1,0 +1,120 @@
+"""The embedded server is killed (SIGKILL) in the middle of commits, or its last write to disk is
+torn."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+import redis
+
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.store import embedded
+from regional_assets.store.errors import StoreError
+from regional_assets.store.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore, Written
+from regional_assets.store.verification import verify
+from regional_assets_tests.faults import LONG, eventually, sample
+from regional_assets_tests.faults.chains import Chain
+from regional_assets_tests.faults.stored import (
+    bodies,
+    indexed,
+    should_be_told,
+    told,
+    unknown_keys,
+)
+from regional_assets_tests.worlds import NOW
+
+REPETITIONS = 100 if LONG else 3
+
+
+@pytest.fixture
+def state(folder: Path) -> Iterator[Path]:
+    yield folder / "state"
+    embedded.stop(folder / "state")
+
+
+def open_store(state: Path) -> SnapshotStore:
+    return SnapshotStore.open(StoreSettings(state, retries=0))
+
+
+def kill(client: redis.Redis) -> None:
+    os.kill(client.info("server")["process_id"], signal.SIGKILL)
+
+
+class Writer:
+    """Commits one region's snapshots without a pause until the server does not answer."""
+
+    def __init__(self, state: Path, chain: Chain, region: str) -> None:
+        self.acknowledged: list[str] = []
+        self.unacknowledged = ""
+        self._state, self._chain, self._region = state, chain, region
+        self.thread = threading.Thread(target=self._commit, daemon=True)
+
+    def _commit(self) -> None:
+        store = open_store(self._state)
+        while True:
+            [snapshot] = self._chain.next([self._region])
+            try:
+                [reply] = store.commit([snapshot])
+            except StoreError:
+                self.unacknowledged = snapshot.snapshot_id
+                store.client.close()
+                return
+            assert isinstance(reply, Written)
+            self.acknowledged.append(snapshot.snapshot_id)
+
+
+@pytest.mark.parametrize("repetition", range(REPETITIONS))
+def test_killed_in_the_middle_of_commits(state: Path, repetition: int) -> None:
+    moments = Random(repetition)
+    with open_store(state).client as client:
+        chain = Chain()
+        writers = {region: Writer(state, chain, region) for region in REGION_IDS}
+        for writer in writers.values():
+            writer.thread.start()
+        least = moments.randrange(1, 30)
+        eventually(lambda: all(len(w.acknowledged) >= least for w in writers.values()))
+        kill(client)
+        for writer in writers.values():
+            writer.thread.join()
+
+    with open_store(state).client as client:
+        assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+        for region, writer in writers.items():
+            found = indexed(client, region)
+            sent = [*writer.acknowledged, writer.unacknowledged]
+            assert found in (sent, sent[:-1])
+            assert told(client, region) == should_be_told(region, [None, *bodies(client, found)])
+        assert unknown_keys(client) == set()
+
+
+def test_a_torn_write_leaves_no_half_commit(state: Path) -> None:
+    """As after a power failure: of the last commit only the first so many bytes are on disk."""
+    chain = Chain()
+    store = open_store(state)
+    store.commit(chain.next(["mena"]))
+    [log] = (state / "valkey" / "appendonlydir").glob("*.incr.aof")
+    before = log.stat().st_size
+    held = dump(store.client)
+    store.commit(chain.next(["mena"]))
+    whole = log.read_bytes()
+    kill(store.client)
+    store.client.close()
+    eventually(lambda: not embedded.is_running(state))
+
+    for size in sample(range(before, len(whole), 50), 4):
+        log.write_bytes(whole[:size])
+        with open_store(state).client as client:
+            assert dump(client) == held
+            assert verify(client, ["mena"], NOW) == {"mena": []}
+            kill(client)
+        eventually(lambda: not embedded.is_running(state))
+
+
+def dump(client: redis.Redis) -> dict[bytes, bytes | None]:
+    """Everything the server holds."""
+    return {key: client.dump(key) for key in client.scan_iter()}
