@@ -1,0 +1,1 @@
+"""What the README's figures come from: each script measures against a baseline in the same run."""

@@ -1,0 +1,178 @@
+"""Eight snapshots from inputs in memory to bodies ready to commit, at three sizes: against parsing
+the inputs and no more, and against a version that shares nothing between regions."""
+
+import json
+import multiprocessing
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.generated_inputs import LARGE, NOW, TYPICAL, generated_inputs
+from benchmarks.measuring import Comparison, Figure, paired, show
+from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.intelligence.diff import read_previous
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.snapshot import assess, complete, picture
+from regional_assets.intelligence.world import build_world
+
+# Of the large inputs; each has twice the records of the one before.
+GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+
+# Linux tells there what of a process is, and was at most, in memory.
+_STATUS = Path("/proc/self/status")
+
+Stored = Mapping[str, StoredValue]
+Bodies = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Inputs of one size: their bytes, and how long ours takes beside the other two."""
+
+    size: int
+    parsing: Comparison
+    unshared: Comparison
+
+
+def figures() -> list[Figure]:
+    """Time at each size, growth from size to size, memory."""
+    small = measured(read_input_files(SAMPLE_INPUTS, NOW), rounds=60)
+    typical = measured(generated_inputs(TYPICAL), rounds=60)
+    large = measured(generated_inputs(LARGE), rounds=10)
+    return [
+        _time("samples", small),
+        _time("typical", typical, at_most=0.010),
+        _time("large", large),
+        *(
+            Figure(f"Ours / once per region, {name}", str(found.unshared))
+            for name, found in (("samples", small), ("typical", typical), ("large", large))
+        ),
+        Figure("Ours / parsing alone, typical", str(typical.parsing)),
+        Figure(
+            "Ours / parsing alone, large",
+            str(large.parsing),
+            "at most 3",
+            large.parsing.ratio <= 3,
+        ),
+        _growth(),
+        *([_memory()] if _STATUS.exists() else []),
+    ]
+
+
+def measured(values: Mapping[str, bytes], rounds: int) -> Measured:
+    """How long it takes with these inputs; from the second run on, each compares its snapshots
+    with those of the run before."""
+    stored = _stored(values)
+    bodies = ours(stored, {})
+    return Measured(
+        sum(map(len, values.values())),
+        paired(partial(parsing, values), partial(ours, stored, bodies), rounds),
+        paired(partial(unshared, stored, bodies), partial(ours, stored, bodies), rounds // 3),
+    )
+
+
+def ours(stored: Stored, before: Bodies) -> Bodies:
+    """What a run does between the read's reply and the commit."""
+    assessment = assess(build_world(stored, NOW))
+    return {
+        region: complete(
+            picture(assessment, region),
+            read_previous("before", before[region]) if before else None,
+            f"snapshot-{region}",
+        ).body
+        for region in REGION_IDS
+    }
+
+
+def unshared(stored: Stored, before: Bodies) -> Bodies:
+    """The same, straightforward: each region from the inputs anew."""
+    return {
+        region: complete(
+            picture(assess(build_world(stored, NOW)), region),
+            read_previous("before", before[region]),
+            f"snapshot-{region}",
+        ).body
+        for region in REGION_IDS
+    }
+
+
+def parsing(values: Mapping[str, bytes]) -> None:
+    """Parses all inputs, one after the other, and no more."""
+    for value in values.values():
+        json.loads(value)
+
+
+def _stored(values: Mapping[str, bytes]) -> Stored:
+    return {key: StoredValue(value) for key, value in values.items()}
+
+
+def _time(name: str, found: Measured, at_most: float | None = None) -> Figure:
+    seconds = found.parsing.ours
+    return Figure(
+        f"All eight regions, {name} ({found.size / 1000:,.0f} kB)",
+        f"{seconds * 1000:.1f} ms, of which parsing {found.parsing.baseline * 1000:.1f} ms; "
+        f"once per region {found.unshared.baseline * 1000:.1f} ms",
+        "" if at_most is None else f"at most {at_most * 1000:g} ms",
+        None if at_most is None else seconds <= at_most,
+    )
+
+
+def _growth() -> Figure:
+    """Each size beside the one of half as many records."""
+    series = [_stored(generated_inputs(LARGE.times(factor))) for factor in GROWTH]
+    sizes = [sum(len(value.data or b"") for value in stored.values()) for stored in series]
+    steps = [paired(partial(ours, a, {}), partial(ours, b, {}), 9) for a, b in pairwise(series)]
+    grown = [
+        step.ratio / (after / before)
+        for step, (before, after) in zip(steps, pairwise(sizes), strict=True)
+    ]
+    return Figure(
+        f"Time when {', '.join(f'{size / 1e6:.1f}' for size in sizes)} MB follow one another",
+        ", ".join(f"{step} times, {step.ours * 1000:.0f} ms" for step in steps),
+        "no more than the bytes grow, to within a tenth",
+        max(grown) <= 1.1,
+    )
+
+
+def _memory() -> Figure:
+    """In a process of its own, which finds the large inputs in files: who makes them needs more
+    memory than who reads them."""
+    values = generated_inputs(LARGE)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process,
+    ):
+        for number, (key, value) in enumerate(values.items()):
+            (Path(name) / f"{number:02d} {key}").write_bytes(value)
+        size, peak = process.submit(_peak, Path(name)).result()
+    return Figure(
+        "Peak memory beyond the inputs, large",
+        f"{peak / 1e6:.0f} MB = {peak / size:.2f} times their bytes",
+        "under 4 times",
+        peak / size < 4,
+    )
+
+
+def _peak(folder: Path) -> tuple[int, int]:
+    """Bytes of the inputs in `folder`, and by how many resident memory grows at most while their
+    snapshots are computed."""
+    ours({}, {})
+    stored = {
+        path.name.partition(" ")[2]: StoredValue(path.read_bytes()) for path in folder.iterdir()
+    }
+    before = _resident("VmRSS")
+    ours(stored, {})
+    return sum(len(value.data or b"") for value in stored.values()), _resident("VmHWM") - before
+
+
+def _resident(field: str) -> int:
+    return int(_STATUS.read_text().partition(f"{field}:")[2].split()[0]) * 1024
+
+
+if __name__ == "__main__":
+    show(figures())

@@ -1,0 +1,281 @@
+"""What a run costs beside Dagster's own cost: the webserver, the daemon and the launcher as
+`make ui` runs them, our project beside one whose asset does nothing."""
+
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from benchmarks.measuring import Comparison, Figure, compared, server, show
+from regional_assets.assets.partitions import range_tags
+from regional_assets.clock import current_time
+from regional_assets.home import dagster_home
+from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.store.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
+
+ROUNDS = 9
+IMPORT_ROUNDS = 11
+RUN_TIMEOUT = 120.0
+
+_ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
+_FORCE = {"ops": {"regional_snapshots": {"config": {"force": True}}}}
+_LAUNCH = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A job as the webserver knows it."""
+
+    module: str
+    job: str
+    # Written, not found to be duplicates: the dearer of the two.
+    force: bool = False
+
+
+OURS = Project("regional_assets.definitions", "regional_snapshot_job", force=True)
+IDLE = Project("benchmarks.idle.alone", "idle_job")
+# Dagster looks up each of the seventeen inputs when a run starts.
+DOWNSTREAM = Project("benchmarks.idle.downstream", "idle_downstream_job")
+PROJECTS = (OURS, IDLE, DOWNSTREAM)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When a run was asked for, taken from the queue, started in its process and ended (s), and
+    how many events it left."""
+
+    asked: float
+    launched: float
+    started: float
+    ended: float
+    events: int
+
+
+class Dagster:
+    """A webserver with its daemon, and the instance they share."""
+
+    def __init__(self, url: str, instance: dg.DagsterInstance) -> None:
+        self._url = url
+        self._instance = instance
+
+    def run(self, project: Project, tags: Sequence[Mapping[str, str]]) -> list[Run]:
+        """Launches a run per set of tags, at once, and waits for all."""
+        ids = [self._launch(project, each) for each in tags]
+        return [self._ended(run_id) for run_id in ids]
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """What the webserver answers."""
+        request = urllib.request.Request(
+            f"{self._url}/graphql",
+            json.dumps({"query": query, "variables": variables}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)["data"]
+
+    def _launch(self, project: Project, tags: Mapping[str, str]) -> str:
+        said = self.ask(
+            _LAUNCH,
+            params={
+                "selector": {
+                    "repositoryLocationName": project.module,
+                    "repositoryName": "__repository__",
+                    "jobName": project.job,
+                },
+                "runConfigData": _FORCE if project.force else {},
+                "executionMetadata": {
+                    "tags": [{"key": key, "value": value} for key, value in tags.items()]
+                },
+            },
+        )
+        return str(said["launchRun"]["run"]["runId"])
+
+    def _ended(self, run_id: str) -> Run:
+        deadline = time.monotonic() + RUN_TIMEOUT
+        while True:
+            run = self._instance.get_run_by_id(run_id)
+            if run and run.is_finished:
+                break
+            assert time.monotonic() < deadline, f"run {run_id} does not end"
+            # Seldom enough not to take the run's processor.
+            time.sleep(0.25)
+        assert run.is_success, f"run {run_id} failed"
+        stats = self._instance.get_run_stats(run_id)
+        return Run(
+            asked=stats.enqueued_time or nan,
+            launched=stats.launch_time or nan,
+            started=stats.start_time or nan,
+            ended=stats.end_time or nan,
+            events=len(self._instance.all_logs(run_id)),
+        )
+
+
+@contextmanager
+def dagster(settings: StoreSettings) -> Iterator[Dagster]:
+    """`dagster dev` with all projects and this project's dagster.yaml."""
+    home = dagster_home(settings.state_dir)
+    locations = [
+        {"python_module": {"module_name": project.module, "location_name": project.module}}
+        for project in PROJECTS
+    ]
+    workspace = home / "workspace.yaml"
+    # JSON is YAML.
+    workspace.write_text(json.dumps({"load_from": locations}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **_environment(),
+        "DAGSTER_HOME": str(home),
+        "REDIS_URL": settings.redis_url or "",
+        "REGIONAL_STATE_DIR": str(settings.state_dir),
+    }
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-p", str(port)]
+    with (
+        dg.DagsterInstance.from_config(str(home)) as instance,
+        (home / "dev.log").open("w") as log,
+    ):
+        # Now, by one process: those that start would make the databases all at once.
+        instance.get_runs_count(), instance.all_asset_keys(), instance.all_instigator_state()
+        started = subprocess.Popen(
+            command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            running = Dagster(f"http://127.0.0.1:{port}", instance)
+            _wait_for(running, home / "dev.log")
+            yield running
+        finally:
+            os.killpg(started.pid, signal.SIGINT)
+            try:
+                started.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Where processes find the benchmarks, and keep what they compiled, as Python does."""
+    found = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
+
+
+def _wait_for(running: Dagster, log: Path) -> None:
+    deadline = time.monotonic() + RUN_TIMEOUT
+    query = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }"
+    while time.monotonic() < deadline:
+        try:
+            entries = running.ask(query)["workspaceOrError"]["locationEntries"]
+        except OSError:
+            entries = []
+        if entries and all(entry["loadStatus"] == "LOADED" for entry in entries):
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"the webserver does not start:\n{log.read_text()}")
+
+
+def figures() -> list[Figure]:
+    """Runs, imports, one run against eight."""
+    # First, while nothing else runs.
+    imports = _imports()
+    with server() as settings, dagster(settings) as running:
+        with SnapshotStore.open(settings).client as client:
+            values = read_input_files(SAMPLE_INPUTS, current_time())
+            SnapshotStore(client, settings).write_inputs(values)
+        taken = [_round(running, position) for position in range(ROUNDS + 1)][1:]
+        together = running.run(OURS, [{"dagster/partition": region} for region in REGION_IDS])
+    ours = [runs[OURS] for runs in taken]
+    whole = max(run.ended for run in together) - min(run.asked for run in together)
+    single = statistics.median(run.ended - run.asked for run in ours)
+    return [
+        _ratio("Run over eight regions / run of an asset that does nothing", taken, IDLE, 1.10),
+        _ratio("Run over eight regions / the same with 17 inputs upstream", taken, DOWNSTREAM),
+        Figure("A run, from its launch to its end", _stages(ours)),
+        Figure(
+            "Eight runs of one region / one run of eight",
+            f"{whole / single:.1f}: {whole:.1f} s against {single:.1f} s until the last has ended",
+        ),
+        Figure(
+            "Import of the definitions / import of Dagster",
+            f"{imports}: {imports.ours * 1000:.0f} ms against {imports.baseline * 1000:.0f} ms",
+            "at most 1.15",
+            imports.ratio <= 1.15,
+        ),
+    ]
+
+
+def _round(running: Dagster, position: int) -> dict[Project, Run]:
+    """A run of each project, each first in its turn."""
+    order = PROJECTS[position % 3 :] + PROJECTS[: position % 3]
+    return {project: running.run(project, [_ALL])[0] for project in order}
+
+
+def _ratio(
+    name: str, taken: Sequence[Mapping[Project, Run]], baseline: Project, goal: float | None = None
+) -> Figure:
+    # How long a run waits in the queue is chance, up to a second: all get the mean.
+    queued = statistics.mean(run.launched - run.asked for runs in taken for run in runs.values())
+    ratios = compared(
+        (
+            queued + runs[baseline].ended - runs[baseline].launched,
+            queued + runs[OURS].ended - runs[OURS].launched,
+        )
+        for runs in taken
+    )
+    return Figure(
+        name,
+        f"{ratios}: {ratios.ours:.2f} s against {ratios.baseline:.2f} s; "
+        f"{taken[-1][OURS].events} events against {taken[-1][baseline].events}",
+        "" if goal is None else f"at most {goal:.2f}",
+        None if goal is None else ratios.ratio <= goal,
+    )
+
+
+def _stages(runs: Sequence[Run]) -> str:
+    queued = statistics.median(run.launched - run.asked for run in runs)
+    starting = statistics.median(run.started - run.launched for run in runs)
+    working = statistics.median(run.ended - run.started for run in runs)
+    return f"{queued:.1f} s queued, {starting:.1f} s for the process to start, {working:.1f} s run"
+
+
+def _imports() -> Comparison:
+    return compared(
+        (_seconds_to_import("dagster"), _seconds_to_import(OURS.module))
+        # The first pair leaves the bytecode that Python keeps by default.
+        for _ in range(IMPORT_ROUNDS + 1)
+    )
+
+
+def _seconds_to_import(module: str) -> float:
+    """In a new process, without its start and end."""
+    code = f"from time import perf_counter as now; t = now(); import {module}; print(now() - t)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=_environment(), stdout=subprocess.PIPE, check=True
+    ).stdout
+    return float(said)
+
+
+if __name__ == "__main__":
+    show(figures())

@@ -1,0 +1,119 @@
+"""What all scripts share: paired measurements, the rows of the README's table, a server."""
+
+import gc
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from regional_assets.store import embedded
+from regional_assets.store.settings import StoreSettings
+
+_MEASURING = {"auth", "hello", "client|setinfo", "config|resetstat", "info", "script|flush"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A row of the table. `met` tells whether the goal is reached; None where there is no goal,
+    because the figure is there to compare with."""
+
+    name: str
+    value: str
+    goal: str = ""
+    met: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Medians in seconds; `ratio` is the median of ours / baseline over the rounds, `low` and
+    `high` the quartiles it varied between."""
+
+    baseline: float
+    ours: float
+    ratio: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+def paired(
+    baseline: Callable[[], object],
+    ours: Callable[[], object],
+    rounds: int,
+    before: Callable[[], object] = lambda: None,
+) -> Comparison:
+    """Wall times of both, taken alternately in this process, after one round that is not
+    counted; who is first changes with every round. `before` runs before each, untimed."""
+
+    def seconds(function: Callable[[], object]) -> float:
+        before()
+        # Neither pays for the other's garbage.
+        gc.collect()
+        started = time.perf_counter()
+        function()
+        return time.perf_counter() - started
+
+    taken: list[tuple[float, float]] = []
+    for position in range(rounds + 1):
+        if position % 2:
+            theirs = seconds(baseline)
+            taken.append((theirs, seconds(ours)))
+        else:
+            own = seconds(ours)
+            taken.append((seconds(baseline), own))
+    return compared(taken[1:])
+
+
+def compared(pairs: Iterable[tuple[float, float]]) -> Comparison:
+    """Pairs of baseline and ours, each measured side by side (at least two)."""
+    baseline, ours = zip(*pairs, strict=True)
+    ratios = [own / theirs for theirs, own in zip(baseline, ours, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Comparison(statistics.median(baseline), statistics.median(ours), middle, low, high)
+
+
+def show(figures: Iterable[Figure]) -> None:
+    """Prints the rows."""
+    for figure in figures:
+        reached = {True: ", reached", False: ", NOT reached", None: ""}[figure.met]
+        goal = f"  [goal: {figure.goal}{reached}]" if figure.goal else ""
+        print(f"{figure.name}: {figure.value}{goal}", flush=True)
+
+
+@contextmanager
+def server() -> Iterator[StoreSettings]:
+    """An embedded server of its own, empty, gone at the end."""
+    # A short path: it is a Unix socket's.
+    with tempfile.TemporaryDirectory(prefix="ra-", dir="/tmp") as name:
+        folder = Path(name)
+        try:
+            yield StoreSettings(state_dir=folder, redis_url=embedded.ensure_running(folder))
+        finally:
+            embedded.stop(folder)
+
+
+def administrator(settings: StoreSettings) -> redis.Redis:
+    """A client that may reset and read the server's statistics."""
+    return redis.Redis(
+        unix_socket_path=str(embedded.socket_path(settings.state_dir)),
+        username=embedded.ADMIN,
+        protocol=2,
+    )
+
+
+def calls(administrator: redis.Redis) -> dict[str, int]:
+    """How often the server ran each command since its statistics were reset; not those that
+    measure."""
+    found = administrator.info("commandstats")
+    return {
+        name: row["calls"]
+        for key, row in found.items()
+        if (name := key.removeprefix("cmdstat_")) not in _MEASURING
+    }

@@ -1,0 +1,73 @@
+"""The loop that this project replaces: region after region, command by command.
+
+It computes with the project's own code, so that only how it talks to Redis is compared.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+
+import redis
+
+from regional_assets.intelligence.diff import read_previous
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
+from regional_assets.intelligence.snapshot import Assessment, assess, complete, picture
+from regional_assets.intelligence.world import build_world
+from regional_assets.store import keys
+
+
+def take_snapshots_in_sequence(client: redis.Redis, now: int) -> None:
+    """All regions, one after the other."""
+    _run(client, now, map)
+
+
+def take_snapshots_in_threads(client: redis.Redis, now: int, threads: Executor) -> None:
+    """All regions, side by side."""
+    _run(client, now, threads.map)
+
+
+def _run(
+    client: redis.Redis,
+    now: int,
+    each: Callable[[Callable[[str], None], Iterable[str]], Iterable[None]],
+) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for key in (names := [*INPUT_KEYS, *COMPANION_KEYS]):
+            pipeline.get(key)
+        stored = dict(zip(names, map(StoredValue, pipeline.execute()), strict=True))
+    assessment = assess(build_world(stored, now))
+    list(each(lambda region: take_snapshot(client, assessment, region), REGION_IDS))
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.set(keys.SUMMARY, b"{}", ex=keys.SUMMARY_EXPIRY)
+        pipeline.set(keys.SUMMARY_SEED_META, b"{}", ex=keys.SUMMARY_EXPIRY)
+        pipeline.execute()
+
+
+def take_snapshot(client: redis.Redis, assessment: Assessment, region: str) -> None:
+    """One region: two reads for the snapshot before, a dedup marker, a pipeline of writes."""
+    previous = None
+    latest = client.get(keys.latest(region))
+    if isinstance(latest, bytes):
+        body = client.get(keys.snapshot_by_id(latest.decode()))
+        assert isinstance(body, bytes)
+        previous = read_previous(latest.decode(), body)
+    now = assessment.world.now
+    snapshot_id = str(uuid.uuid4())
+    snapshot = complete(picture(assessment, region), previous, snapshot_id)
+    # Always a new one: a run that writes is measured, not one that finds duplicates.
+    if not client.set(keys.dedup(region, snapshot_id), "1", nx=True, ex=keys.DEDUP_EXPIRY):
+        return
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.set(keys.snapshot_at(region, now), snapshot.body, ex=keys.SNAPSHOT_EXPIRY)
+        pipeline.set(keys.snapshot_by_id(snapshot_id), snapshot.body, ex=keys.SNAPSHOT_EXPIRY)
+        pipeline.set(keys.latest(region), snapshot_id, ex=keys.SNAPSHOT_EXPIRY)
+        pipeline.zadd(keys.index(region), {snapshot_id: now})
+        oldest = now - keys.SNAPSHOT_EXPIRY * 1000
+        pipeline.zremrangebyscore(keys.index(region), "-inf", f"({oldest}")
+        pipeline.delete(keys.live(region))
+        if snapshot.history_entry:
+            pipeline.lpush(keys.regime_history(region), json.dumps(snapshot.history_entry))
+            pipeline.ltrim(keys.regime_history(region), 0, keys.REGIME_HISTORY_LENGTH - 1)
+        pipeline.execute()

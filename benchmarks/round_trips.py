@@ -1,0 +1,152 @@
+"""What a run over all regions waits for the network: the loop that is replaced, in sequence and
+in threads, against ours, with a server 100 ms away."""
+
+import gc
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+
+import redis
+
+from benchmarks.distant import ROUND_TRIP, Distant, Traffic, distant
+from benchmarks.measuring import Figure, administrator, calls, compared, server, show
+from benchmarks.old_way import take_snapshots_in_sequence, take_snapshots_in_threads
+from regional_assets.clock import current_time
+from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.snapshot_run import take_snapshots
+from regional_assets.store import embedded
+from regional_assets.store.connection import connect
+from regional_assets.store.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
+
+ROUNDS = 5
+
+# A process that knows nothing yet; all that it prints is which regions failed.
+_COLD = """
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.clock import current_time
+from regional_assets.snapshot_run import take_snapshots
+from regional_assets.store.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
+store = SnapshotStore.open(StoreSettings.from_environment())
+result = take_snapshots(store, REGION_IDS, current_time(), force=True)
+print(*[region.error for region in result.failed])
+"""
+
+
+def figures() -> list[Figure]:
+    """Each way: time, the round trips it waited for, commands, bytes."""
+    with (
+        server() as settings,
+        distant(
+            settings.state_dir / "distant.sock", embedded.socket_path(settings.state_dir)
+        ) as proxy,
+        administrator(settings) as near,
+        connect(StoreSettings(settings.state_dir, proxy.url)) as client,
+        ThreadPoolExecutor(len(REGION_IDS)) as threads,
+    ):
+        store = SnapshotStore(client, settings)
+        times = count(current_time())
+        store.write_inputs(read_input_files(SAMPLE_INPUTS, current_time()))
+
+        def ours() -> None:
+            result = take_snapshots(store, REGION_IDS, next(times), force=True)
+            assert [region.outcome for region in result.regions] == ["written"] * len(REGION_IDS)
+
+        def cold() -> None:
+            _in_new_process(proxy.url)
+
+        def first_ever() -> None:
+            near.script_flush()
+            _in_new_process(proxy.url)
+
+        ways: dict[str, Callable[[], None]] = {
+            "old": lambda: take_snapshots_in_sequence(client, next(times)),
+            "threads": lambda: take_snapshots_in_threads(client, next(times), threads),
+            "ours": ours,
+            "cold": cold,
+            "first": first_ever,
+        }
+        taken: dict[str, list[Passage]] = {name: [] for name in ways}
+        # Round by round, so that all meet the machine in the same states; the first one warms.
+        for _ in range(ROUNDS + 1):
+            for name, way in ways.items():
+                taken[name].append(_measured(way, proxy, near))
+    return _rows({name: passages[1:] for name, passages in taken.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One run as the proxy and the server saw it: what passed, the commands that the client sent,
+    those that the server ran."""
+
+    traffic: Traffic
+    sent: int
+    ran: int
+
+
+def _measured(way: Callable[[], None], proxy: Distant, near: redis.Redis) -> Passage:
+    gc.collect()
+    near.config_resetstat()
+    proxy.reset()
+    way()
+    traffic = proxy.traffic
+    found = calls(near)
+    scripts = sum(found.get(name, 0) for name in ("evalsha_ro", "evalsha", "script|load"))
+    ran = sum(found.values())
+    return Passage(traffic, scripts or ran, ran)
+
+
+def _in_new_process(url: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", _COLD],
+        env={**os.environ, "REDIS_URL": url},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    assert not said.strip(), said
+
+
+def _rows(taken: dict[str, list[Passage]]) -> list[Figure]:
+    def row(name: str, way: str, goal: float | None = None) -> Figure:
+        passages = taken[way]
+        low, seconds, high = statistics.quantiles(
+            [passage.traffic.seconds for passage in passages], method="inclusive"
+        )
+        # Counts are the same in every round.
+        traffic, last = passages[-1].traffic, passages[-1]
+        trips = seconds / ROUND_TRIP
+        return Figure(
+            name,
+            f"{seconds * 1000:.0f} ms ({low * 1000:.0f}–{high * 1000:.0f}) = {trips:.2f} round "
+            f"trips of 100 ms; {traffic.round_trips} waited for; "
+            f"{last.sent} commands sent, {last.ran} run; "
+            f"{traffic.sent / 1000:.0f} kB out, {traffic.received / 1000:.0f} kB in",
+            "" if goal is None else f"at most {goal:g} round trips",
+            None if goal is None else trips <= goal,
+        )
+
+    def ratio(name: str, way: str) -> Figure:
+        pairs = zip(taken[way], taken["ours"], strict=True)
+        return Figure(name, str(compared((a.traffic.seconds, b.traffic.seconds) for a, b in pairs)))
+
+    return [
+        row("The loop that is replaced, region after region", "old"),
+        row("The same loop, 8 threads", "threads"),
+        row("Ours, warm", "ours", 2.3),
+        ratio("Ours / the loop in sequence", "old"),
+        ratio("Ours / the loop in threads", "threads"),
+        row("Ours, new process, connecting included", "cold", 5),
+        row("Ours, new process, server without the scripts", "first", 5),
+    ]
+
+
+if __name__ == "__main__":
+    show(figures())

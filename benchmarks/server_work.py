@@ -1,0 +1,127 @@
+"""What the server does for a snapshot: commands, bytes on the wire, what it stores and logs; the
+loop that is replaced against ours, over the same inputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+import redis
+
+from benchmarks.measuring import Figure, administrator, calls, server, show
+from benchmarks.old_way import take_snapshots_in_sequence
+from regional_assets.clock import current_time
+from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.snapshot_run import take_snapshots
+from regional_assets.store.snapshot_store import SnapshotStore
+
+# Enough for what is stored once per region to be a small part.
+RUNS = 20
+
+_SCRIPTS = {"evalsha", "evalsha_ro"}
+_MEASURING = {"client|id", "client|list"}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Per snapshot: commands sent and run, microseconds the server was busy with them, bytes to
+    and from the server, bytes it holds in memory and appended to its log; the body's bytes."""
+
+    sent: float
+    ran: float
+    busy: float
+    received: float
+    replied: float
+    stored: float
+    logged: float
+    body: float
+
+
+def figures() -> list[Figure]:
+    """Per snapshot, over runs that write all eight regions."""
+    with (
+        server() as settings,
+        administrator(settings) as admin,
+        SnapshotStore.open(settings).client as client,
+    ):
+        store = SnapshotStore(client, settings)
+        times = count(current_time())
+
+        def ours() -> None:
+            assert not take_snapshots(store, REGION_IDS, next(times), force=True).failed
+
+        old = _work(lambda: take_snapshots_in_sequence(client, next(times)), store, admin)
+        new = _work(ours, store, admin)
+    rows = (
+        ("Commands sent", "{:.1f}", old.sent, new.sent),
+        ("Commands that the server runs", "{:.1f}", old.ran, new.ran),
+        ("Time that the server is busy", "{:.0f} µs", old.busy, new.busy),
+        ("Bytes sent to the server", "{:,.0f}", old.received, new.received),
+        ("Bytes sent by the server", "{:,.0f}", old.replied, new.replied),
+        ("Bytes held in memory", "{:,.0f}", old.stored, new.stored),
+        ("Bytes appended to the server's log", "{:,.0f}", old.logged, new.logged),
+    )
+    # Beyond the body: the names of the keys, small arguments, an eighth of what reading sends.
+    body_sent = new.received / new.body
+    return [
+        *(
+            Figure(f"{name}, per snapshot", f"{form.format(ours)}; the loop {form.format(loop)}")
+            for name, form, loop, ours in rows
+        ),
+        Figure(
+            "Bytes sent to the server / bytes of the snapshot's body",
+            f"{body_sent:.2f}; the loop {old.received / old.body:.2f}",
+            "below 1.5: the body once",
+            body_sent < 1.5,
+        ),
+    ]
+
+
+def _work(run: Callable[[], None], store: SnapshotStore, admin: redis.Redis) -> Work:
+    admin.flushall()
+    store.write_inputs(read_input_files(SAMPLE_INPUTS, current_time()))
+    # The first has nothing to compare with and tells of all as new.
+    run()
+    held, logged = _held(admin), _logged(admin)
+    before = _connection(store.client, admin)
+    admin.config_resetstat()
+    for _ in range(RUNS):
+        run()
+    after = _connection(store.client, admin)
+    ran = {name: number for name, number in calls(admin).items() if name not in _MEASURING}
+    busy = admin.info("commandstats")
+    # The time of a script holds that of the commands in it.
+    outer = [name for name in ran if name in _SCRIPTS] or list(ran)
+    latest = store.read(REGION_IDS, inputs=False).latest.values()
+    bodies = [len(found.snapshot.body) for found in latest if found.snapshot]
+    snapshots = RUNS * len(REGION_IDS)
+    return Work(
+        sent=sum(ran[name] for name in outer) / snapshots,
+        ran=sum(ran.values()) / snapshots,
+        busy=sum(busy[f"cmdstat_{name}"]["usec"] for name in outer) / snapshots,
+        received=(after[0] - before[0]) / snapshots,
+        replied=(after[1] - before[1]) / snapshots,
+        stored=(_held(admin) - held) / snapshots,
+        logged=(_logged(admin) - logged) / snapshots,
+        body=sum(bodies) / len(bodies),
+    )
+
+
+def _connection(client: redis.Redis, admin: redis.Redis) -> tuple[int, int]:
+    """Bytes that came and went over the one connection of `client`."""
+    [found] = admin.client_list(client_id=[client.client_id()])
+    return int(found["tot-net-in"]), int(found["tot-net-out"])
+
+
+def _held(admin: redis.Redis) -> int:
+    return sum(admin.memory_usage(key, samples=0) or 0 for key in admin.scan_iter(count=1000))
+
+
+def _logged(admin: redis.Redis) -> int:
+    size = admin.info("persistence")["aof_current_size"]
+    assert isinstance(size, int)
+    return size
+
+
+if __name__ == "__main__":
+    show(figures())
