@@ -18,8 +18,8 @@ test: .venv/.installed-dev programs
 	$(MAKE) lint types
 	$(BIN)/pytest -n auto
 
-# The tests of what can go wrong in their long form, some ten minutes: 200 killed runs, every byte
-# of a reply, inputs of 50 MB. At the end they print what they measured.
+# The tests of what can go wrong in their long form, a quarter of an hour: 200 killed runs, every
+# byte of a reply, inputs of 50 MB. At the end they print what they measured.
 test-faults: .venv/.installed-dev programs
 	REGIONAL_FAULTS=long $(BIN)/pytest -n auto -rP regional_assets_tests/faults
 

@@ -83,12 +83,11 @@ def figures() -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One run as the proxy and the server saw it: what passed, the commands that the client sent,
-    those that the server ran."""
+    """One run as the proxy and the server saw it: what passed, and how many commands the client
+    sent."""
 
     traffic: Traffic
-    sent: int
-    ran: int
+    commands: int
 
 
 def _measured(way: Callable[[], None], proxy: Distant, near: redis.Redis) -> Passage:
@@ -98,9 +97,9 @@ def _measured(way: Callable[[], None], proxy: Distant, near: redis.Redis) -> Pas
     way()
     traffic = proxy.traffic
     found = calls(near)
+    # Beside scripts no commands are sent but those within them.
     scripts = sum(found.get(name, 0) for name in ("evalsha_ro", "evalsha", "script|load"))
-    ran = sum(found.values())
-    return Passage(traffic, scripts or ran, ran)
+    return Passage(traffic, scripts or sum(found.values()))
 
 
 def _in_new_process(url: str) -> None:
@@ -121,14 +120,13 @@ def _rows(taken: dict[str, list[Passage]]) -> list[Figure]:
             [passage.traffic.seconds for passage in passages], method="inclusive"
         )
         # Counts are the same in every round.
-        traffic, last = passages[-1].traffic, passages[-1]
+        traffic = passages[-1].traffic
         trips = seconds / ROUND_TRIP
         return Figure(
             name,
-            f"{seconds * 1000:.0f} ms ({low * 1000:.0f}–{high * 1000:.0f}) = {trips:.2f} round "
-            f"trips of 100 ms; {traffic.round_trips} waited for; "
-            f"{last.sent} commands sent, {last.ran} run; "
-            f"{traffic.sent / 1000:.0f} kB out, {traffic.received / 1000:.0f} kB in",
+            f"{trips:.2f} round trips of 100 ms ({low / ROUND_TRIP:.2f}–{high / ROUND_TRIP:.2f}); "
+            f"{traffic.round_trips} waited for, {passages[-1].commands} commands, "
+            f"{traffic.sent / 1000:.0f} kB sent, {traffic.received / 1000:.0f} kB received",
             "" if goal is None else f"at most {goal:g} round trips",
             None if goal is None else trips <= goal,
         )

@@ -94,7 +94,8 @@ def _is_dedup(client: redis.Redis, key: str) -> bool:
         digest = key.removeprefix(keys.dedup(region, ""))
         if re.fullmatch("[0-9a-f]{64}", digest):
             named = client.get(key)
-            return isinstance(named, bytes) and named.decode() in indexed(client, region)
+            # It may have expired just now.
+            return not isinstance(named, bytes) or named.decode() in indexed(client, region)
     return False
 
 

@@ -1,5 +1,6 @@
 """Parsed once, read once, encoded once: what a run over all regions does how often."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable
 from types import ModuleType
@@ -69,3 +70,14 @@ def test_only_signals_that_are_stored_are_cleaned(count: Count) -> None:
     snapshots_of(world)
     # Of thirty items three texts each, and the ids of five that a driver may name.
     assert 90 <= len(cleaned) <= 100
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(collecting: bool) -> None:
+    try:
+        if not collecting:
+            gc.disable()
+        build_world({}, NOW)
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable()
