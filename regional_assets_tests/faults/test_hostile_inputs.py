@@ -218,7 +218,10 @@ def test_hostile_regions_are_unknown(valkey_store: SnapshotStore, text: str) -> 
     assert valkey_store.client.dbsize() == 0
 
 
-@pytest.mark.parametrize("text", [*HOSTILE[:-1], "x" * 20 * MB], ids=range(len(HOSTILE)))
+POINTERS = ["mena:latest", "\n*1\r\n$8\r\nFLUSHALL\r\n", "\x1b[31m\u202e", "\ud800", "x" * 5 * MB]
+
+
+@pytest.mark.parametrize("text", POINTERS, ids=range(len(POINTERS)))
 def test_a_hostile_pointer_fails_its_region_in_few_words(store: SnapshotStore, text: str) -> None:
     store.write_inputs(sample_values())
     pointer = text.encode("utf-8", "surrogatepass")

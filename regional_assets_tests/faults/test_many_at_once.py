@@ -19,6 +19,8 @@ from regional_assets_tests.faults.worker import PROCESSES, Taken, take_together
 from regional_assets_tests.worlds import NOW, sample_values
 
 MANY = 50
+# In the short form: of other contents each is computed and compared several times.
+FEWER = MANY if LONG else 15
 Run = tuple[int, dict[str, object]]
 
 
@@ -59,7 +61,7 @@ def test_different_content(store: SnapshotStore, server_url: str, folder: Path) 
     others make one chain, each compared with the one before it."""
     store.write_inputs(sample_values())
     runs: list[Run] = []
-    for number in range(MANY):
+    for number in range(FEWER):
         inputs: dict[str, object] = {"military_flights": flights(number)}
         if number % 2:
             inputs |= {"risk_scores": None, "forecasts": None, "chokepoints": None}
@@ -67,10 +69,10 @@ def test_different_content(store: SnapshotStore, server_url: str, folder: Path) 
     Random(5).shuffle(runs)
     results = together(server_url, folder, runs)
 
-    assert Counter(result.outcome for result in results) == {"written": MANY}, results
+    assert Counter(result.outcome for result in results) == {"written": FEWER}, results
     client = store.client
     assert set(indexed(client, "mena")) == {result.snapshot_id for result in results}
-    assert len(bodies(client, indexed(client, "mena"))) == MANY
+    assert len(bodies(client, indexed(client, "mena"))) == FEWER
     newest = max(results, key=lambda result: result.generated_at)
     assert latest_id(client, "mena") == newest.snapshot_id
     in_time = sorted((r for r in results if not r.late), key=lambda result: result.generated_at)
@@ -85,14 +87,13 @@ def test_different_content_of_the_same_moment(
 ) -> None:
     """None is older than another, so each is compared with the one that came before it."""
     store.write_inputs(sample_values())
-    many = MANY if LONG else 15
-    runs: list[Run] = [(NOW, {"military_flights": flights(number)}) for number in range(many)]
+    runs: list[Run] = [(NOW, {"military_flights": flights(number)}) for number in range(FEWER)]
     results = together(server_url, folder, runs)
-    assert Counter(result.outcome for result in results) == {"written": many}, results
+    assert Counter(result.outcome for result in results) == {"written": FEWER}, results
     assert not any(result.late for result in results)
     client = store.client
     assert set(indexed(client, "mena")) == {result.snapshot_id for result in results}
-    assert len(bodies(client, indexed(client, "mena"))) == many
+    assert len(bodies(client, indexed(client, "mena"))) == FEWER
     found = told(client, "mena")
     assert len(found.history) == 1
     assert len(found.alerts) == 4

@@ -30,7 +30,7 @@ from regional_assets_tests.faults.worker import PROCESSES, snapshot_job
 from regional_assets_tests.proxy import Proxy, Stop, proxy
 from regional_assets_tests.worlds import KEY, sample_values
 
-REPETITIONS = 200 if LONG else 3
+REPETITIONS = 200 if LONG else 2
 
 # When a worker is killed: at a random time, or when a random share of what it sends, or of what it
 # is answered, has passed. Most of what it sends are its commits.
@@ -106,7 +106,7 @@ def commits(client: redis.Redis) -> int:
 def test_killed_at_any_moment_and_run_again(
     server_url: str, client: redis.Redis, folder: Path
 ) -> None:
-    moments = Random(3)
+    moments = Random(10)
     done: Counter[int] = Counter()
     alerts = 0
     home = folder / "dagster"
