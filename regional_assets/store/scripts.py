@@ -65,10 +65,6 @@ def _send(client: redis.Redis, script: Script, calls: Sequence[Call], *, load: b
         for call in calls:
             evalsha(script.sha, len(call.keys), *call.keys, *call.args)
         replies = pipeline.execute(raise_on_error=False)
-    # A server that still loads its data answers so; it is the connection's matter, not the call's.
-    for reply in replies:
-        if isinstance(reply, redis.ConnectionError):
-            raise reply
     if not load:
         return replies
     loaded = replies[Script.known.index(script)]

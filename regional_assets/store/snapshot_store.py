@@ -341,12 +341,7 @@ def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
         for name in names:
             pipeline.zrange(name, 0, -1, withscores=True)
-        replies = pipeline.execute(raise_on_error=False)
-    # A server that still loads its data answers so; it is the connection's matter.
-    for reply in replies:
-        if isinstance(reply, redis.ConnectionError):
-            raise reply
-    return replies
+        return pipeline.execute(raise_on_error=False)
 
 
 def _index(name: str, reply: Any) -> IndexRead:
