@@ -70,7 +70,7 @@ def uses(regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
     for command in _WITHOUT_KEY:
         yield _use(command, None)
     for key in READ_ONLY_KEYS:
-        for command in ("EVALSHA_RO sha 1 KEY", "GET KEY"):
+        for command in ("EVALSHA_RO sha 1 KEY", "MGET KEY", "TYPE KEY"):
             yield _use(command, key)
     for key in WRITE_ONLY_KEYS:
         yield _use("SET KEY x", key)

@@ -87,19 +87,26 @@ def retry_policy(settings: StoreSettings) -> Retry:
     )
 
 
-# What the server appends when it stops a script: nothing a reader could use.
-_SCRIPT_TRAIL = re.compile(r"\.? script: .*@user_script.*")
+# What the server appends when it stops a script, and what redis-py puts before the words of a
+# server that refuses one command of several: nothing a reader could use.
+_NOISE = re.compile(
+    r"\.? script: .*@user_script.*|^Command # \d+ \(.*?\) of pipeline caused error: "
+)
 _PRIMARY_ADVICE = "this is a replica, name its primary in REDIS_URL"
 _REFUSAL_ADVICE: dict[type[Exception], str] = {
     redis.exceptions.OutOfMemoryError: "raise its maxmemory, or make room",
     redis.exceptions.ReadOnlyError: _PRIMARY_ADVICE,
     redis.exceptions.MasterDownError: _PRIMARY_ADVICE,
+    redis.exceptions.NoPermissionError: (
+        "`regional-assets doctor` names the rights that this user lacks, `regional-assets acl` "
+        "prints the rules of one who has them"
+    ),
 }
 
 
 def refusal(error: Exception) -> str:
     """The server's words when it refuses a command, and what to do."""
-    words = _SCRIPT_TRAIL.sub("", " ".join(str(error).split())) or type(error).__name__
+    words = _NOISE.sub("", " ".join(str(error).split())) or type(error).__name__
     advice = _REFUSAL_ADVICE.get(type(error))
     return f"{words.rstrip('.')}: {advice}" if advice else words
 

@@ -1,9 +1,10 @@
--- Reads everything a run needs in one step, so that it is one moment's view.
+-- Reads what a run needs beside the values of plain keys, which an MGET brings just before: an
+-- input can be many MB, and a script would copy it while nobody else is served.
 --
 -- KEYS: plain keys, then observations, then the regions' latest pointers.
 -- ARGV: 1 how many plain keys there are, 2 how many observations, 3 the prefix of snapshot bodies.
--- Reply: per plain key its string, nil, or {error}; per observations {nil, members} or {error}; per
--- pointer nil, {error}, {id, body} (body nil when it is gone) or {id, nil, error}.
+-- Reply: per plain key nil, or {error} when it holds no string; per observations {nil, members} or
+-- {error}; per pointer nil, {error}, {id, body} (body nil when it is gone) or {id, nil, error}.
 --
 -- A snapshot's body lies under a key that only its pointer names, so that key is not in KEYS.
 
@@ -20,8 +21,12 @@ local function call(command, key, ...)
 end
 
 for i = 1, plain do
-  local value, err = call('GET', KEYS[i])
-  reply[i] = err and {err} or value
+  -- For MGET a key that holds something else is one that holds nothing.
+  local kind, err = call('TYPE', KEYS[i])
+  if kind and kind.ok ~= 'string' and kind.ok ~= 'none' then
+    err = 'WRONGTYPE ' .. KEYS[i] .. ' holds a ' .. kind.ok .. ' where a string belongs'
+  end
+  reply[i] = err and {err} or false
 end
 
 for i = plain + 1, observations do

@@ -46,7 +46,7 @@ def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]
     redis-py's own `Script` asks the server first whether it has the script when it is used in a
     pipeline, which is a round trip more for every batch.
     """
-    replies = _send(client, script, calls, load=False)
+    replies = _send(client, script, calls)
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
         again = _send(client, script, [calls[i] for i in unknown], load=True)
@@ -55,8 +55,32 @@ def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]
     return replies
 
 
-def _send(client: redis.Redis, script: Script, calls: Sequence[Call], *, load: bool) -> list[Any]:
+def run_after_values(
+    client: redis.Redis, names: Sequence[str], script: Script, call: Call
+) -> tuple[Any, Any]:
+    """The values of the keys `names`, of one moment, and then the reply to the call (or the error
+    replies to either), in one round trip; a second one for a server without the script.
+
+    Not by the script: values can be many MB, which it would copy while nobody else is served. Not
+    in a transaction either: a server that is short of memory refuses those, even to read.
+    """
+    values, reply = _send(client, script, [call], names=names)
+    if isinstance(reply, NoScriptError):
+        [reply] = _send(client, script, [call], load=True)
+    return values, reply
+
+
+def _send(
+    client: redis.Redis,
+    script: Script,
+    calls: Sequence[Call],
+    *,
+    names: Sequence[str] = (),
+    load: bool = False,
+) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
+        if names:
+            pipeline.mget(names)
         if load:
             # A server that does not know this one knows none: the others need not find it out.
             for known in Script.known:

@@ -27,7 +27,7 @@ from regional_assets.store.connection import (
 )
 from regional_assets.store.errors import StoreError
 from regional_assets.store.observations import member, observations
-from regional_assets.store.scripts import Call, Script, run
+from regional_assets.store.scripts import Call, Script, run, run_after_values
 from regional_assets.store.settings import StoreSettings
 
 T = TypeVar("T")
@@ -67,8 +67,8 @@ class ObservationsRead:
 
 @dataclass(frozen=True, slots=True)
 class StoreRead:
-    """One moment's view: stored values by key, latest snapshots by region id, and what was
-    observed of the metrics of trailing triggers by trigger id."""
+    """Stored values by key, latest snapshots by region id, and what was observed of the metrics of
+    trailing triggers by trigger id."""
 
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
@@ -155,18 +155,22 @@ class SnapshotStore:
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
         """The inputs with their companions and what was observed before, and the latest snapshots
-        of `regions` (without `inputs`, only these); one round trip, and one moment's view, for up
-        to 64 regions. Raises `StoreError` when the server does not serve."""
+        of `regions` (without `inputs`, only these); one round trip for up to 64 regions. The
+        inputs are one moment's view, and so is what is stored of up to 64 regions. Raises
+        `StoreError` when the server does not serve."""
         plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
         triggers = TRAILING_TRIGGERS if inputs else ()
         observed = [keys.observations(t.region, t.metric) for t in triggers]
-        found = self._read(plain, observed, regions[:_BATCH])
+        values, found = self._read(plain, observed, regions[:_BATCH])
         # More in one script would keep the server from its other clients for too long.
         for start in range(_BATCH, len(regions), _BATCH):
-            found += self._read([], [], regions[start : start + _BATCH])
-        replies = iter(found)
+            found += self._read([], [], regions[start : start + _BATCH])[1]
+        replies = iter(found[len(plain) :])
         return StoreRead(
-            {key: _value(next(replies)) for key in plain},
+            {
+                key: StoredValue(error=_text(problem[0])) if problem else StoredValue(data=value)
+                for key, value, problem in zip(plain, values, found, strict=False)
+            },
             observed={
                 trigger.id: _observed(key, next(replies))
                 for trigger, key in zip(triggers, observed, strict=True)
@@ -176,17 +180,24 @@ class SnapshotStore:
 
     def _read(
         self, plain: Sequence[str], observed: Sequence[str], regions: Sequence[str]
-    ) -> list[Any]:
+    ) -> tuple[list[bytes | None], list[Any]]:
         pointers = [keys.latest(region) for region in regions]
         call = Call(
             [*plain, *observed, *pointers],
             [len(plain), len(observed), keys.SNAPSHOT_BY_ID_PREFIX],
         )
+
+        def command() -> tuple[Any, Any]:
+            if plain:
+                return run_after_values(self.client, plain, _READ, call)
+            return [], run(self.client, _READ, [call])[0]
+
         # A server that stays silent is reported, not asked again: nothing is at stake yet.
-        [reply] = self.attempt(partial(run, self.client, _READ, [call]), patient=False)
-        if isinstance(reply, Exception):
-            raise unavailable(self.client, self._settings, reply)
-        return list(reply)
+        found = self.attempt(command, patient=False)
+        for reply in found:
+            if isinstance(reply, Exception):
+                raise unavailable(self.client, self._settings, reply)
+        return found
 
     def commit(
         self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
@@ -304,12 +315,6 @@ class SnapshotStore:
             )
         except (redis.RedisError, *UNREACHABLE) as error:
             raise unavailable(self.client, self._settings, error) from None
-
-
-def _value(found: Any) -> StoredValue:
-    if isinstance(found, list):
-        return StoredValue(error=_text(found[0]))
-    return StoredValue(data=found)
 
 
 def _observed(key: str, found: Any) -> ObservationsRead:

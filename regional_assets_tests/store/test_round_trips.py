@@ -7,7 +7,7 @@ import redis
 from redis.connection import AbstractConnection
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.intelligence.inputs import INPUT_KEYS
 from regional_assets.snapshot_run import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.worlds import NOW, sample_values
@@ -42,7 +42,7 @@ def test_a_warm_run_is_two_round_trips(store: SnapshotStore, sent: list[Any]) ->
     assert [r.outcome for r in result.regions] == ["written"] * 8
     assert len(sent) == 2
     counted = calls(store.client)
-    assert (counted["evalsha_ro"], counted["evalsha"]) == (1, 8)
+    assert (counted["mget"], counted["evalsha_ro"], counted["evalsha"]) == (1, 1, 8)
     assert not {"eval", "script", "script|exists", "script|load", "hello", "ping"} & set(counted)
 
 
@@ -108,9 +108,9 @@ def test_batches_of_reads_are_bounded(store: SnapshotStore, sent: list[Any]) -> 
     sent.clear()
     found = store.read(["europe", *many])
     assert len(sent) == 3
-    # Each of the inputs, and the bodies that are there, is read once.
-    gets = calls(store.client)["get"]
-    assert gets == len(INPUT_KEYS) + len(COMPANION_KEYS) + len(many) + 1 + 2
+    # The inputs all at once and by no script; each pointer, and the bodies that are there, once.
+    counted = calls(store.client)
+    assert (counted["mget"], counted["get"]) == (1, len(many) + 1 + 2)
     assert list(found.latest) == ["europe", *many]
     assert [region for region, read in found.latest.items() if read.snapshot] == ["europe", "mena"]
     assert all(found.values[key].data for key in INPUT_KEYS)
