@@ -17,7 +17,15 @@ WRITE_ONLY_KEYS = (keys.SUMMARY_SEED_META, keys.BRIEF_SUMMARY, keys.BRIEF_SEED_M
 # What is done to keys of each type, as whole commands; KEY stands for the key.
 _COMMANDS = {
     "string": (
-        *("DEL KEY", "EXISTS KEY", "GET KEY", "GETRANGE KEY 0 0", "MGET KEY", "SET KEY x"),
+        *(
+            "COPY KEY KEY REPLACE",
+            "DEL KEY",
+            "EXISTS KEY",
+            "GET KEY",
+            "GETRANGE KEY 0 0",
+            "MGET KEY",
+            "SET KEY x",
+        ),
         "WATCH KEY",
     ),
     "list": ("LLEN KEY", "LPUSH KEY x", "LRANGE KEY 0 0", "LTRIM KEY 0 0"),

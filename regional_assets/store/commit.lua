@@ -93,7 +93,8 @@ end
 
 local writes = {
   {'SET', BY_ID, body, 'EX', ARGV[6]},
-  {'SET', AT_ITS_TIME, body, 'EX', ARGV[6]},
+  -- With its expiry. By the server, whose log and replicas so get the body once.
+  {'COPY', BY_ID, AT_ITS_TIME, 'REPLACE'},
   {'ZADD', INDEX, generated_at, id},
   {'ZREMRANGEBYSCORE', INDEX, '-inf', older_than(ARGV[8])},
   {'DEL', LIVE},

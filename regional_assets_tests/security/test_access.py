@@ -81,6 +81,8 @@ def keys_of(words: list[str]) -> list[str]:
         return words[3 : 3 + int(words[2])]
     if words[0] in ("MGET", "WATCH"):
         return words[1:]
+    if words[0] == "COPY":
+        return words[1:3]
     return words[1:2]
 
 
@@ -137,7 +139,6 @@ OTHERS = (
     *("SCRIPT FLUSH", "EVAL return(1) 0", "FUNCTION LIST", "SWAPDB 0 1", "PUBLISH x y"),
     f"RPOP {keys.ALERT_QUEUE}",
     f"RENAME {keys.latest('mena')} {keys.latest('europe')}",
-    f"COPY {keys.latest('mena')} {keys.latest('europe')}",
     f"PERSIST {keys.latest('mena')}",
     f"DUMP {keys.latest('mena')}",
     "GET of-somebody-else",
@@ -147,12 +148,15 @@ OTHERS = (
     f"EXPIRE {COMPANION_KEYS[0]} 1",
 )
 WRITER_MAY_NOT = (
+    f"COPY {keys.latest('mena')} of-somebody-else",
+    f"COPY of-somebody-else {keys.latest('mena')}",
     f"GET {keys.SUMMARY_SEED_META}",
     f"GET {keys.BRIEF_SUMMARY}",
     f"EVALSHA {'0' * 40} 1 {INPUT_KEYS[0]}",
     "EVALSHA_RO 0 1 of-somebody-else",
 )
 READER_MAY_NOT = (
+    f"COPY {keys.latest('mena')} {keys.latest('europe')}",
     f"GET {INPUT_KEYS[0]}",
     f"LRANGE {keys.ALERT_QUEUE} 0 -1",
     f"ZRANGE {keys.index('mena')} 0 -1",
