@@ -1,7 +1,6 @@
 """Eight snapshots from inputs in memory to bodies ready to commit, at three sizes: against parsing
 the inputs and no more, and against a version that shares nothing between regions."""
 
-import json
 import multiprocessing
 import tempfile
 from collections.abc import Mapping
@@ -16,9 +15,10 @@ from benchmarks.measuring import Comparison, Figure, paired, show
 from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.intelligence.diff import read_previous
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.inputs import StoredValue, parse_json
 from regional_assets.intelligence.snapshot import assess, complete, picture
 from regional_assets.intelligence.world import build_world
+from regional_assets.snapshot_run import uncollected
 
 # Of the large inputs; each has twice the records of the one before.
 GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
@@ -76,6 +76,7 @@ def measured(values: Mapping[str, bytes], rounds: int) -> Measured:
     )
 
 
+@uncollected()
 def ours(stored: Stored, before: Bodies) -> Bodies:
     """What a run does between the read's reply and the commit."""
     assessment = assess(build_world(stored, NOW))
@@ -89,6 +90,7 @@ def ours(stored: Stored, before: Bodies) -> Bodies:
     }
 
 
+@uncollected()
 def unshared(stored: Stored, before: Bodies) -> Bodies:
     """The same, straightforward: each region from the inputs anew."""
     return {
@@ -104,7 +106,7 @@ def unshared(stored: Stored, before: Bodies) -> Bodies:
 def parsing(values: Mapping[str, bytes]) -> None:
     """Parses all inputs, one after the other, and no more."""
     for value in values.values():
-        json.loads(value)
+        parse_json(StoredValue(value))
 
 
 def _stored(values: Mapping[str, bytes]) -> Stored:

@@ -15,6 +15,13 @@ AXES = (*PRESSURES, *BUFFERS)
 
 RISING = ("rising", "escalating")
 
+# Energy leverage has none.
+_INPUTS_OF_AXIS = {
+    axis: names
+    for axis in AXES
+    if (names := tuple(spec.name for spec in CATALOGUE if axis in spec.axes))
+}
+
 _ENERGY_PRODUCERS = frozenset("SA RU US IR IQ AE CA KW QA NG NO BR MX VE AU".split())
 _TRANSIT_BY_LEVEL = {"war_zone": 0.0, "critical": 0.2, "high": 0.4, "elevated": 0.6, "normal": 1.0}
 _TRANSIT_UNKNOWN = 0.7
@@ -123,13 +130,15 @@ def _domestic_fragility(world: World, region: Region, tally: _Tally) -> float:
         return tally.default(axis, 0)
     weights = [criticality(s.country) for s, _ in scores]
     values = [n for _, n in scores]
-    average = total(n * w for n, w in zip(values, weights, strict=True)) / total(weights)
-    worst, n = max(scores, key=lambda scored: scored[1] * criticality(scored[0].country))
+    weighted = [n * w for n, w in zip(values, weights, strict=True)]
+    average = total(weighted) / total(weights)
+    magnitude = max(weighted)
+    worst, n = scores[weighted.index(magnitude)]
     if n > 0.3:
         tally.driver(
             axis,
             f"{worst.country} instability at {round3(100 * n):g} of 100",
-            n * criticality(worst.country),
+            magnitude,
             [f"cii:{worst.country}"],
         )
     return 0.4 * average + 0.4 * _p90(values) + 0.2 * max(values)
@@ -231,11 +240,9 @@ def _energy_leverage(region: Region, tally: _Tally) -> float:
 
 
 def _axes_without_data(world: World) -> tuple[str, ...]:
-    fed: dict[str, list[bool]] = {}
-    for spec in CATALOGUE:
-        for axis in spec.axes:
-            fed.setdefault(axis, []).append(world.present(spec.name))
-    return tuple(axis for axis in AXES if axis in fed and not any(fed[axis]))
+    return tuple(
+        axis for axis, names in _INPUTS_OF_AXIS.items() if not any(map(world.present, names))
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,14 +1,15 @@
 """What changed between a region's previous snapshot and this one (SPEC 5, Diff)."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from regional_assets.intelligence.actors import Actor
-from regional_assets.intelligence.numbers import is_number, round3
-from regional_assets.intelligence.regime import CALM, REGIME_LABELS, RegimeLabel
+from regional_assets.intelligence.numbers import round3
+from regional_assets.intelligence.regime import CALM, RegimeLabel
 
 TriggerReason = Literal[
     "regime_shift", "trigger_activation", "corridor_break", "leverage_shift", "scheduled_6h"
@@ -37,45 +38,73 @@ class Previous:
     leverage: Mapping[str, float]
 
 
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class _Regime(msgspec.Struct):
+    label: RegimeLabel
+
+
+class _Buffers(msgspec.Struct):
+    alliance_cohesion: _Share
+    maritime_access: _Share
+    energy_leverage: _Share
+
+
+class _Lane(msgspec.Struct):
+    name: str
+    probability: _Share
+
+
+class _ScenarioSet(msgspec.Struct):
+    horizon: str
+    lanes: list[_Lane]
+
+
+class _Trigger(msgspec.Struct):
+    id: str
+
+
+class _Triggers(msgspec.Struct):
+    active: list[_Trigger]
+
+
+class _Actor(msgspec.Struct):
+    actor_id: str
+    leverage_score: _Share
+
+
+class _StoredSnapshot(msgspec.Struct):
+    """Of the body, what is compared; the rest is not even parsed."""
+
+    regime: _Regime
+    balance: _Buffers
+    scenario_sets: list[_ScenarioSet]
+    triggers: _Triggers
+    actors: list[_Actor]
+
+
+_STORED = msgspec.json.Decoder(_StoredSnapshot)
+
+
 def read_previous(snapshot_id: str, body: bytes) -> Previous:
     """The previous snapshot from its stored JSON; raises `PreviousSnapshotError`."""
     try:
-        stored = json.loads(body)
-        return Previous(
-            snapshot_id=snapshot_id,
-            label=_label(stored["regime"]["label"]),
-            axes={axis: _number(stored["balance"][axis]) for axis in _WATCHED_BUFFERS},
-            probabilities={
-                (_string(s["horizon"]), _string(lane["name"])): _number(lane["probability"])
-                for s in stored["scenario_sets"]
-                for lane in s["lanes"]
-            },
-            active_triggers=tuple(_string(t["id"]) for t in stored["triggers"]["active"]),
-            leverage={
-                _string(a["actor_id"]): _number(a["leverage_score"]) for a in stored["actors"]
-            },
-        )
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise PreviousSnapshotError(f"not a snapshot ({what})") from None
-
-
-def _label(value: Any) -> RegimeLabel:
-    if value not in REGIME_LABELS:
-        raise ValueError("a regime label that does not exist")
-    return cast(RegimeLabel, value)
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"a {type(value).__name__} where a text belongs")
-    return value
-
-
-def _number(value: Any) -> float:
-    if not is_number(value) or not 0 <= value <= 1:
-        raise ValueError("something else where a number from 0 to 1 belongs")
-    return value
+        stored = _STORED.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PreviousSnapshotError(f"not a snapshot ({error})") from None
+    return Previous(
+        snapshot_id=snapshot_id,
+        label=stored.regime.label,
+        axes={axis: getattr(stored.balance, axis) for axis in _WATCHED_BUFFERS},
+        probabilities={
+            (scenarios.horizon, lane.name): lane.probability
+            for scenarios in stored.scenario_sets
+            for lane in scenarios.lanes
+        },
+        active_triggers=tuple(trigger.id for trigger in stored.triggers.active),
+        leverage={actor.actor_id: actor.leverage_score for actor in stored.actors},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 import hashlib
 from typing import Any
 
-from pydantic_core import to_json
+from msgspec.json import encode
 
 
 def content_digest(content: Any) -> str:
     """SHA-256, in hexadecimal, of a JSON value; `content` holds no ids, clock times or
     comparisons with another snapshot."""
-    return hashlib.sha256(to_json(content)).hexdigest()
+    return hashlib.sha256(encode(content)).hexdigest()

@@ -64,7 +64,7 @@ def mentions(text: str) -> Mentions:
     contained = _contained(text)
     if not contained:
         return Mentions()
-    whole = {name for name in contained if name in _WHOLE_WORD and _WHOLE_WORD[name].search(text)}
+    whole = {name for name in contained & _WHOLE_WORD.keys() if _WHOLE_WORD[name].search(text)}
     return Mentions(
         actors=tuple(dict.fromkeys([name for alias, name in _ALIASES.items() if alias in whole])),
         domains=frozenset(

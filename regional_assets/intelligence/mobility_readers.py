@@ -139,7 +139,9 @@ def gps_jamming(payload: Payload, skipped: Skipped) -> dict[str, Jamming]:
         label = text_of(row.get("region")).strip().lower()
         region = _JAMMING_REGIONS.get(label)
         if region is None:
-            region = _position_region(row)
+            lat, lon = row.get("lat"), row.get("lon")
+            if is_number(lat) and is_number(lon):
+                region = region_of_position(lat, lon)
             label = "other"
         if region is None:
             continue
@@ -158,14 +160,11 @@ def military_flights(payload: Payload, skipped: Skipped) -> Counter[str]:
     for row in skipped.records(payload.get("flights")):
         if row.get("onGround") is True:
             continue
-        region = _position_region(row)
-        if region:
-            counts[region] += 1
-        elif not (is_number(row.get("lat")) and is_number(row.get("lon"))):
+        lat, lon = row.get("lat"), row.get("lon")
+        if is_number(lat) and is_number(lon):
+            region = region_of_position(lat, lon)
+            if region:
+                counts[region] += 1
+        else:
             skipped.count += 1
     return counts
-
-
-def _position_region(row: Payload) -> str | None:
-    lat, lon = row.get("lat"), row.get("lon")
-    return region_of_position(lat, lon) if is_number(lat) and is_number(lon) else None

@@ -32,7 +32,7 @@ def total(values: Iterable[float]) -> float:
 
 def is_number(x: Any) -> TypeGuard[int | float]:
     """Whether `x` is a finite JSON number (booleans are not)."""
-    if isinstance(x, float):
+    if type(x) is float:
         return math.isfinite(x)
     # An integer beyond a double's range is not a number a reader of JSON could use; nor is a
     # boolean, which has a type of its own.
@@ -41,6 +41,8 @@ def is_number(x: Any) -> TypeGuard[int | float]:
 
 def parse_number(x: Any) -> float | None:
     """`x` as a finite float; a string counts only if the whole of it is a decimal number."""
+    if type(x) is float:
+        return x if math.isfinite(x) else None
     if is_number(x):
         return float(x)
     if isinstance(x, str) and _DECIMAL.fullmatch(x):

@@ -339,7 +339,8 @@ def strategic_reserves(payload: Payload, skipped: Skipped) -> float | None:
     return float(days) if is_number(days) else None
 
 
-# Up to here every integer is a double, so that reading it as one changes nothing.
+# Up to here (285,000 years of ms) every integer is a double, so that reading it as one changes
+# nothing.
 _EXACT = 1 << 53
 
 
@@ -349,8 +350,8 @@ def text_of(value: Any) -> str:
 
 
 def time_of(value: Any) -> int | None:
-    """`value` as ms since the epoch, None when it is no number."""
+    """`value` as ms since the epoch, None when it is no number, or beyond any calendar."""
     if type(value) is int and 0 <= value <= _EXACT:
         return value
     number = parse_number(value)
-    return None if number is None else int(number)
+    return None if number is None or abs(number) > _EXACT else int(number)

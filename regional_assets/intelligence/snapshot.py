@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import to_json
+from msgspec.json import encode
 
 from regional_assets.intelligence.actors import Actor, actors
 from regional_assets.intelligence.alerts import Alert, alerts
@@ -202,7 +202,7 @@ def complete(
         generated_at=now,
         previous_id=previous.snapshot_id if previous else "",
         previous_label=previous_label,
-        body=to_json(body, inf_nan_mode="null"),
+        body=encode(body),
         changes=changes,
         alerts=alerts(content.region_id, changes),
         history_entry=(

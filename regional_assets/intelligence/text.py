@@ -18,9 +18,11 @@ def clean(value: Any, limit: int = MAX_TEXT) -> str:
         if not isinstance(value, int) or isinstance(value, bool):
             return ""
         value = format(value, "x") if abs(value) >= 1 << 64 else str(value)
-    if _REMOVED.search(value):
-        value = _REMOVED.sub("", value)
-    return " ".join(value.split())[:limit]
+    text: str = value
+    # Few need it: what is printable holds no white space but spaces.
+    if not text.isprintable() or "<" in text or ">" in text or "  " in text:
+        text = " ".join(_REMOVED.sub("", text).split())
+    return text.strip()[:limit]
 
 
 def strings(value: Any) -> list[str]:

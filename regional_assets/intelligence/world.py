@@ -1,9 +1,7 @@
 """Everything one run knows, parsed and indexed once, shared by all regions and never changed."""
 
-import gc
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -64,20 +62,6 @@ class World:
         return self.inputs[name].freshness != "missing"
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector of cyclic garbage: readers leave none, and looking for it again and
-    again among the records they make costs a tenth of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-@_uncollected()
 def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     """The world at `now` (ms) from what the store holds under the catalogue's keys; never raises
     on what an input contains."""

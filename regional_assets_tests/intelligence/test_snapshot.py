@@ -87,6 +87,13 @@ def test_the_newest_of_many_without_times_or_with_the_same(times: list[int | Non
     assert [item.id for item in found] == [f"s{i}" for i in expected]
 
 
+@pytest.mark.parametrize("beyond", [1e300, -1e300, 2**53 + 2, 10**400, "1e30"])
+def test_a_time_beyond_any_calendar_is_none(beyond: Any) -> None:
+    rows = [{"id": "s", "theater": "Levant", "detectedAt": beyond}]
+    found = json.loads(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena").body)
+    assert [item["observed_at"] for item in found["evidence"]] == [NOW]
+
+
 def test_texts_are_cleaned_wherever_they_come_from() -> None:
     dirty = " <b>a\x00\u200b\n\t b</b>\ud800 "
     world = world_of(

@@ -1,5 +1,6 @@
 """A whole run on a real server: isolation, previous snapshots, errors (SPEC 6)."""
 
+import gc
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from regional_assets import snapshot_run
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError
 from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.intelligence.world import build_world
 from regional_assets.snapshot_run import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -160,3 +162,26 @@ def test_nothing_at_all_still_makes_eight_snapshots(store: SnapshotStore) -> Non
     assert found["meta"]["snapshot_confidence"] == 0
     assert found["meta"]["missing_inputs"] == list(INPUT_KEYS)
     assert found["meta"]["valid_until"] == NOW
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_garbage_collector_rests_for_the_run_and_is_left_as_it_was(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch, collecting: bool
+) -> None:
+    seen: list[bool] = []
+
+    def watched(*args: Any) -> Any:
+        seen.append(gc.isenabled())
+        return build_world(*args)
+
+    monkeypatch.setattr(snapshot_run, "build_world", watched)
+    try:
+        if not collecting:
+            gc.disable()
+        take_snapshots(store, ["mena"], NOW)
+        assert (seen, gc.isenabled()) == ([False], collecting)
+        with pytest.raises(UnknownRegionError):
+            take_snapshots(store, ["atlantis"], NOW)
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable()
