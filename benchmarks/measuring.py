@@ -15,7 +15,11 @@ import redis
 from regional_assets.store import embedded
 from regional_assets.store.settings import StoreSettings
 
-_MEASURING = {"auth", "hello", "client|setinfo", "config|resetstat", "info", "script|flush"}
+_MEASURING = {
+    *("auth", "hello", "client|setinfo", "client|id", "client|list"),
+    *("config|resetstat", "info", "script|flush"),
+}
+_SENT_BESIDE_SCRIPTS = {"evalsha", "evalsha_ro", "mget", "script|load"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +119,30 @@ def administrator(settings: StoreSettings) -> redis.Redis:
     )
 
 
-def calls(administrator: redis.Redis) -> dict[str, int]:
-    """How often the server ran each command since its statistics were reset; not those that
-    measure."""
-    found = administrator.info("commandstats")
-    return {
-        name: row["calls"]
-        for key, row in found.items()
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What the server ran since its statistics were reset, without what measures: how often, and
+    how many microseconds it was busy with it, by command."""
+
+    calls: dict[str, int]
+    busy: dict[str, int]
+
+    @property
+    def sent(self) -> list[str]:
+        """Those that clients sent. Ours sends scripts and what is not in them; the old way, which
+        has none, sends all."""
+        ours = [name for name in self.calls if name in _SENT_BESIDE_SCRIPTS]
+        return ours if "evalsha" in self.calls else list(self.calls)
+
+
+def commands(administrator: redis.Redis) -> Commands:
+    """Since the statistics were reset."""
+    found = {
+        name: row
+        for key, row in administrator.info("commandstats").items()
         if (name := key.removeprefix("cmdstat_")) not in _MEASURING
     }
+    return Commands(
+        {name: row["calls"] for name, row in found.items()},
+        {name: row["usec"] for name, row in found.items()},
+    )

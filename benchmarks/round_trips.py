@@ -14,7 +14,7 @@ from itertools import count
 import redis
 
 from benchmarks.distant import ROUND_TRIP, Distant, Traffic, distant
-from benchmarks.measuring import Figure, administrator, calls, compared, server, show
+from benchmarks.measuring import Figure, administrator, commands, compared, server, show
 from benchmarks.old_way import take_snapshots_in_sequence, take_snapshots_in_threads
 from regional_assets.clock import current_time
 from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
@@ -96,10 +96,8 @@ def _measured(way: Callable[[], None], proxy: Distant, near: redis.Redis) -> Pas
     proxy.reset()
     way()
     traffic = proxy.traffic
-    found = calls(near)
-    # Beside scripts no commands are sent but those within them.
-    scripts = sum(found.get(name, 0) for name in ("evalsha_ro", "evalsha", "script|load"))
-    return Passage(traffic, scripts or sum(found.values()))
+    found = commands(near)
+    return Passage(traffic, sum(found.calls[name] for name in found.sent))
 
 
 def _in_new_process(url: str) -> None:

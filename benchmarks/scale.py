@@ -2,29 +2,36 @@
 commits compare with plain pipelined SETs, and how long the server is ever kept busy by one."""
 
 import gc
-import json
+import multiprocessing
 import socket
 import statistics
-import subprocess
-import sys
 import time
 import tracemalloc
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Figure, administrator, compared, server, show
+import redis
+
+from benchmarks.measuring import Comparison, Figure, administrator, compared, server, show
 from regional_assets.store import embedded
 from regional_assets.store.settings import StoreSettings
 
 SIZES = (8, 100, 1_000, 10_000)
-# The smaller, the more often: each size is measured over some thousands of regions.
-MEASURED_REGIONS = 3_000
-LEAST_ROUNDS, MOST_ROUNDS = 2, 15
+REFERENCE = 100
+ROUNDS = 7
+# A round of fewer regions repeats itself, so that it, too, takes a second or so.
+REGIONS_A_ROUND = 1_000
+MOST_REPEATS = 20
 BLOCKING_MS = 10
 PHASES = ("reading", "computing", "committing")
+# The same bodies by pipelined SETs.
+SETS = "plain SETs"
 
 # As many SETs as a batch of commits has scripts.
 _PIPELINE = 64
@@ -33,91 +40,115 @@ _SLOW_US = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """Of one size: per phase seconds and peak bytes, per region; seconds of the SETs and of the
-    commits over the same bodies, round by round; bytes of a body."""
+class Round:
+    """Seconds per region, by phase and for `SETS`; bytes of a body."""
 
     seconds: Mapping[str, float]
-    memory: Mapping[str, float]
-    sets_and_commits: Sequence[tuple[float, float]]
     body: float
 
 
 @dataclass(frozen=True, slots=True)
 class Longest:
-    """The command that kept the server busy for longest, and how long (ms)."""
+    """The command that kept the server busy for longest, for how long, and how long its like do
+    on average (ms)."""
 
     command: str
     milliseconds: float
+    average: float
 
     def __str__(self) -> str:
-        return f"{self.milliseconds:.1f} ms ({self.command})"
+        return f"{self.milliseconds:.1f} ms ({self.command}, on average {self.average:.2f} ms)"
 
 
 def figures() -> list[Figure]:
-    """Each size in a process of its own, because each has a geography of its own."""
-    costs: dict[int, Costs] = {}
-    longest: dict[int, Longest] = {}
-    with server() as settings, administrator(settings) as admin:
-        admin.config_set("slowlog-log-slower-than", _SLOW_US)
-        admin.config_set("slowlog-max-len", 100_000)
+    """All sizes side by side, each with a server and a process of its own, because each has a
+    geography of its own."""
+    with ExitStack() as stack:
+        processes: dict[int, ProcessPoolExecutor] = {}
+        administrators: dict[int, redis.Redis] = {}
         for size in SIZES:
-            admin.flushall()
-            admin.slowlog_reset()
-            said = subprocess.run(
-                [sys.executable, "-m", "benchmarks.scale", str(size), str(settings.state_dir)],
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            ).stdout
-            costs[size] = Costs(**json.loads(said))
-            longest[size] = _longest(admin.slowlog_get(100_000))
+            settings = stack.enter_context(server())
+            admin = administrators[size] = stack.enter_context(administrator(settings))
+            admin.config_set("slowlog-log-slower-than", _SLOW_US)
+            admin.config_set("slowlog-max-len", 100_000)
+            # From time to time the server rewrites its log in the background, which takes one of
+            # two processors for a while: of one size only, by chance.
+            admin.config_set("auto-aof-rewrite-percentage", 0)
+            processes[size] = stack.enter_context(
+                ProcessPoolExecutor(
+                    1,
+                    multiprocessing.get_context("spawn"),
+                    initializer=Regions.prepare,
+                    initargs=(size, settings.state_dir),
+                )
+            )
+        # Round by round, so that all sizes meet the machine in the same states; the first round
+        # has nothing to compare with, and loads what is loaded once.
+        rounds = [
+            {size: p.submit(Regions.next_round).result() for size, p in processes.items()}
+            for _ in range(ROUNDS + 1)
+        ][1:]
+        memory = {size: p.submit(Regions.memory).result() for size, p in processes.items()}
+        longest = {size: _longest(admin) for size, admin in administrators.items()}
     return [
-        *_per_region("time", "µs", 1e6, {size: c.seconds for size, c in costs.items()}),
-        *_per_region("memory", "kB", 1e-3, {size: c.memory for size, c in costs.items()}),
-        *_throughput(costs),
+        *(_time(phase, rounds) for phase in PHASES),
+        # What a larger amount of data costs the server and its disk by itself.
+        replace(_time(SETS, rounds), goal="", met=None),
+        *(_memory(phase, memory) for phase in PHASES),
+        *(_throughput(size, [taken[size] for taken in rounds]) for size in SIZES if size >= 100),
         *(_blocking(size, found) for size, found in longest.items()),
     ]
 
 
-def _per_region(
-    name: str, unit: str, factor: float, costs: Mapping[int, Mapping[str, float]]
-) -> Iterator[Figure]:
-    for phase in PHASES:
-        found = {size: cost[phase] for size, cost in costs.items()}
-        # Below a hundred regions, what is done once for all is most of it.
-        worst = max(found[size] / found[100] for size in SIZES if size > 100)
-        yield Figure(
-            f"{phase.capitalize()}, {name} per region",
-            ", ".join(f"{found[size] * factor:,.0f} {unit} of {size:,}" for size in SIZES),
-            "from 100 on at most 1.25 times that of 100",
-            worst <= 1.25,
-        )
+def _time(phase: str, rounds: Sequence[Mapping[int, Round]]) -> Figure:
+    def seconds(size: int) -> list[float]:
+        return [taken[size].seconds[phase] for taken in rounds]
+
+    # Below a hundred regions, what is done once for all is most of it.
+    beside: dict[int, Comparison] = {
+        size: compared(zip(seconds(REFERENCE), seconds(size), strict=True))
+        for size in SIZES
+        if size > REFERENCE
+    }
+    medians = (f"{statistics.median(seconds(size)) * 1e6:,.0f} µs of {size:,}" for size in SIZES)
+    ratios = (f"{found} times for {size:,}" for size, found in beside.items())
+    return Figure(
+        f"{phase[0].upper()}{phase[1:]}, time per region",
+        f"{', '.join(medians)}: {', '.join(ratios)}",
+        f"from {REFERENCE} on at most 1.25 times that of {REFERENCE}",
+        all(found.ratio <= 1.25 for found in beside.values()),
+    )
 
 
-def _throughput(costs: Mapping[int, Costs]) -> Iterator[Figure]:
-    for size, cost in costs.items():
-        if size < 100:
-            continue
-        rates = compared([(commit, sets) for sets, commit in cost.sets_and_commits])
-        yield Figure(
-            f"Commits / plain SETs of the same bytes, {size:,} regions",
-            f"{rates}: {size / rates.baseline:,.0f} commits a second, "
-            f"{cost.body / 1000:.1f} kB stored twice each",
-            "at least 0.5",
-            rates.ratio >= 0.5,
-        )
+def _memory(phase: str, peaks: Mapping[int, Mapping[str, float]]) -> Figure:
+    found = {size: peak[phase] for size, peak in peaks.items()}
+    return Figure(
+        f"{phase.capitalize()}, memory per region",
+        ", ".join(f"{peak / 1000:,.0f} kB of {size:,}" for size, peak in found.items()),
+        f"from {REFERENCE} on at most 1.25 times that of {REFERENCE}",
+        all(found[size] <= 1.25 * found[REFERENCE] for size in SIZES if size > REFERENCE),
+    )
 
 
-def _longest(entries: Sequence[Mapping[str, Any]]) -> Longest:
-    found = [
-        Longest(entry["command"].split(b" ")[0].decode(), entry["duration"] / 1000)
-        for entry in entries
-        # The measurement's own.
-        if not entry["command"].startswith((b"FLUSHALL", b"SLOWLOG", b"MSET"))
-    ]
-    nothing = Longest(f"nothing above {_SLOW_US / 1000} ms", 0)
-    return max(found, key=lambda longest: longest.milliseconds, default=nothing)
+def _throughput(size: int, rounds: Sequence[Round]) -> Figure:
+    rates = compared((taken.seconds["committing"], taken.seconds[SETS]) for taken in rounds)
+    return Figure(
+        f"Commits / plain SETs of the same bytes, {size:,} regions",
+        f"{rates}: {1 / rates.baseline:,.0f} commits a second, "
+        f"{rounds[-1].body / 1000:.1f} kB stored twice each",
+        "at least 0.5",
+        rates.ratio >= 0.5,
+    )
+
+
+def _longest(administrator: redis.Redis) -> Longest:
+    slow: defaultdict[str, float] = defaultdict(float)
+    for entry in administrator.slowlog_get(100_000):
+        name = entry["command"].split(b" ")[0].decode()
+        slow[name] = max(slow[name], entry["duration"] / 1000)
+    command, milliseconds = max(slow.items(), key=lambda found: found[1])
+    stats = administrator.info("commandstats")[f"cmdstat_{command.lower()}"]
+    return Longest(command, milliseconds, stats["usec_per_call"] / 1000)
 
 
 def _blocking(size: int, longest: Longest) -> Figure:
@@ -129,72 +160,85 @@ def _blocking(size: int, longest: Longest) -> Figure:
     )
 
 
-def measure(size: int, state_dir: Path) -> Costs:
-    """The costs of `size` regions, on the running server."""
-    from benchmarks.generated_geography import install
+class Regions:
+    """The regions of this process."""
 
-    regions = install(size)
+    _prepared: "Regions"
 
-    # Only now: these know the geography that is installed.
-    from benchmarks.generated_geography import inputs
-    from regional_assets.clock import current_time
-    from regional_assets.snapshot_run import take_snapshots
-    from regional_assets.store.connection import connect
-    from regional_assets.store.snapshot_store import SnapshotStore
+    def __init__(self, size: int, state_dir: Path) -> None:
+        from benchmarks.generated_geography import install
 
-    class Watched(SnapshotStore):
-        """Tells when a run reads and when it commits."""
+        regions = install(size)
 
-        def read(self, *args: Any, **options: Any) -> Any:
-            passed()
-            found = super().read(*args, **options)
-            passed()
-            return found
+        # Only now: these know the geography that is installed.
+        from benchmarks.generated_geography import inputs
+        from regional_assets.clock import current_time
+        from regional_assets.snapshot_run import take_snapshots
+        from regional_assets.store.connection import connect
+        from regional_assets.store.snapshot_store import SnapshotStore
 
-        def commit(self, *args: Any, **options: Any) -> Any:
-            passed()
-            replies = super().commit(*args, **options)
-            passed()
-            return replies
+        class Watched(SnapshotStore):
+            """Tells when a run reads and when it commits."""
 
-    moments: list[Moment] = []
+            def read(self, *args: Any, **options: Any) -> Any:
+                moments.append(Moment.now())
+                found = super().read(*args, **options)
+                moments.append(Moment.now())
+                return found
 
-    def passed() -> None:
-        moments.append(Moment.now())
+            def commit(self, *args: Any, **options: Any) -> Any:
+                moments.append(Moment.now())
+                replies = super().commit(*args, **options)
+                moments.append(Moment.now())
+                return replies
 
-    def run() -> tuple[list[Moment], list[bytes]]:
-        gc.collect()
-        moments.clear()
-        result = take_snapshots(store, regions, next(times), force=True)
-        assert not result.failed, result.failed[0].error
-        return moments.copy(), [r.snapshot.body for r in result.regions if r.snapshot]
+        moments: list[Moment] = []
+        settings = StoreSettings(state_dir, embedded.url(state_dir))
+        store = Watched(connect(settings), settings)
+        now = current_time()
+        times = count(now)
+        store.write_inputs(inputs(regions, now))
 
-    settings = StoreSettings(state_dir, embedded.url(state_dir))
-    store = Watched(connect(settings), settings)
-    now = current_time()
-    times = count(now)
-    store.write_inputs(inputs(regions, now))
-    # The first one has nothing to compare with, and loads what is loaded once.
-    _, bodies = run()
-    seconds: list[list[float]] = []
-    sets_and_commits: list[tuple[float, float]] = []
-    for _ in range(max(LEAST_ROUNDS, min(MOST_ROUNDS, MEASURED_REGIONS // size))):
-        at, bodies = run()
-        seconds.append([after.seconds - before.seconds for before, after in pairwise(at)])
-        sets_and_commits.append((_set(settings, bodies), seconds[-1][-1]))
-    tracemalloc.start()
-    at, _ = run()
-    tracemalloc.stop()
-    memory = [after.peak - before.held for before, after in pairwise(at)]
-    return Costs(
-        {
-            phase: statistics.median(taken) / size
-            for phase, taken in zip(PHASES, zip(*seconds, strict=True), strict=True)
-        },
-        {phase: peak / size for phase, peak in zip(PHASES, memory, strict=True)},
-        sets_and_commits,
-        statistics.mean(map(len, bodies)),
-    )
+        def run() -> tuple[list[Moment], list[bytes]]:
+            gc.collect()
+            moments.clear()
+            result = take_snapshots(store, regions, next(times), force=True)
+            assert not result.failed, result.failed[0].error
+            return moments.copy(), [r.snapshot.body for r in result.regions if r.snapshot]
+
+        self._run = run
+        self._size = size
+        self._socket = str(embedded.socket_path(state_dir))
+
+    @classmethod
+    def prepare(cls, size: int, state_dir: Path) -> None:
+        """To be called first in a process of its own."""
+        cls._prepared = cls(size, state_dir)
+
+    @classmethod
+    def next_round(cls) -> Round:
+        """What the next runs take."""
+        self = cls._prepared
+        repeats = max(1, min(MOST_REPEATS, REGIONS_A_ROUND // self._size))
+        regions = repeats * self._size
+        seconds = dict.fromkeys((*PHASES, SETS), 0.0)
+        for _ in range(repeats):
+            at, bodies = self._run()
+            for phase, (before, after) in zip(PHASES, pairwise(at), strict=True):
+                seconds[phase] += (after.seconds - before.seconds) / regions
+            seconds[SETS] += _set(self._socket, bodies) / regions
+        return Round(seconds, statistics.mean(map(len, bodies)))
+
+    @classmethod
+    def memory(cls) -> dict[str, float]:
+        """The most that a run holds more in each phase than at its beginning; bytes per region."""
+        tracemalloc.start()
+        at, _ = cls._prepared._run()
+        tracemalloc.stop()
+        return {
+            phase: (after.peak - before.held) / cls._prepared._size
+            for phase, (before, after) in zip(PHASES, pairwise(at), strict=True)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +257,7 @@ class Moment:
         return cls(time.perf_counter(), held, peak)
 
 
-def _set(settings: StoreSettings, bodies: Sequence[bytes]) -> float:
+def _set(path: str, bodies: Sequence[bytes]) -> float:
     """Seconds that SETs of all bodies take, twice each as a commit stores them, as fast as they
     can be sent: packed beforehand, no client library."""
     commands = [
@@ -226,7 +270,7 @@ def _set(settings: StoreSettings, bodies: Sequence[bytes]) -> float:
         for start in range(0, len(commands), _PIPELINE)
     ]
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(embedded.socket_path(settings.state_dir)))
+        connection.connect(path)
         started = time.perf_counter()
         for batch, expected in batches:
             connection.sendall(batch)
@@ -237,7 +281,4 @@ def _set(settings: StoreSettings, bodies: Sequence[bytes]) -> float:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        show(figures())
-    else:
-        print(json.dumps(asdict(measure(int(sys.argv[1]), Path(sys.argv[2])))))
+    show(figures())

@@ -7,7 +7,7 @@ from itertools import count
 
 import redis
 
-from benchmarks.measuring import Figure, administrator, calls, server, show
+from benchmarks.measuring import Figure, administrator, commands, server, show
 from benchmarks.old_way import take_snapshots_in_sequence
 from regional_assets.clock import current_time
 from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
@@ -17,9 +17,6 @@ from regional_assets.store.snapshot_store import SnapshotStore
 
 # Enough for what is stored once per region to be a small part.
 RUNS = 20
-
-_SCRIPTS = {"evalsha", "evalsha_ro"}
-_MEASURING = {"client|id", "client|list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +85,15 @@ def _work(run: Callable[[], None], store: SnapshotStore, admin: redis.Redis) -> 
     for _ in range(RUNS):
         run()
     after = _connection(store.client, admin)
-    ran = {name: number for name, number in calls(admin).items() if name not in _MEASURING}
-    busy = admin.info("commandstats")
-    # The time of a script holds that of the commands in it.
-    outer = [name for name in ran if name in _SCRIPTS] or list(ran)
+    ran = commands(admin)
     latest = store.read(REGION_IDS, inputs=False).latest.values()
     bodies = [len(found.snapshot.body) for found in latest if found.snapshot]
     snapshots = RUNS * len(REGION_IDS)
     return Work(
-        sent=sum(ran[name] for name in outer) / snapshots,
-        ran=sum(ran.values()) / snapshots,
-        busy=sum(busy[f"cmdstat_{name}"]["usec"] for name in outer) / snapshots,
+        sent=sum(ran.calls[name] for name in ran.sent) / snapshots,
+        ran=sum(ran.calls.values()) / snapshots,
+        # The time of a script holds that of the commands in it.
+        busy=sum(ran.busy[name] for name in ran.sent) / snapshots,
         received=(after[0] - before[0]) / snapshots,
         replied=(after[1] - before[1]) / snapshots,
         stored=(_held(admin) - held) / snapshots,
