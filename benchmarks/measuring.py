@@ -35,11 +35,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Medians in seconds; `ratio` is the median of ours / baseline over the rounds, `low` and
-    `high` the quartiles it varied between."""
+    """Medians in seconds; `quartiles` are those that ours varied between. `ratio` is the median of
+    ours / baseline over the rounds, `low` and `high` the quartiles it varied between."""
 
     baseline: float
     ours: float
+    quartiles: tuple[float, float]
     ratio: float
     low: float
     high: float
@@ -80,8 +81,9 @@ def compared(pairs: Iterable[tuple[float, float]]) -> Comparison:
     """Pairs of baseline and ours, each measured side by side (at least two)."""
     baseline, ours = zip(*pairs, strict=True)
     ratios = [own / theirs for theirs, own in zip(baseline, ours, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return Comparison(statistics.median(baseline), statistics.median(ours), middle, low, high)
+    low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    fast, middle, slow = statistics.quantiles(ours, n=4, method="inclusive")
+    return Comparison(statistics.median(baseline), middle, (fast, slow), ratio, low, high)
 
 
 def figures_of(script: str) -> list[Figure]:

@@ -2,6 +2,7 @@
 plain message that says what and where; nothing of it is written; the others are committed."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,6 +130,28 @@ def test_a_shared_key_of_a_wrong_type_fails_the_regions_that_need_it(
     store.client.delete(key)
     assert not take_snapshots(store, list(found), NOW + 1).failed
     assert_whole(store.client)
+
+
+@pytest.mark.parametrize(
+    ("commands", "patterns"),
+    [(["+@all", "-mget"], ["*"]), (["+@all", "-evalsha_ro"], ["*"]), (["+@all"], ["[^f]*"])],
+)
+def test_a_user_who_may_not_read_is_told_what_to_do(
+    store: SnapshotStore, folder: Path, commands: list[str], patterns: list[str]
+) -> None:
+    store.client.acl_setuser("blind", enabled=True, nopass=True, commands=commands, keys=patterns)
+    path = store.client.get_connection_kwargs()["path"]
+    configured = settings(f"unix://blind:x@{path}", folder)
+    try:
+        with connect(configured) as client, pytest.raises(StoreError) as error:
+            SnapshotStore(client, configured).read(REGION_IDS)
+    finally:
+        store.client.acl_deluser("blind")
+    assert re.fullmatch(
+        r"Redis at unix://\S+ refuses: .*[nN]o permissions .+: `regional-assets "
+        r"doctor` names the rights that this user lacks, `regional-assets acl` prints .+",
+        str(error.value),
+    )
 
 
 def test_a_user_without_rights_on_one_regions_keys(store: SnapshotStore, folder: Path) -> None:

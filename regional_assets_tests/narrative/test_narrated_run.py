@@ -145,22 +145,25 @@ def test_what_the_cache_cites_is_checked_like_an_answer(
 
 
 @pytest.mark.parametrize(
-    ("denied", "patterns", "problem"),
+    ("patterns", "problem"),
     [
-        ("-mget", ["*"], "the cache cannot be read: Redis at "),
-        ("-save", ["[^i]*", "intelligence:[^n]*"], "the cache cannot be written: Redis at "),
+        (["%W~intelligence:n*"], "the cache cannot be read: Redis at "),
+        (["%R~intelligence:n*"], "the cache cannot be written: Redis at "),
     ],
 )
 def test_a_cache_that_may_not_be_used_fails_nothing(
     loaded: SnapshotStore,
     models: Models,
     folder: Path,
-    denied: str,
     patterns: list[str],
     problem: str,
 ) -> None:
     loaded.client.acl_setuser(
-        "narrow", enabled=True, nopass=True, keys=patterns, commands=["+@all", denied]
+        "narrow",
+        enabled=True,
+        nopass=True,
+        keys=["[^i]*", "intelligence:[^n]*", *patterns],
+        commands=["+@all"],
     )
     path = loaded.client.get_connection_kwargs()["path"]
     configured = settings(f"unix://narrow:x@{path}", folder)

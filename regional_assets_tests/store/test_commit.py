@@ -228,7 +228,9 @@ def test_latest_does_not_move_back_when_the_index_has_lost_it(store: SnapshotSto
     assert store.client.get(keys.latest("mena")) == b"newer"
 
 
-@pytest.mark.parametrize("denied", ["set", "lpush", "ltrim", "zadd", "zremrangebyscore", "del"])
+@pytest.mark.parametrize(
+    "denied", ["set", "copy", "lpush", "ltrim", "zadd", "zremrangebyscore", "del"]
+)
 def test_a_user_who_may_not_do_all_of_it_does_nothing(
     store: SnapshotStore, folder: Path, denied: str
 ) -> None:
