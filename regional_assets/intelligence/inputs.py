@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-import msgspec
-
 from regional_assets.intelligence.numbers import is_number
 
 MINUTE_MS = 60_000
@@ -252,19 +250,10 @@ def _reject_constant(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_reject_constant)
-_FAST_DECODER = msgspec.json.Decoder()
 _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=float)
 
 
 def _decode(data: bytes) -> Any:
-    try:
-        return _FAST_DECODER.decode(data)
-    # It refuses what writers do get wrong (half an emoji), and says less of what is no JSON.
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_patiently(data)
-
-
-def _decode_patiently(data: bytes) -> Any:
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     try:
         return _DECODER.decode(text)

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import (
-    COMPANION_KEYS,
-    INPUT_KEYS,
-    StoredValue,
-    parse_json,
-)
+from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
 from regional_assets.intelligence.world import build_world
 from regional_assets_tests.worlds import NOW, as_previous, sample_values, snapshots_of
 
@@ -94,18 +89,6 @@ def test_any_input_gives_strict_json_in_range(stored: dict[str, StoredValue]) ->
         previous = as_previous(snapshot)
         assert previous is not None
         assert previous.label == found["regime"]["label"]
-
-
-@given(VALUES, st.booleans(), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
-@settings(max_examples=300, deadline=None)
-def test_inputs_are_read_as_the_standard_library_reads_them(
-    value: Any, escaped: bool, encoding: str
-) -> None:
-    text = json.dumps(value, ensure_ascii=escaped)
-    found, problem = parse_json(StoredValue(text.encode(encoding, "surrogatepass")))
-    assert problem is None
-    # As text: 1 and 1.0 and True are equal.
-    assert repr(found) == repr(json.loads(text))
 
 
 @given(stored_inputs())
