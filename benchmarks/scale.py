@@ -29,6 +29,7 @@ ROUNDS = 7
 REGIONS_A_ROUND = 1_000
 MOST_REPEATS = 20
 BLOCKING_MS = 10
+HALTS_SECONDS = 20
 PHASES = ("reading", "computing", "committing")
 # The same bodies by pipelined SETs.
 SETS = "plain SETs"
@@ -50,14 +51,18 @@ class Round:
 @dataclass(frozen=True, slots=True)
 class Longest:
     """The command that kept the server busy for longest, for how long, and how long its like do
-    on average (ms)."""
+    on average (ms); how many there were."""
 
     command: str
     milliseconds: float
     average: float
+    calls: int
 
     def __str__(self) -> str:
-        return f"{self.milliseconds:.1f} ms ({self.command}, on average {self.average:.2f} ms)"
+        return (
+            f"{self.milliseconds:.1f} ms ({self.command}, one of {self.calls:,}, on average "
+            f"{self.average:.2f} ms)"
+        )
 
 
 def figures() -> list[Figure]:
@@ -97,6 +102,10 @@ def figures() -> list[Figure]:
         *(_memory(phase, memory) for phase in PHASES),
         *(_throughput(size, [taken[size] for taken in rounds]) for size in SIZES if size >= 100),
         *(_blocking(size, found) for size, found in longest.items()),
+        Figure(
+            f"Longest that the machine halts a process, in {HALTS_SECONDS} s of nothing else",
+            f"{_longest_halt() * 1000:.1f} ms",
+        ),
     ]
 
 
@@ -148,7 +157,7 @@ def _longest(administrator: redis.Redis) -> Longest:
         slow[name] = max(slow[name], entry["duration"] / 1000)
     command, milliseconds = max(slow.items(), key=lambda found: found[1])
     stats = administrator.info("commandstats")[f"cmdstat_{command.lower()}"]
-    return Longest(command, milliseconds, stats["usec_per_call"] / 1000)
+    return Longest(command, milliseconds, stats["usec_per_call"] / 1000, stats["calls"])
 
 
 def _blocking(size: int, longest: Longest) -> Figure:
@@ -158,6 +167,18 @@ def _blocking(size: int, longest: Longest) -> Figure:
         f"at most {BLOCKING_MS} ms",
         longest.milliseconds <= BLOCKING_MS,
     )
+
+
+def _longest_halt() -> float:
+    """Seconds: what a command may take longer than it takes, as `redis-cli --intrinsic-latency`
+    finds it."""
+    longest = 0.0
+    last = started = time.perf_counter()
+    while last < started + HALTS_SECONDS:
+        now = time.perf_counter()
+        longest = max(longest, now - last)
+        last = now
+    return longest
 
 
 class Regions:
