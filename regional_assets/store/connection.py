@@ -19,6 +19,10 @@ _CA_ADVICE = (
 )
 _HOST_ADVICE = "put the host name in REDIS_URL that it was issued for"
 _CLOCK_ADVICE = "renew it on the server, unless this machine's clock is wrong"
+_OWN_CERTIFICATE_ADVICE = (
+    "a server that asks for a certificate gets it by ssl_certfile=... and ssl_keyfile=... in "
+    "REDIS_URL"
+)
 # By OpenSSL's number of what is wrong (X509_V_ERR_...).
 _CERTIFICATE_ADVICE = {9: _CLOCK_ADVICE, 10: _CLOCK_ADVICE, 62: _HOST_ADVICE, 64: _HOST_ADVICE}
 
@@ -131,14 +135,15 @@ def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) 
             f"{_CERTIFICATE_ADVICE.get(cause.verify_code, _CA_ADVICE)}"
         )
     if isinstance(cause, ssl.SSLError):
-        advice = (
-            "redis:// is for a port without TLS; a server that asks for a certificate gets it by "
-            "ssl_certfile=... and ssl_keyfile=... in REDIS_URL"
-        )
+        advice = f"redis:// is for a port without TLS; {_OWN_CERTIFICATE_ADVICE}"
     elif settings.redis_url:
         advice = "start it, or correct REDIS_URL (without REDIS_URL an embedded server is used)"
-        if isinstance(error, redis.TimeoutError) and settings.redis_url.startswith("rediss:"):
-            advice += "; a port without TLS stays silent like this, redis:// is for it"
+        if settings.redis_url.startswith("rediss:"):
+            if isinstance(error, redis.TimeoutError):
+                advice += "; a port without TLS stays silent like this, redis:// is for it"
+            # Sometimes its words why are lost when the server closes the connection.
+            elif isinstance(cause, ConnectionResetError | BrokenPipeError) or cause is None:
+                advice += f"; {_OWN_CERTIFICATE_ADVICE}"
     else:
         advice = (
             embedded.write_problem(embedded.socket_path(settings.state_dir).parent)

@@ -1,8 +1,12 @@
 """TLS: the server's certificate is verified; what is wrong with it is said, and what to do."""
 
 import os
+import socket
+import ssl
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -116,6 +120,29 @@ def test_a_port_without_tls(folder: Path, ca: trustme.CA, server: Server) -> Non
     server(ca.issue_cert("localhost"), "--port", str(plain))
     message = refusal(folder, url(plain, options=f"?ssl_ca_certs={folder}/ca.pem"))
     assert "a port without TLS stays silent like this, redis:// is for it" in message
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_server_that_closes_the_connection(folder: Path, ca: trustme.CA, reset: bool) -> None:
+    """As one that wants a certificate does, when its words why are lost."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("localhost").configure_cert(context)
+
+    def close_one() -> None:
+        plain, _ = listening.accept()
+        with context.wrap_socket(plain, server_side=True) as connection:
+            # Waits for the first command; to close while it is unread resets.
+            connection.recv(1)
+            linger = struct.pack("ii", reset, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        closing = threading.Thread(target=close_one)
+        closing.start()
+        port = listening.getsockname()[1]
+        message = refusal(folder, url(port, options=f"?ssl_ca_certs={folder}/ca.pem"))
+        closing.join()
+    assert message.endswith("gets it by ssl_certfile=... and ssl_keyfile=... in REDIS_URL")
 
 
 def test_a_server_that_wants_a_certificate_of_ours(
