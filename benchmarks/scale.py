@@ -8,7 +8,7 @@ import statistics
 import time
 import tracemalloc
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -29,7 +29,6 @@ ROUNDS = 7
 REGIONS_A_ROUND = 1_000
 MOST_REPEATS = 20
 BLOCKING_MS = 10
-HALTS_SECONDS = 20
 PHASES = ("reading", "computing", "committing")
 # The same bodies by pipelined SETs.
 SETS = "plain SETs"
@@ -68,6 +67,7 @@ class Longest:
 def figures() -> list[Figure]:
     """All sizes side by side, each with a server and a process of its own, because each has a
     geography of its own."""
+    before = _processor_time()
     with ExitStack() as stack:
         processes: dict[int, ProcessPoolExecutor] = {}
         administrators: dict[int, redis.Redis] = {}
@@ -102,10 +102,7 @@ def figures() -> list[Figure]:
         *(_memory(phase, memory) for phase in PHASES),
         *(_throughput(size, [taken[size] for taken in rounds]) for size in SIZES if size >= 100),
         *(_blocking(size, found) for size, found in longest.items()),
-        Figure(
-            f"Longest that the machine halts a process, in {HALTS_SECONDS} s of nothing else",
-            f"{_longest_halt() * 1000:.1f} ms",
-        ),
+        *_stolen(before, _processor_time()),
     ]
 
 
@@ -169,16 +166,20 @@ def _blocking(size: int, longest: Longest) -> Figure:
     )
 
 
-def _longest_halt() -> float:
-    """Seconds: what a command may take longer than it takes, as `redis-cli --intrinsic-latency`
-    finds it."""
-    longest = 0.0
-    last = started = time.perf_counter()
-    while last < started + HALTS_SECONDS:
-        now = time.perf_counter()
-        longest = max(longest, now - last)
-        last = now
-    return longest
+def _processor_time() -> list[int]:
+    """What the processors did, in hundredths of a second; empty where Linux does not tell."""
+    found = Path("/proc/stat")
+    return [int(n) for n in found.read_text().split("\n")[0].split()[1:9]] if found.exists() else []
+
+
+def _stolen(before: Sequence[int], after: Sequence[int]) -> Iterator[Figure]:
+    """A command from which the machine's host takes the processor takes longer by so much."""
+    if before:
+        passed = [b - a for a, b in zip(before, after, strict=True)]
+        yield Figure(
+            "Processor time that the machine's host took away meanwhile",
+            f"{100 * passed[-1] / (sum(passed) - passed[3]):.1f} % of what was in use",
+        )
 
 
 class Regions:

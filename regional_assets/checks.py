@@ -18,8 +18,6 @@ from regional_assets.clock import current_time
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
-from regional_assets.intelligence.readers import HORIZONS
-from regional_assets.intelligence.scenarios import LANES
 from regional_assets.resources import SnapshotStoreResource
 from regional_assets.store import keys
 from regional_assets.store.errors import STORE_ERRORS
@@ -27,9 +25,6 @@ from regional_assets.store.settings import SettingsError, confidence_floor
 
 if TYPE_CHECKING:
     from regional_assets.store.snapshot_store import LatestRead
-
-# Half a thousandth for each probability that was rounded to three decimals.
-_SUM_TOLERANCE = 0.0005 * len(LANES) + 1e-9
 
 # What the content of a snapshot (its body as stored, the JSON in it) has against it.
 Finding = Callable[[bytes, Mapping[str, Any]], list[str]]
@@ -64,13 +59,18 @@ class Check:
 
 
 def _lanes(_: bytes, snapshot: Mapping[str, Any]) -> list[str]:
+    from regional_assets.intelligence.readers import HORIZONS
+    from regional_assets.intelligence.scenarios import LANES
+
+    # Half a thousandth for each probability that was rounded to three decimals.
+    tolerance = 0.0005 * len(LANES) + 1e-9
     found = {entry["horizon"]: entry["lanes"] for entry in snapshot["scenario_sets"]}
     problems = [f"{horizon} is missing" for horizon in HORIZONS if horizon not in found]
     for horizon, lanes in found.items():
         probabilities = [lane["probability"] for lane in lanes]
         if not all(map(is_number, probabilities)):
             problems.append(f"{horizon} has a probability that is no number: {probabilities}")
-        elif abs(math.fsum(probabilities) - 1) > _SUM_TOLERANCE:
+        elif abs(math.fsum(probabilities) - 1) > tolerance:
             problems.append(f"{horizon} sums to {math.fsum(probabilities):g}: {probabilities}")
     return problems
 

@@ -71,16 +71,19 @@ def test_the_domain_reads_no_clock() -> None:
 
 
 def test_definitions_load_without_what_only_some_runs_need() -> None:
-    """Pandas is for tables; the client of language models for runs with narratives. Redis every
-    run needs, but not the webserver's and the daemon's questions to the code server."""
+    """Pandas is for tables; the client of language models for runs with narratives. Redis and what
+    computes every run needs, but not the webserver's and the daemon's questions to the code
+    server."""
     code = """
 import sys, threading
 from regional_assets.definitions import defs
+later = {"pandas", "openai", "httpx2", "redis", "tabulate", "msgspec", "ahocorasick_rs"}
+print(later & set(sys.modules))
 print(defs.resources["narrator"].open(), threading.active_count())
-print({"pandas", "openai", "httpx2", "redis", "tabulate"} & set(sys.modules))
+print({"openai", "httpx2"} & set(sys.modules))
 """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("REGIONAL_NARRATIVE_")}
     printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout
-    assert printed == "None 1\nset()\n"
+    assert printed == "set()\nNone 1\nset()\n"

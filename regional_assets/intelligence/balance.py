@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regional_assets.intelligence.geography import REGIONS, Region, criticality
 from regional_assets.intelligence.inputs import CATALOGUE
 from regional_assets.intelligence.numbers import clip, round3, total
-from regional_assets.intelligence.world import World
+
+if TYPE_CHECKING:
+    # Definitions need this module's names alone; its readers load when a run needs them.
+    from regional_assets.intelligence.world import World
 
 PRESSURES = ("coercive_pressure", "domestic_fragility", "capital_stress", "energy_vulnerability")
 BUFFERS = ("alliance_cohesion", "maritime_access", "energy_leverage")
@@ -74,7 +77,7 @@ class _Tally:
         return value
 
 
-def balance(world: World, region_id: str) -> Balance:
+def balance(world: "World", region_id: str) -> Balance:
     """The balance of one region."""
     region = REGIONS[region_id]
     tally = _Tally()
@@ -99,7 +102,7 @@ def balance(world: World, region_id: str) -> Balance:
     )
 
 
-def _coercive_pressure(world: World, region: Region, tally: _Tally) -> float:
+def _coercive_pressure(world: "World", region: Region, tally: _Tally) -> float:
     axis = "coercive_pressure"
     signals = [s for s in world.signals.get(region.id, ()) if s.coercive]
     critical = sum(s.severity == "CRITICAL" for s in signals)
@@ -123,7 +126,7 @@ def _coercive_pressure(world: World, region: Region, tally: _Tally) -> float:
     return (0.30 * severity + 0.25 * count + 0.15 * forecast) / 0.70
 
 
-def _domestic_fragility(world: World, region: Region, tally: _Tally) -> float:
+def _domestic_fragility(world: "World", region: Region, tally: _Tally) -> float:
     axis = "domestic_fragility"
     scores = [(s, clip(s.score / 100)) for s in world.risk_scores.get(region.id, ())]
     if not scores:
@@ -144,7 +147,7 @@ def _domestic_fragility(world: World, region: Region, tally: _Tally) -> float:
     return 0.4 * average + 0.4 * _p90(values) + 0.2 * max(values)
 
 
-def _capital_stress(world: World, region: Region, tally: _Tally) -> float:
+def _capital_stress(world: "World", region: Region, tally: _Tally) -> float:
     axis = "capital_stress"
     if world.macro_verdict in ("CASH", "BUY"):
         macro = 1.0 if world.macro_verdict == "CASH" else 0.0
@@ -166,7 +169,7 @@ def _capital_stress(world: World, region: Region, tally: _Tally) -> float:
     return 0.25 * macro + 0.20 * debt + 0.30 * stress
 
 
-def _energy_vulnerability(world: World, region: Region, tally: _Tally) -> float:
+def _energy_vulnerability(world: "World", region: Region, tally: _Tally) -> float:
     axis = "energy_vulnerability"
     mix = world.import_shares.get(region.id)
     if not mix:
@@ -186,7 +189,7 @@ def _energy_vulnerability(world: World, region: Region, tally: _Tally) -> float:
     return 0.5 * imports + 0.25 * gas + 0.25 * reserves
 
 
-def _alliance_cohesion(world: World, region: Region, tally: _Tally) -> float:
+def _alliance_cohesion(world: "World", region: Region, tally: _Tally) -> float:
     if not world.present("forecasts"):
         tally.default("alliance_cohesion.references", 0)
     references = sum(f.mentions.alliance for f in world.forecasts.get(region.id, ()))
@@ -196,7 +199,7 @@ def _alliance_cohesion(world: World, region: Region, tally: _Tally) -> float:
     return 0.4 * share + 0.3
 
 
-def _maritime_access(world: World, region: Region, tally: _Tally) -> float:
+def _maritime_access(world: "World", region: Region, tally: _Tally) -> float:
     axis = "maritime_access"
     access = weight = 0.0
     for corridor in region.corridors:
@@ -239,7 +242,7 @@ def _energy_leverage(region: Region, tally: _Tally) -> float:
     return leverage
 
 
-def _axes_without_data(world: World) -> tuple[str, ...]:
+def _axes_without_data(world: "World") -> tuple[str, ...]:
     return tuple(
         axis for axis, names in _INPUTS_OF_AXIS.items() if not any(map(world.present, names))
     )

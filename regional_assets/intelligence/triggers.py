@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from regional_assets.intelligence.balance import Balance
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
-from regional_assets.intelligence.world import World
+
+if TYPE_CHECKING:
+    # Definitions need this module's names alone; its readers load when a run needs them.
+    from regional_assets.intelligence.world import World
 
 TriggerState = Literal["active", "watching", "dormant"]
 STATES: tuple[TriggerState, ...] = ("active", "watching", "dormant")
@@ -167,7 +170,7 @@ class TriggerReading:
 
 
 def read_triggers(
-    world: World, balances: Mapping[str, Balance], history: History
+    world: "World", balances: Mapping[str, Balance], history: History
 ) -> tuple[TriggerReading, ...]:
     """The state of every trigger of every region.
 
@@ -184,7 +187,7 @@ def read_triggers(
     return tuple(readings)
 
 
-def _metric(metric: str, world: World, balances: Mapping[str, Balance]) -> float | None:
+def _metric(metric: str, world: "World", balances: Mapping[str, Balance]) -> float | None:
     """The metric's value now, None when it is unavailable."""
     kind, _, rest = metric.partition(":")
     subject, _, quantity = rest.partition(":")
