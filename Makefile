@@ -32,7 +32,7 @@ programs:
 	    || echo "No $$program found: the tests that need it are skipped."; \
 	done
 
-# The README's figures: some seven minutes, on a machine that does nothing else.
+# The README's figures: some nine minutes, on a machine that does nothing else.
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks
 

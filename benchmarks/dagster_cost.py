@@ -3,7 +3,6 @@
 
 import json
 import os
-import signal
 import socket
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.servers import stop_group
 
 ROUNDS = 9
 IMPORT_ROUNDS = 11
@@ -180,12 +180,7 @@ def dagster(settings: StoreSettings) -> Iterator[Dagster]:
             _wait_for(running, home / "dev.log")
             yield running
         finally:
-            os.killpg(started.pid, signal.SIGINT)
-            try:
-                started.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(started.pid, signal.SIGKILL)
-                started.wait()
+            stop_group(started)
 
 
 def _environment() -> dict[str, str]:

@@ -23,16 +23,9 @@ from regional_assets.intelligence.world import World, build_world
 from regional_assets.narration import Narration, narrations
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.store import keys
+from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.errors import StoreError
-from regional_assets.store.snapshot_store import (
-    Duplicate,
-    LatestRead,
-    Refused,
-    SnapshotStore,
-    StoreRead,
-    Superseded,
-    Written,
-)
+from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, StoreRead
 
 _backoff = ExponentialWithJitterBackoff(cap=0.1, base=0.025)
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -20,6 +21,17 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def stop_group(leader: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads a session, and all that it started, as Ctrl-C does; what does not
+    end by that is killed."""
+    os.killpg(leader.pid, signal.SIGINT)
+    try:
+        leader.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(leader.pid, signal.SIGKILL)
+        leader.wait()
 
 
 def redis_program() -> str:

@@ -7,7 +7,6 @@ page, materialises all partitions by clicking, sees eight green ones.
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from regional_assets.store import embedded
+from regional_assets_tests.servers import stop_group
 
 START_SECONDS = 90
 RUN_MILLISECONDS = 180_000
@@ -52,12 +52,7 @@ def ui(folder: Path) -> Iterator[str]:
         _wait_for(url, folder / "ui.log")
         yield url
     finally:
-        os.killpg(server.pid, signal.SIGINT)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+        stop_group(server)
         embedded.stop(folder)
 
 

@@ -1,7 +1,6 @@
 """Weekly briefs in Redis: what they are made of in one read, each written by itself, and their
 summary (SPEC 6, Weekly brief)."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from redis.client import Pipeline
 from regional_assets.store import keys
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore, StoredSnapshot, Summary
+from regional_assets.store.wire import as_json
 
 _READ = Script.load("read_briefs.lua", read_only=True)
 
@@ -71,7 +71,7 @@ class BriefStore:
         def write() -> list[Any]:
             with self._client.pipeline(transaction=False) as pipeline:
                 for region, brief in briefs.items():
-                    pipeline.set(keys.brief(region), _json(brief), ex=keys.BRIEF_EXPIRY)
+                    pipeline.set(keys.brief(region), as_json(brief), ex=keys.BRIEF_EXPIRY)
                 return pipeline.execute(raise_on_error=False)
 
         replies = self._store.attempt(write)
@@ -91,8 +91,8 @@ class BriefStore:
         def update(pipeline: Pipeline) -> None:
             summary = summarise(self.briefs(regions))
             pipeline.multi()
-            pipeline.set(keys.BRIEF_SUMMARY, _json(summary.summary), ex=keys.BRIEF_EXPIRY)
-            pipeline.set(keys.BRIEF_SEED_META, _json(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(keys.BRIEF_SUMMARY, as_json(summary.summary), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(keys.BRIEF_SEED_META, as_json(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
 
         self._store.attempt(partial(self._client.transaction, update, *names))
 
@@ -103,7 +103,3 @@ def _read(reply: list[bytes]) -> BriefRead:
     snapshot_id, body, brief, *history = reply
     snapshot = StoredSnapshot(snapshot_id.decode("utf-8", "replace"), body) if body else None
     return BriefRead(snapshot, history, brief or None)
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

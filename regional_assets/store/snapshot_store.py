@@ -1,7 +1,6 @@
 """What the platform keeps in Redis: inputs and previous snapshots in one read, a region's
 snapshot in one atomic commit (SPEC 6)."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,23 +16,23 @@ from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, Stor
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.store import keys, verification
+from regional_assets.store.commit import COMMIT, CommitReply, commit_call, commit_reply
 from regional_assets.store.connection import (
     UNREACHABLE,
     address,
     connect,
-    refusal,
     retry_policy,
     unavailable,
 )
 from regional_assets.store.errors import StoreError
-from regional_assets.store.observations import member, observations
+from regional_assets.store.observations import observations
 from regional_assets.store.scripts import Call, Script, run, run_after_values
 from regional_assets.store.settings import StoreSettings
+from regional_assets.store.wire import as_json, as_text
 
 T = TypeVar("T")
 
 _READ = Script.load("read.lua", read_only=True)
-_COMMIT = Script.load("commit.lua")
 
 # Regions in one message; it stays small whatever their number.
 _BATCH = 64
@@ -101,37 +100,6 @@ class Summary:
     seed_meta: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The snapshot is stored; `late`: a newer one was there already, so `latest` stayed.
-    `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it."""
-
-    alerts_queued: int | None
-    late: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """Nothing was written: the region's latest snapshot says the same."""
-
-    of: str
-
-
-@dataclass(frozen=True, slots=True)
-class Superseded:
-    """Nothing was written: the region's latest is not the snapshot this one was compared with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Nothing was written: the server's words, with the key where it names one."""
-
-    error: str
-
-
-CommitReply = Written | Duplicate | Superseded | Refused
-
-
 class SnapshotStore:
     """The store over one Redis client; safe to share between threads.
 
@@ -168,7 +136,7 @@ class SnapshotStore:
         replies = iter(found[len(plain) :])
         return StoreRead(
             {
-                key: StoredValue(error=_text(problem[0])) if problem else StoredValue(data=value)
+                key: StoredValue(error=as_text(problem[0])) if problem else StoredValue(data=value)
                 for key, value, problem in zip(plain, values, found, strict=False)
             },
             observed={
@@ -211,9 +179,9 @@ class SnapshotStore:
         expiry = self._settings.snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
-        while batch := [_commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
-            answered = self.attempt(partial(run, self.client, _COMMIT, batch), deadline=deadline)
-            replies += map(_commit_reply, answered)
+        while batch := [commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
+            answered = self.attempt(partial(run, self.client, COMMIT, batch), deadline=deadline)
+            replies += map(commit_reply, answered)
         return replies
 
     def update_summary(
@@ -244,9 +212,9 @@ class SnapshotStore:
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:
-                pipeline.set(keys.SUMMARY, _json(summary.summary), ex=keys.SUMMARY_EXPIRY)
+                pipeline.set(keys.SUMMARY, as_json(summary.summary), ex=keys.SUMMARY_EXPIRY)
                 pipeline.set(
-                    keys.SUMMARY_SEED_META, _json(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
+                    keys.SUMMARY_SEED_META, as_json(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
                 )
 
         pointers = [keys.latest(region) for region in regions]
@@ -319,7 +287,7 @@ class SnapshotStore:
 
 def _observed(key: str, found: Any) -> ObservationsRead:
     if len(found) == 1:
-        return ObservationsRead(error=_text(found[0]))
+        return ObservationsRead(error=as_text(found[0]))
     try:
         return ObservationsRead(observations(found[1]))
     except ValueError:
@@ -330,12 +298,12 @@ def _latest(region: str, found: Any) -> LatestRead:
     if not found:
         return LatestRead()
     if len(found) == 1:
-        return LatestRead(error=_text(found[0]))
-    pointer, snapshot_id = keys.latest(region), _text(found[0])
+        return LatestRead(error=as_text(found[0]))
+    pointer, snapshot_id = keys.latest(region), as_text(found[0])
     if not keys.is_snapshot_id(snapshot_id):
         return LatestRead(error=f"{pointer} holds no snapshot id")
     if len(found) == 3:
-        return LatestRead(error=_text(found[2]))
+        return LatestRead(error=as_text(found[2]))
     if found[1] is None:
         name = keys.snapshot_by_id(snapshot_id)
         return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
@@ -352,68 +320,4 @@ def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
 def _index(name: str, reply: Any) -> IndexRead:
     if isinstance(reply, Exception):
         return IndexRead(error=f"{name}: {' '.join(str(reply).split())}")
-    return IndexRead([(_text(member), at) for member, at in reply])
-
-
-def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
-    region, at = snapshot.picture.region_id, snapshot.generated_at
-    apart = keys.OBSERVATION_INTERVAL * 1000
-    names = [
-        keys.dedup(region, snapshot.picture.digest),
-        keys.snapshot_at(region, at),
-        keys.snapshot_by_id(snapshot.snapshot_id),
-        keys.latest(region),
-        keys.index(region),
-        keys.live(region),
-        *(keys.observations(region, metric) for metric in snapshot.observations),
-    ]
-    entry = ""
-    if snapshot.history_entry:
-        names.append(keys.regime_history(region))
-        entry = _json(snapshot.history_entry)
-    if snapshot.alerts:
-        names.append(keys.ALERT_QUEUE)
-        names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
-    return Call(
-        names,
-        [
-            snapshot.snapshot_id,
-            at,
-            snapshot.body,
-            snapshot.previous_id,
-            int(force),
-            expiry,
-            keys.DEDUP_EXPIRY,
-            at - expiry * 1000,
-            keys.ALERT_GUARD_EXPIRY,
-            keys.REGIME_HISTORY_LENGTH,
-            entry,
-            len(snapshot.observations),
-            keys.OBSERVATION_EXPIRY,
-            at - keys.OBSERVATION_EXPIRY * 1000,
-            f"({at - apart}",
-            f"({at + apart}",
-            *(member(at, value) for value in snapshot.observations.values()),
-            *(_json(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
-        ],
-    )
-
-
-def _commit_reply(reply: Any) -> CommitReply:
-    if isinstance(reply, Exception):
-        return Refused(refusal(reply))
-    outcome = _text(reply[0])
-    if outcome == "written":
-        queued = None if reply[1] < 0 else reply[1]
-        return Written(alerts_queued=queued, late=reply[2] == b"late")
-    if outcome == "duplicate":
-        return Duplicate(of=_text(reply[1]))
-    return Superseded()
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+    return IndexRead([(as_text(member), at) for member, at in reply])

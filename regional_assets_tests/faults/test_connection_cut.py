@@ -12,9 +12,10 @@ from redis.backoff import NoBackoff
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.snapshot_run import take_snapshots
 from regional_assets.store import connection, keys
+from regional_assets.store.commit import Written
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
-from regional_assets.store.snapshot_store import SnapshotStore, Summary, Written
+from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
 from regional_assets_tests.conftest import settings
 from regional_assets_tests.faults import sample
@@ -93,30 +94,22 @@ def assert_chain(client: redis.Redis, commits: int) -> None:
         assert found.history == expected.history[-keys.REGIME_HISTORY_LENGTH :]
 
 
-def test_the_answer_to_a_commit_cut_at_every_byte(
-    between: Proxy, through: SnapshotStore, client: redis.Redis
+@pytest.mark.parametrize(("frozen", "positions"), [(False, 12), (True, 4)])
+def test_the_answer_to_a_commit_cut_or_frozen_at_every_byte(
+    between: Proxy,
+    through: SnapshotStore,
+    impatient: SnapshotStore,
+    client: redis.Redis,
+    frozen: bool,
+    positions: int,
 ) -> None:
     chain = Chain()
     size = commit_size(between, through, chain).replies
+    store = impatient if frozen else through
     commits = COMMITS
-    for after in sample(range(size), 12):
-        stop = between.stop = Stop(after)
-        replies = through.commit(chain.next())
-        assert stop.reached.is_set()
-        assert all(isinstance(reply, Written) and not reply.late for reply in replies)
-        commits += 1
-    assert_chain(client, commits)
-
-
-def test_the_answer_to_a_commit_frozen_at_every_byte(
-    between: Proxy, through: SnapshotStore, impatient: SnapshotStore, client: redis.Redis
-) -> None:
-    chain = Chain()
-    size = commit_size(between, through, chain).replies
-    commits = COMMITS
-    for after in sample(range(size), 4):
-        stop = between.stop = Stop(after, frozen=True)
-        replies = impatient.commit(chain.next())
+    for after in sample(range(size), positions):
+        stop = between.stop = Stop(after, frozen=frozen)
+        replies = store.commit(chain.next())
         assert stop.reached.is_set()
         assert all(isinstance(reply, Written) and not reply.late for reply in replies)
         commits += 1

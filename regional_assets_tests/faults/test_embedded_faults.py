@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,20 +18,9 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.snapshot_run import take_snapshots
 from regional_assets.store import embedded, keys
 from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets.store.settings import StoreSettings
-from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.faults import eventually
+from regional_assets_tests.faults.servers import open_store
 from regional_assets_tests.worlds import NOW
-
-
-@pytest.fixture
-def state(folder: Path) -> Iterator[Path]:
-    yield folder / "state"
-    embedded.stop(folder / "state")
-
-
-def open_store(state: Path) -> SnapshotStore:
-    return SnapshotStore.open(StoreSettings(state, retries=0))
 
 
 def process_id(state: Path) -> int:

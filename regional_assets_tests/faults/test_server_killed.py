@@ -4,7 +4,6 @@ torn."""
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -13,12 +12,12 @@ import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
+from regional_assets.store.commit import Written
 from regional_assets.store.errors import StoreError
-from regional_assets.store.settings import StoreSettings
-from regional_assets.store.snapshot_store import SnapshotStore, Written
 from regional_assets.store.verification import verify
 from regional_assets_tests.faults import LONG, eventually, sample
 from regional_assets_tests.faults.chains import Chain
+from regional_assets_tests.faults.servers import open_store
 from regional_assets_tests.faults.stored import (
     bodies,
     indexed,
@@ -29,16 +28,6 @@ from regional_assets_tests.faults.stored import (
 from regional_assets_tests.worlds import NOW
 
 REPETITIONS = 100 if LONG else 3
-
-
-@pytest.fixture
-def state(folder: Path) -> Iterator[Path]:
-    yield folder / "state"
-    embedded.stop(folder / "state")
-
-
-def open_store(state: Path) -> SnapshotStore:
-    return SnapshotStore.open(StoreSettings(state, retries=0))
 
 
 def kill(client: redis.Redis) -> None:

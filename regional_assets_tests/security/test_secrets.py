@@ -3,7 +3,6 @@ events, logs and databases, not in the arguments of processes."""
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import redis
 import trustme
 
 from regional_assets.store import keys
-from regional_assets_tests.servers import free_port, redis_server
+from regional_assets_tests.servers import free_port, redis_server, stop_group
 from regional_assets_tests.worlds import sample_values
 
 PASSWORD = "S3same:0pen/the#d00r@now"
@@ -163,12 +162,7 @@ def test_a_run_from_the_ui(folder: Path, project: Path) -> None:
             seen, told = _launch(port)
             listening = _listening_on(port)
         finally:
-            os.killpg(server.pid, signal.SIGINT)
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-                server.wait()
+            stop_group(server)
     assert listening == {"127.0.0.1"}
     for process in ("dagster_webserver", "dagster\0api\0grpc", "dagster._daemon", str(project)):
         assert process in seen

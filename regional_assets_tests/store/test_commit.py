@@ -13,14 +13,9 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot, complete
 from regional_assets.intelligence.world import World
 from regional_assets.store import keys
+from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.connection import connect
-from regional_assets.store.snapshot_store import (
-    Duplicate,
-    Refused,
-    SnapshotStore,
-    Superseded,
-    Written,
-)
+from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.conftest import settings
 from regional_assets_tests.proxy import proxy

@@ -1,0 +1,103 @@
+"""One region's commit: what `commit.lua` is given and what it answers (SPEC 6)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from regional_assets.intelligence.snapshot import Snapshot
+from regional_assets.store import keys
+from regional_assets.store.connection import refusal
+from regional_assets.store.observations import member
+from regional_assets.store.scripts import Call, Script
+from regional_assets.store.wire import as_json, as_text
+
+COMMIT = Script.load("commit.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The snapshot is stored; `late`: a newer one was there already, so `latest` stayed.
+    `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it."""
+
+    alerts_queued: int | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Nothing was written: the region's latest snapshot says the same."""
+
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Nothing was written: the region's latest is not the snapshot this one was compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was written: the server's words, with the key where it names one."""
+
+    error: str
+
+
+CommitReply = Written | Duplicate | Superseded | Refused
+
+
+def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
+    """What `commit.lua` is given to commit the snapshot; `force` writes a duplicate, too, `expiry`
+    is that of its body (s)."""
+    region, at = snapshot.picture.region_id, snapshot.generated_at
+    apart = keys.OBSERVATION_INTERVAL * 1000
+    names = [
+        keys.dedup(region, snapshot.picture.digest),
+        keys.snapshot_at(region, at),
+        keys.snapshot_by_id(snapshot.snapshot_id),
+        keys.latest(region),
+        keys.index(region),
+        keys.live(region),
+        *(keys.observations(region, metric) for metric in snapshot.observations),
+    ]
+    entry = ""
+    if snapshot.history_entry:
+        names.append(keys.regime_history(region))
+        entry = as_json(snapshot.history_entry)
+    if snapshot.alerts:
+        names.append(keys.ALERT_QUEUE)
+        names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
+    return Call(
+        names,
+        [
+            snapshot.snapshot_id,
+            at,
+            snapshot.body,
+            snapshot.previous_id,
+            int(force),
+            expiry,
+            keys.DEDUP_EXPIRY,
+            at - expiry * 1000,
+            keys.ALERT_GUARD_EXPIRY,
+            keys.REGIME_HISTORY_LENGTH,
+            entry,
+            len(snapshot.observations),
+            keys.OBSERVATION_EXPIRY,
+            at - keys.OBSERVATION_EXPIRY * 1000,
+            f"({at - apart}",
+            f"({at + apart}",
+            *(member(at, value) for value in snapshot.observations.values()),
+            *(as_json(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
+        ],
+    )
+
+
+def commit_reply(reply: Any) -> CommitReply:
+    """What `commit.lua`, or the server in its place, answered."""
+    if isinstance(reply, Exception):
+        return Refused(refusal(reply))
+    outcome = as_text(reply[0])
+    if outcome == "written":
+        queued = None if reply[1] < 0 else reply[1]
+        return Written(alerts_queued=queued, late=reply[2] == b"late")
+    if outcome == "duplicate":
+        return Duplicate(of=as_text(reply[1]))
+    return Superseded()
