@@ -12,13 +12,13 @@ from pathlib import Path
 
 from benchmarks.generated_inputs import LARGE, NOW, TYPICAL, generated_inputs
 from benchmarks.measuring import Comparison, Figure, paired, show
-from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.intelligence.diff import read_previous
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue, parse_json
 from regional_assets.intelligence.snapshot import assess, complete, picture
 from regional_assets.intelligence.world import build_world
-from regional_assets.snapshot_run import uncollected
+from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.runs.snapshots import uncollected
 
 # Of the large inputs; each has twice the records of the one before.
 GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)

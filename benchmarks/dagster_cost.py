@@ -19,14 +19,14 @@ from typing import Any
 import dagster as dg
 
 from benchmarks.measuring import Comparison, Figure, compared, server, show
-from regional_assets.assets.partitions import range_tags
-from regional_assets.clock import current_time
-from regional_assets.home import dagster_home
-from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.defs.partitions import range_tags
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.store.settings import StoreSettings
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.servers import stop_group
+from regional_assets.store.state_folder import dagster_home
+from regional_assets_tests.support.servers import stop_group
 
 ROUNDS = 9
 IMPORT_ROUNDS = 11

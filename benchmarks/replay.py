@@ -8,7 +8,7 @@ from benchmarks.measuring import Figure, server, show
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import Replay, expire
 from regional_assets.replay.series import PORTWATCH_2026, feeds, read_series
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import embedded
 from regional_assets.store.snapshot_store import SnapshotStore
 

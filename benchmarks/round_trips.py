@@ -16,13 +16,13 @@ import redis
 from benchmarks.distant import ROUND_TRIP, Distant, Traffic, distant
 from benchmarks.measuring import Figure, administrator, commands, compared, server, show
 from benchmarks.old_way import take_snapshots_in_sequence, take_snapshots_in_threads
-from regional_assets.clock import current_time
-from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded
 from regional_assets.store.connection import connect
-from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
 
 ROUNDS = 5
@@ -30,9 +30,9 @@ ROUNDS = 5
 # A process that knows nothing yet; all that it prints is which regions failed.
 _COLD = """
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.clock import current_time
-from regional_assets.snapshot_run import take_snapshots
-from regional_assets.store.settings import StoreSettings
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
 store = SnapshotStore.open(StoreSettings.from_environment())
 result = take_snapshots(store, REGION_IDS, current_time(), force=True)

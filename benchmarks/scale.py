@@ -19,8 +19,8 @@ from typing import Any
 import redis
 
 from benchmarks.measuring import Comparison, Figure, administrator, compared, server, show
+from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded
-from regional_assets.store.settings import StoreSettings
 
 SIZES = (8, 100, 1_000, 10_000)
 REFERENCE = 100
@@ -194,8 +194,8 @@ class Regions:
 
         # Only now: these know the geography that is installed.
         from benchmarks.generated_geography import inputs
-        from regional_assets.clock import current_time
-        from regional_assets.snapshot_run import take_snapshots
+        from regional_assets.runs.clock import current_time
+        from regional_assets.runs.snapshots import take_snapshots
         from regional_assets.store.connection import connect
         from regional_assets.store.snapshot_store import SnapshotStore
 

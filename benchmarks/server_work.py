@@ -9,10 +9,10 @@ import redis
 
 from benchmarks.measuring import Figure, administrator, commands, server, show
 from benchmarks.old_way import take_snapshots_in_sequence
-from regional_assets.clock import current_time
-from regional_assets.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 
 # Enough for what is stored once per region to be a small part.

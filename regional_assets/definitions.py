@@ -4,31 +4,29 @@ import gc
 
 import dagster as dg
 
-from regional_assets.assets.briefs import regional_brief
-from regional_assets.assets.history import regional_history
-from regional_assets.assets.inputs import observe_inputs
-from regional_assets.assets.snapshots import regional_snapshots
-from regional_assets.automation.brief_schedules import (
-    regional_brief_retry_schedule,
-    regional_brief_schedule,
-)
-from regional_assets.automation.input_sensor import input_sensor
-from regional_assets.automation.jobs import (
+from regional_assets.defs.assets.briefs import regional_brief
+from regional_assets.defs.assets.history import regional_history
+from regional_assets.defs.assets.inputs import observe_inputs
+from regional_assets.defs.assets.snapshots import regional_snapshots
+from regional_assets.defs.checks import regional_snapshot_checks
+from regional_assets.defs.jobs import (
     BRIEF_JOB,
     CHECK_JOB,
     HISTORY_JOB,
     OBSERVE_INPUTS_JOB,
     SNAPSHOT_JOB,
 )
-from regional_assets.automation.recovery_sensor import recovery_sensor
-from regional_assets.automation.schedules import (
+from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.defs.schedules import (
     observe_inputs_schedule,
+    regional_brief_retry_schedule,
+    regional_brief_schedule,
     regional_check_schedule,
     regional_history_schedule,
     regional_snapshot_schedule,
 )
-from regional_assets.checks import regional_snapshot_checks
-from regional_assets.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.defs.sensors.inputs import input_sensor
+from regional_assets.defs.sensors.recovery import recovery_sensor
 
 defs = dg.Definitions(
     assets=[observe_inputs, regional_snapshots, regional_history, regional_brief],

@@ -12,11 +12,11 @@ import hypothesis
 import pytest
 import redis
 
+from regional_assets.settings import StoreSettings
 from regional_assets.store import access, embedded
 from regional_assets.store.connection import connect
-from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.servers import redis_server
+from regional_assets_tests.support.servers import redis_server
 
 # The same examples in every run; a finding becomes a test of its own.
 hypothesis.settings.register_profile("same", derandomize=True, database=None)

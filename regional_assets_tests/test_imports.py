@@ -1,57 +1,78 @@
-"""Imports go one way (DESIGN), and definitions load without what only tables need."""
+"""Imports go one way, and definitions load without what only runs need."""
 
 import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import regional_assets
 
 ROOT = Path(regional_assets.__file__).parent
 
-# What puts the rooms below it together.
-ABOVE = (
-    "regional_assets.assets", "regional_assets.automation", "regional_assets.resources",
-    "regional_assets.snapshot_run", "regional_assets.brief_run", "regional_assets.narration",
-)  # fmt: skip
+# Each storey may import those below it. Rooms of one storey may not import each other.
+STOREYS = (
+    ("cli",),
+    ("replay",),
+    ("definitions",),
+    ("defs",),
+    ("runs",),
+    ("store", "narrative"),
+    ("intelligence",),
+    ("settings",),
+)
+LEVEL = {room: level for level, rooms in enumerate(STOREYS) for room in rooms}
+# The domain has everything as arguments.
+SEALED = {"intelligence": {"settings", "os", "time", "pandas"}}
+# Package → the only places that may import it.
+ONLY_IN = {
+    "dagster": ("defs", "definitions", "replay", "cli/run.py"),
+    "redis": ("store",),
+    "click": ("cli",),
+    "rich": ("cli",),
+    "openai": ("narrative",),
+}
 
-# What each room may not import.
-FORBIDDEN = {
-    "intelligence": (
-        "dagster", "redis", "os", "time", "pandas", "click", "rich", "openai",
-        "regional_assets.store", "regional_assets.narrative", *ABOVE,
-    ),
-    "store": (
-        "dagster", "pandas", "click", "rich", "openai", "regional_assets.narrative", *ABOVE,
-    ),
-    "narrative": (
-        "dagster", "redis", "pandas", "click", "rich", "regional_assets.store", *ABOVE,
-    ),
-    "assets": ("regional_assets.automation", "regional_assets.definitions", "click", "rich"),
-    "automation": ("regional_assets.definitions", "click", "rich"),
-}  # fmt: skip
+MODULES = sorted(ROOT.rglob("*.py"))
 
 
-def imported(path: Path) -> set[str]:
-    names: set[str] = set()
+def imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports name the whole path"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_imports_go_one_way() -> None:
-    wrong = [
-        f"{path.relative_to(ROOT)} imports {name}"
-        for room, forbidden in FORBIDDEN.items()
-        for path in (ROOT / room).rglob("*.py")
-        for name in imported(path)
-        if any(name == bad or name.startswith(f"{bad}.") for bad in forbidden)
-    ]
-    assert wrong == []
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def room_named(name: str) -> str | None:
+    """The room an import of this project leads to; None for any other package."""
+    package, _, rest = name.partition(".")
+    return rest.partition(".")[0] if package == "regional_assets" else None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    room, place = room_of(path), str(path.relative_to(ROOT))
+    if room == "__init__":
+        assert list(imported(path)) == []
+        return
+    for name in imported(path):
+        target, package = room_named(name), name.partition(".")[0]
+        if target is not None:
+            assert target == room or LEVEL[target] > LEVEL[room], f"{place} imports {name}"
+        allowed = ONLY_IN.get(package)
+        if allowed:
+            assert room in allowed or place in allowed, f"{place} imports {name}"
+        sealed = SEALED.get(room, set())
+        assert not {target, package} & sealed, f"{place} imports {name}"
 
 
 def test_the_domain_reads_no_clock() -> None:

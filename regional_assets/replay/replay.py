@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from regional_assets.assets.partitions import range_tags
-from regional_assets.automation.jobs import HISTORY_JOB, SNAPSHOT_JOB
 from regional_assets.definitions import defs
-from regional_assets.home import dagster_home
+from regional_assets.defs.jobs import HISTORY_JOB, SNAPSHOT_JOB
+from regional_assets.defs.partitions import range_tags
+from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.series import feeds
-from regional_assets.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded, keys
-from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.state_folder import dagster_home
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +42,11 @@ class ReplayStore(SnapshotStoreResource):
 
     def settings(self) -> StoreSettings:
         """The replay's server."""
-        longest = max(keys.SNAPSHOT_EXPIRY, self.days * keys.DAY)
-        return StoreSettings(Path(self.state_dir), snapshot_expiry=longest)
+        return StoreSettings(Path(self.state_dir))
+
+    def snapshot_expiry(self) -> int:
+        """At least as long as the series, in seconds."""
+        return max(super().snapshot_expiry(), self.days * keys.DAY)
 
 
 class ReplayClock(ClockResource):

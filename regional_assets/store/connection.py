@@ -7,9 +7,10 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
+from regional_assets.settings import SettingsError, StoreSettings
 from regional_assets.store import embedded
 from regional_assets.store.errors import StoreError
-from regional_assets.store.settings import SettingsError, StoreSettings
+from regional_assets.store.state_folder import write_problem
 
 # A host name that cannot be encoded fails as a UnicodeError.
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError, UnicodeError)
@@ -146,7 +147,7 @@ def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) 
                 advice += f"; {_OWN_CERTIFICATE_ADVICE}"
     else:
         advice = (
-            embedded.write_problem(embedded.socket_path(settings.state_dir).parent)
+            write_problem(embedded.socket_path(settings.state_dir).parent)
             or "the embedded server starts again with the next command"
         )
     return StoreError(f"Redis at {where} does not answer ({reason}): {advice}")

@@ -15,7 +15,6 @@ import fcntl
 import os
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from regional_assets.store.errors import StoreError
+from regional_assets.store.state_folder import not_writable, write_problem
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
@@ -43,9 +43,6 @@ _ADMIN_RIGHTS = "on nopass allkeys allchannels allcommands"
 # Valkey's category holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS and more
 # of that kind, also what later versions add. The rest lets `regional-assets doctor` look.
 _DEFAULT_RIGHTS = "on nopass allkeys allchannels allcommands -@dangerous +info +config|get"
-
-# More than what is left over in the last block of a full disk.
-_PROBE = bytes(1 << 18)
 
 
 class EmbeddedServerError(StoreError):
@@ -126,24 +123,6 @@ def stop(state_dir: Path) -> bool:
     return True
 
 
-def write_problem(folder: Path) -> str | None:
-    """Why nothing can be written into the folder now (disk full, no permission, ...) and what to
-    do, from trying it; None when it can."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(_PROBE)
-            probe.flush()
-            os.fsync(probe.fileno())
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "make room on its disk" if full else "make it writable"
-        return (
-            f"{folder} cannot be written ({error.strerror}): {advice} (what was acknowledged is "
-            "kept), or set REGIONAL_STATE_DIR to another folder"
-        )
-    return None
-
-
 def _prepare(folder: Path) -> None:
     path = folder / "valkey.sock"
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
@@ -165,14 +144,7 @@ def _prepare(folder: Path) -> None:
         if found.st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
-        raise _not_writable(folder, error) from None
-
-
-def _not_writable(folder: Path, error: OSError) -> EmbeddedServerError:
-    return EmbeddedServerError(
-        f"the state folder {folder} cannot be written ({error.strerror}): set REGIONAL_STATE_DIR "
-        "to a folder of yours"
-    )
+        raise EmbeddedServerError(not_writable(folder, error)) from None
 
 
 def _configuration(folder: Path) -> str:
@@ -207,7 +179,7 @@ def _lock(folder: Path, kind: int) -> Iterator[int | None]:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         lock = os.open(folder / "valkey.lock", flags, 0o600)
     except OSError as error:
-        raise _not_writable(folder, error) from None
+        raise EmbeddedServerError(not_writable(folder, error)) from None
     try:
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
 """What a user of the store can do something about; each message says what. Imports no client."""
 
-from regional_assets.store.settings import SettingsError
+from regional_assets.settings import SettingsError
 
 
 class StoreError(RuntimeError):

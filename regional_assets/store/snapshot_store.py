@@ -9,12 +9,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import redis
+from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
 
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
+from regional_assets.settings import StoreSettings
 from regional_assets.store import keys, verification
 from regional_assets.store.commit import COMMIT, CommitReply, commit_call, commit_reply
 from regional_assets.store.connection import (
@@ -27,10 +29,11 @@ from regional_assets.store.connection import (
 from regional_assets.store.errors import StoreError
 from regional_assets.store.observations import observations
 from regional_assets.store.scripts import Call, Script, run, run_after_values
-from regional_assets.store.settings import StoreSettings
 from regional_assets.store.wire import as_json, as_text
 
 T = TypeVar("T")
+
+_backoff = ExponentialWithJitterBackoff(cap=0.1, base=0.025)
 
 _READ = Script.load("read.lua", read_only=True)
 
@@ -107,19 +110,31 @@ class SnapshotStore:
     until the region deadline has passed: every script here answers a repetition right.
     """
 
-    def __init__(self, client: redis.Redis, settings: StoreSettings) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: StoreSettings,
+        snapshot_expiry: int = keys.SNAPSHOT_EXPIRY,
+    ) -> None:
         self.client = client
         self._settings = settings
+        self._snapshot_expiry = snapshot_expiry
 
     @property
     def region_deadline(self) -> float:
         """Seconds after which no further attempt for a region is started."""
         return self._settings.region_deadline
 
+    def give_way(self) -> None:
+        """Waits for a short time of random length, so that competing runs do not return in step."""
+        time.sleep(_backoff.compute(1))
+
     @classmethod
-    def open(cls, settings: StoreSettings) -> "SnapshotStore":
-        """A store on the configured server."""
-        return cls(connect(settings), settings)
+    def open(
+        cls, settings: StoreSettings, snapshot_expiry: int = keys.SNAPSHOT_EXPIRY
+    ) -> "SnapshotStore":
+        """A store on the configured server; snapshots are kept for `snapshot_expiry` (s)."""
+        return cls(connect(settings), settings, snapshot_expiry)
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
         """The inputs with their companions and what was observed before, and the latest snapshots
@@ -176,7 +191,7 @@ class SnapshotStore:
         by default the region deadline from now). Raises `StoreError` when the server does not
         serve; then nothing is known of the snapshots, and committing them again is safe.
         """
-        expiry = self._settings.snapshot_expiry
+        expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
         while batch := [commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.clock import current_time
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import RegionResult, take_snapshots
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import RegionResult, take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.faults.stored import bodies, indexed, latest_id, should_be_told, told
-from regional_assets_tests.worlds import KEY, NOW, sample_values
+from regional_assets_tests.support.stored import bodies, indexed, latest_id, should_be_told, told
+from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 
 MINUTE = 60_000
 DAY = 86_400_000

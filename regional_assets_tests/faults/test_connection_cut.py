@@ -10,7 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import connection, keys
 from regional_assets.store.commit import Written
 from regional_assets.store.connection import connect
@@ -19,10 +19,10 @@ from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
 from regional_assets_tests.conftest import settings
 from regional_assets_tests.faults import sample
-from regional_assets_tests.faults.chains import Chain
-from regional_assets_tests.faults.stored import bodies, indexed, should_be_told, told
-from regional_assets_tests.proxy import Proxy, Stop, proxy
-from regional_assets_tests.worlds import KEY, NOW, sample_values
+from regional_assets_tests.support.chains import Chain
+from regional_assets_tests.support.proxy import Proxy, Stop, proxy
+from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told
+from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 
 COMMITS = 3
 # Seconds to wait for an answer that does not come.

@@ -15,12 +15,12 @@ import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import embedded, keys
 from regional_assets.store.embedded import EmbeddedServerError
 from regional_assets_tests.faults import eventually
-from regional_assets_tests.faults.servers import open_store
-from regional_assets_tests.worlds import NOW
+from regional_assets_tests.support.own_servers import open_store
+from regional_assets_tests.support.worlds import NOW
 
 
 def process_id(state: Path) -> int:
@@ -42,7 +42,7 @@ def test_a_full_disk(folder: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "tmpfs", str(folder)]
     if not unshare or subprocess.run([*enter, *mount], capture_output=True).returncode:
         pytest.skip("this user may not mount a tmpfs")
-    program = [sys.executable, "-m", "regional_assets_tests.faults.full_disk", str(folder)]
+    program = [sys.executable, "-m", "regional_assets_tests.support.full_disk", str(folder)]
     ran = subprocess.run([*enter, *program], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
@@ -93,7 +93,8 @@ def without_rights(code: str, folder: Path) -> list[str]:
     drop = "if os.geteuid() == 0: os.setgroups([]); os.setegid(65534); os.seteuid(65534)"
     imports = (
         "import os, sys\nfrom pathlib import Path\nfrom click.testing import CliRunner\n"
-        "from regional_assets import cli, run_command\nfrom regional_assets.store import embedded"
+        "from regional_assets.cli import main as cli, run\n"
+        "from regional_assets.store import embedded"
     )
     ran = subprocess.run(
         [sys.executable, "-c", "\n".join((imports, drop, code))],

@@ -11,14 +11,14 @@ import redis
 
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.faults import LONG
-from regional_assets_tests.faults.stored import bodies, indexed, listed, unknown_keys
-from regional_assets_tests.faults.worker import PROCESSES, take_measured
-from regional_assets_tests.worlds import KEY, NOW, sample_values
+from regional_assets_tests.support.stored import bodies, indexed, listed, unknown_keys
+from regional_assets_tests.support.worker import PROCESSES, take_measured
+from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 
 SIZE = 50_000_000 if LONG else 200_000
 SIGNALS = 1_000_000 if LONG else 5_000

@@ -7,7 +7,7 @@ from random import Random
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.faults import LONG
-from regional_assets_tests.faults.stored import (
+from regional_assets_tests.support.stored import (
     bodies,
     indexed,
     latest_id,
@@ -15,8 +15,8 @@ from regional_assets_tests.faults.stored import (
     told,
     unknown_keys,
 )
-from regional_assets_tests.faults.worker import PROCESSES, Taken, take_together
-from regional_assets_tests.worlds import NOW, sample_values
+from regional_assets_tests.support.worker import PROCESSES, Taken, take_together
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 MANY = 50
 # In the short form: of other contents each is computed and compared several times.

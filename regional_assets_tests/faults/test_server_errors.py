@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import RunResult, take_snapshots
+from regional_assets.runs.snapshots import RunResult, take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
@@ -20,10 +20,10 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.conftest import settings
 from regional_assets_tests.faults import eventually
-from regional_assets_tests.faults.servers import Server, program
-from regional_assets_tests.faults.stored import bodies, indexed, should_be_told, told, unknown_keys
-from regional_assets_tests.servers import free_port
-from regional_assets_tests.worlds import NOW, picture_of, sample_values, sample_world
+from regional_assets_tests.support.own_servers import Server, program
+from regional_assets_tests.support.servers import free_port
+from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told, unknown_keys
+from regional_assets_tests.support.worlds import NOW, picture_of, sample_values, sample_world
 
 OTHERS = [region for region in REGION_IDS if region != "mena"]
 

@@ -16,16 +16,16 @@ from regional_assets.store.commit import Written
 from regional_assets.store.errors import StoreError
 from regional_assets.store.verification import verify
 from regional_assets_tests.faults import LONG, eventually, sample
-from regional_assets_tests.faults.chains import Chain
-from regional_assets_tests.faults.servers import open_store
-from regional_assets_tests.faults.stored import (
+from regional_assets_tests.support.chains import Chain
+from regional_assets_tests.support.own_servers import open_store
+from regional_assets_tests.support.stored import (
     bodies,
     indexed,
     should_be_told,
     told,
     unknown_keys,
 )
-from regional_assets_tests.worlds import NOW
+from regional_assets_tests.support.worlds import NOW
 
 REPETITIONS = 100 if LONG else 3
 

@@ -11,14 +11,15 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.clock import current_time
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.faults import LONG, eventually
-from regional_assets_tests.faults.stored import (
+from regional_assets_tests.support.proxy import Proxy, Stop, proxy
+from regional_assets_tests.support.stored import (
     bodies,
     indexed,
     latest_id,
@@ -26,9 +27,8 @@ from regional_assets_tests.faults.stored import (
     told,
     unknown_keys,
 )
-from regional_assets_tests.faults.worker import PROCESSES, snapshot_job
-from regional_assets_tests.proxy import Proxy, Stop, proxy
-from regional_assets_tests.worlds import KEY, sample_values
+from regional_assets_tests.support.worker import PROCESSES, snapshot_job
+from regional_assets_tests.support.worlds import KEY, sample_values
 
 REPETITIONS = 200 if LONG else 2
 

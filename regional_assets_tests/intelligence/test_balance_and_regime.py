@@ -7,7 +7,7 @@ import pytest
 from regional_assets.intelligence.balance import Balance
 from regional_assets.intelligence.numbers import total
 from regional_assets.intelligence.regime import regime_label
-from regional_assets_tests.worlds import picture_of, world_of
+from regional_assets_tests.support.worlds import picture_of, world_of
 
 
 def balance(coercive: float, net: float, alliance: float = 0.3) -> Balance:

@@ -17,7 +17,7 @@ from regional_assets.intelligence.brief import (
     week_start,
     written_at,
 )
-from regional_assets_tests.worlds import NOW
+from regional_assets_tests.support.worlds import NOW
 
 HOUR = 3_600_000
 

@@ -11,7 +11,7 @@ from regional_assets.intelligence import digest, inputs, readers, snapshot
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import build_world
-from regional_assets_tests.worlds import NOW, sample_values, snapshots_of, world_of
+from regional_assets_tests.support.worlds import NOW, sample_values, snapshots_of, world_of
 
 Count = Callable[[ModuleType, str], list[Any]]
 

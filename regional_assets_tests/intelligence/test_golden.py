@@ -10,8 +10,8 @@ import pytest
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.world import build_world
-from regional_assets_tests.intelligence.live_shapes import as_live
-from regional_assets_tests.worlds import Case, encoded, golden_cases, snapshots_of
+from regional_assets_tests.support.live_shapes import as_live
+from regional_assets_tests.support.worlds import Case, encoded, golden_cases, snapshots_of
 
 CASES = list(golden_cases())
 

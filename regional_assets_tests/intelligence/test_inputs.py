@@ -16,7 +16,7 @@ from regional_assets.intelligence.inputs import (
     read_inputs,
 )
 from regional_assets.intelligence.world import build_world
-from regional_assets_tests.worlds import COMPANION, KEY, NOW, encoded
+from regional_assets_tests.support.worlds import COMPANION, KEY, NOW, encoded
 
 MINUTE = 60_000
 

@@ -7,7 +7,7 @@ import pytest
 from regional_assets.intelligence.evidence import evidence
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.mobility import mobility
-from regional_assets_tests.worlds import NOW, picture_of, world_of
+from regional_assets_tests.support.worlds import NOW, picture_of, world_of
 
 MINUTE = 60_000
 

@@ -11,7 +11,7 @@ from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
 from regional_assets.intelligence.world import build_world
-from regional_assets_tests.worlds import NOW, as_previous, sample_values, snapshots_of
+from regional_assets_tests.support.worlds import NOW, as_previous, sample_values, snapshots_of
 
 # Names that the readers look for, so that odd values come where they hurt.
 NAMES = st.sampled_from(

@@ -11,7 +11,7 @@ from regional_assets.intelligence.diff import PreviousSnapshotError, read_previo
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import complete
 from regional_assets.intelligence.text import clean, strings
-from regional_assets_tests.worlds import (
+from regional_assets_tests.support.worlds import (
     NOW,
     picture_of,
     sample_world,

@@ -7,7 +7,7 @@ import pytest
 from regional_assets.intelligence.baselines import Observation, trailing_mean
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World
-from regional_assets_tests.worlds import NOW, picture_of, world_of
+from regional_assets_tests.support.worlds import NOW, picture_of, world_of
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from regional_assets_tests.narrative.model_server import Models, serving
+from regional_assets_tests.support.model_server import Models, serving
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from regional_assets.intelligence.narrative import SECTIONS, Narrative
 from regional_assets.intelligence.text import clean
 from regional_assets.narrative.answer import MAX_TEXT, AnswerError, read_brief, read_narrative
-from regional_assets_tests.narrative.model_server import brief, narrative
+from regional_assets_tests.support.model_server import brief, narrative
 
 SHOWN = ("e-1", "e-2")
 

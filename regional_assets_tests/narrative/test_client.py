@@ -15,8 +15,8 @@ from regional_assets.narrative.client import Reply, retry_after
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
 from regional_assets.narrative.settings import Provider
-from regional_assets_tests.narrative.model_server import TOKENS_IN, TOKENS_OUT, Models
-from regional_assets_tests.worlds import picture_of, sample_world
+from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
+from regional_assets_tests.support.worlds import picture_of, sample_world
 
 KEY = "sk-own-secret"
 PATIENT = 30.0

@@ -23,7 +23,13 @@ from regional_assets.narrative.prompt import (
     brief_prompt,
     narrative_prompt,
 )
-from regional_assets_tests.worlds import NOW, picture_of, sample_world, snapshot_of, world_of
+from regional_assets_tests.support.worlds import (
+    NOW,
+    picture_of,
+    sample_world,
+    snapshot_of,
+    world_of,
+)
 
 MENA = picture_of(sample_world(), "mena")
 

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.assets.summary import materialise_summary
-from regional_assets.doctor import examine
+from regional_assets.cli.doctor import examine
+from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import access, keys
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.narrative_cache import read_cache, write_cache
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets_tests.conftest import settings
-from regional_assets_tests.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 WRITER, READER = "regional-writer", "regional-reader"
 RULES = dict(zip((WRITER, READER), access.rules(), strict=True))
@@ -208,7 +208,7 @@ def test_the_readers_read(user: tuple[str, redis.Redis]) -> None:
 
 def test_what_the_command_prints_can_be_given_to_a_server(server_url: str) -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "regional_assets.cli", "acl"],
+        [sys.executable, "-m", "regional_assets.cli.main", "acl"],
         capture_output=True,
         text=True,
         check=True,

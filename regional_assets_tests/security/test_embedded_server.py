@@ -11,12 +11,12 @@ import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded
 from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets.store.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.worlds import NOW
+from regional_assets_tests.support.worlds import NOW
 
 NOBODY = 65534
 

@@ -18,8 +18,8 @@ import redis
 import trustme
 
 from regional_assets.store import keys
-from regional_assets_tests.servers import free_port, redis_server, stop_group
-from regional_assets_tests.worlds import sample_values
+from regional_assets_tests.support.servers import free_port, redis_server, stop_group
+from regional_assets_tests.support.worlds import sample_values
 
 PASSWORD = "S3same:0pen/the#d00r@now"
 READABLE = (PASSWORD, quote(PASSWORD, safe=""), "S3same", "d00r")
@@ -125,7 +125,7 @@ def test_what_is_said_and_kept(folder: Path, project: Path) -> None:
         stdout = running.enter_context((project / "stdout.txt").open("w"))
         stderr = running.enter_context((project / "stderr.txt").open("w"))
         program = subprocess.Popen(
-            [sys.executable, "-m", "regional_assets_tests.security.failing"],
+            [sys.executable, "-m", "regional_assets_tests.support.failing"],
             env=environment(project, FAILING_URLS="\n".join(urls)),
             cwd=project,
             stdout=stdout,
@@ -151,7 +151,7 @@ def test_a_run_from_the_ui(folder: Path, project: Path) -> None:
     port = free_port()
     with wrong_password(folder) as url, (project / "ui.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "regional_assets.cli", "ui", "--port", str(port)],
+            [sys.executable, "-m", "regional_assets.cli.main", "ui", "--port", str(port)],
             env=environment(project, REDIS_URL=url),
             cwd=project,
             stdout=log,

@@ -16,14 +16,15 @@ import pytest
 import redis
 import trustme
 
-from regional_assets.clock import current_time
-from regional_assets.doctor import Finding, examine
+from regional_assets.cli.doctor import examine
+from regional_assets.runs.clock import current_time
+from regional_assets.settings import SettingsError
 from regional_assets.store.connection import connect
+from regional_assets.store.diagnosis import Finding
 from regional_assets.store.errors import StoreError
-from regional_assets.store.settings import SettingsError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.conftest import settings
-from regional_assets_tests.servers import free_port, redis_server
+from regional_assets_tests.support.servers import free_port, redis_server
 
 PASSWORD = "pass-word-of-tls"
 
@@ -174,7 +175,7 @@ def test_a_value_that_makes_no_sense_does_not_switch_verification_off(folder: Pa
 def test_the_command_says_the_same(folder: Path, ca: trustme.CA, server: Server) -> None:
     port = server(ca.issue_cert("localhost"))
     found = subprocess.run(
-        [sys.executable, "-m", "regional_assets.cli", "status"],
+        [sys.executable, "-m", "regional_assets.cli.main", "status"],
         env={**os.environ, "REDIS_URL": url(port), "REGIONAL_RETRIES": "0"},
         cwd=folder,
         capture_output=True,

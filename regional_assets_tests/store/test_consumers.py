@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.assets.summary import materialise_summary
+from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 REGIMES = (
     "calm stressed_equilibrium coercive_stalemate fragmentation_risk managed_deescalation "

@@ -8,9 +8,9 @@ from redis.connection import AbstractConnection
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import INPUT_KEYS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.snapshot_run import take_snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 IRAN = keys.observations("mena", "cii:IR:combined_score")
 

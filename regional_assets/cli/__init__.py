@@ -1,0 +1,1 @@
+"""The `regional-assets` command: one module a command, and how results are shown."""

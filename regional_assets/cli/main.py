@@ -1,0 +1,315 @@
+"""The `regional-assets` command. Nothing here needs Redis knowledge."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from dotenv import load_dotenv
+from rich.table import Table
+
+from regional_assets.cli.alerts import alerts_table, regional_alerts
+from regional_assets.cli.doctor import examine, findings_table
+from regional_assets.cli.render import age, console, input_cells, print_snapshot
+from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
+from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
+from regional_assets.intelligence.inputs import read_inputs
+from regional_assets.replay.series import PORTWATCH_2026, SeriesError
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
+from regional_assets.settings import StoreSettings, state_dir
+from regional_assets.store import access, embedded, keys
+from regional_assets.store.connection import address
+from regional_assets.store.errors import STORE_ERRORS
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.state_folder import use_dagster_home
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Exit codes: 0 done, 1 something failed or does not agree, 2 the command was used wrongly.
+FAILED = 1
+
+_MOST_ALERTS = 1000
+_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError)
+
+
+def _plain_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors that a user can do something about, without a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except UnknownRegionError as error:
+            raise click.UsageError(str(error)) from None
+        except _EXPECTED_ERRORS as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+@contextmanager
+def _open_store() -> Iterator[SnapshotStore]:
+    store = SnapshotStore.open(StoreSettings.from_environment())
+    try:
+        yield store
+    finally:
+        store.client.close()
+
+
+@click.group()
+@click.version_option(package_name="regional_assets")
+def main() -> None:
+    """Regional-intelligence snapshots, from the input feeds into Redis."""
+    # As `dagster dev` does, so that both see the same settings.
+    load_dotenv(Path(".env"))
+
+
+@main.command()
+@click.argument("regions", nargs=-1, metavar="[REGION]...")
+@click.option("--force", is_flag=True, help="Write a snapshot even when it says nothing new.")
+@_plain_errors
+def run(regions: tuple[str, ...], force: bool) -> None:
+    """Take the snapshots of REGIONs (default: all) in a Dagster run.
+
+    Exits 1 when a region failed; the others are done all the same.
+    """
+    chosen = checked_regions(regions or REGION_IDS)
+    # Dagster takes a second to import; the other commands do without it.
+    from regional_assets.cli.run import run_snapshots
+
+    use_dagster_home()
+    if not run_snapshots(console(), chosen, force=force):
+        sys.exit(FAILED)
+
+
+@main.command()
+@click.argument("region")
+@click.option("--json", "as_json", is_flag=True, help="The stored JSON as it is.")
+@_plain_errors
+def show(region: str, as_json: bool) -> None:
+    """Show the latest snapshot of REGION."""
+    checked_regions([region])
+    snapshot = _latest([region])[region]
+    if isinstance(snapshot, str):
+        raise click.ClickException(f"{region}: {snapshot}")
+    if as_json:
+        click.echo(json.dumps(snapshot, ensure_ascii=False, indent=2))
+    else:
+        print_snapshot(console(), snapshot)
+
+
+@main.command()
+@_plain_errors
+def status() -> None:
+    """Show one line per region: age, regime, confidence."""
+    now = current_time()
+    table = Table("region", "age", "regime", "net balance", "confidence", "active triggers")
+    for region, snapshot in _latest(REGION_IDS).items():
+        if isinstance(snapshot, str):
+            table.add_row(region, "", snapshot)
+            continue
+        table.add_row(
+            region,
+            age(now - snapshot["generated_at"]),
+            snapshot["regime"]["label"],
+            f"{snapshot['balance']['net_balance']:+.3f}",
+            f"{snapshot['meta']['snapshot_confidence']:.2f}",
+            ", ".join(t["id"] for t in snapshot["triggers"]["active"]),
+        )
+    console().print(table)
+
+
+@main.command()
+@_plain_errors
+def alerts() -> None:
+    """Show the alerts that wait for the notification relay, the next one first; none is taken."""
+    now = current_time()
+    with _open_store() as store:
+        waiting = store.waiting_alerts(_MOST_ALERTS)
+    found = regional_alerts(waiting.messages)
+    if found:
+        console().print(alerts_table(found, "age", lambda at: age(now - at)))
+    more = waiting.total - len(waiting.messages)
+    click.echo(
+        f"{len(found)} regional alerts wait in {keys.ALERT_QUEUE}, among {waiting.total} messages"
+        + (f", of which the last {more} were not looked at" if more else "")
+    )
+
+
+@main.command("replay")
+@click.argument(
+    "series",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=PORTWATCH_2026,
+)
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@_plain_errors
+def replay_series(series: Path, first: datetime | None, last: datetime | None) -> None:
+    """Replay the daily ship transits of SERIES (default: 2026 at four chokepoints) through the
+    snapshot job, every six hours of every day.
+
+    It has a server and a Dagster instance of its own, in `replay` in the state folder, which each
+    replay starts anew; the live ones are not touched.
+    """
+    from regional_assets.cli.replay import replay
+    from regional_assets.replay.replay import ReplayError
+
+    try:
+        replay(console(), series, state_dir() / "replay", first, last)
+    except ReplayError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.group()
+def inputs() -> None:
+    """The seventeen input feeds."""
+
+
+@inputs.command("load")
+@click.argument(
+    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=SAMPLE_INPUTS
+)
+@click.option("--if-empty", is_flag=True, help="Only when there is not a single input yet.")
+@_plain_errors
+def load(folder: Path, if_empty: bool) -> None:
+    """Load the input files of FOLDER (default: the samples)."""
+    now = current_time()
+    values = read_input_files(folder, now)
+    with _open_store() as store:
+        states = read_inputs(store.read([]).values, now)
+        if if_empty and any(state.size for state in states.values()):
+            click.echo(f"inputs are there already at {address(store.client)}")
+            return
+        store.write_inputs(values)
+        click.echo(f"{len(values)} keys loaded into {address(store.client)}")
+
+
+@inputs.command("status")
+@_plain_errors
+def inputs_status() -> None:
+    """Show each input: key, age, fresh or stale, size."""
+    now = current_time()
+    with _open_store() as store:
+        states = read_inputs(store.read([]).values, now)
+    table = Table("input", "key", "state", "age", "max age", "bytes", "problem")
+    for name, state in states.items():
+        table.add_row(name, state.spec.key, *input_cells(state, now))
+    console().print(table)
+
+
+@main.group()
+def server() -> None:
+    """The embedded server, which is used when REDIS_URL is not set."""
+
+
+@server.command()
+@_plain_errors
+def start() -> None:
+    """Start the embedded server unless it runs."""
+    click.echo(embedded.ensure_running(_embedded_state_dir()))
+
+
+@server.command()
+@_plain_errors
+def stop() -> None:
+    """Stop the embedded server; what it holds stays on disk."""
+    stopped = embedded.stop(_embedded_state_dir())
+    click.echo("stopped" if stopped else "was not running")
+
+
+@server.command("status")
+@_plain_errors
+def server_status() -> None:
+    """Tell whether the embedded server runs; exits 1 when it does not."""
+    folder = _embedded_state_dir()
+    if not embedded.is_running(folder):
+        click.echo("not running")
+        sys.exit(FAILED)
+    click.echo(f"running at {embedded.url(folder)}")
+
+
+@main.command()
+@_plain_errors
+def verify() -> None:
+    """Check that what is stored of each region agrees with itself; exits 1 when not."""
+    with _open_store() as store:
+        problems = store.verify(REGION_IDS, current_time())
+    for region, found in problems.items():
+        click.echo(f"{region}: {'; '.join(found) or 'agrees'}")
+    if any(problems.values()):
+        sys.exit(FAILED)
+
+
+@main.command()
+@_plain_errors
+def doctor() -> None:
+    """Check settings, server, rights, clocks and inputs in one go; exits 1 on a problem."""
+    findings = list(examine(os.environ, current_time))
+    console().print(findings_table(findings))
+    if any(finding.verdict == "problem" for finding in findings):
+        sys.exit(FAILED)
+
+
+@main.command()
+def acl() -> None:
+    """Print the commands that create a Redis user who may write what this project writes, and
+    one who may read it, with the least rights.
+
+    Put passwords in the place of CHANGE-ME; pipe them into redis-cli.
+    """
+    for rule in access.rules():
+        click.echo(rule)
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.pass_context
+@_plain_errors
+def ui(context: click.Context) -> None:
+    """Open the Dagster UI on localhost, with schedules and sensors able to run.
+
+    Further options go to `dagster dev`, for example `--port 4000`.
+    """
+    home = use_dagster_home()
+    os.environ["REGIONAL_STATE_DIR"] = str(state_dir())
+    # Elsewhere Dagster warns of every dagster.yaml it meets that is not in DAGSTER_HOME.
+    os.chdir(home)
+    module = ["-m", "regional_assets.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", *module, *context.args]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
+
+
+def _embedded_state_dir() -> Path:
+    settings = StoreSettings.from_environment()
+    if settings.redis_url:
+        raise click.ClickException("REDIS_URL is set, so the embedded server is not used")
+    return settings.state_dir
+
+
+def _latest(regions: tuple[str, ...] | list[str]) -> dict[str, dict[str, Any] | str]:
+    """Each region's latest snapshot, or what there is to say instead of it."""
+    with _open_store() as store:
+        found = store.read(regions, inputs=False).latest
+    latest: dict[str, dict[str, Any] | str] = {}
+    for region, read in found.items():
+        if read.snapshot is None:
+            latest[region] = read.error or "no snapshot yet; `regional-assets run` takes one"
+            continue
+        try:
+            read_previous(read.snapshot.snapshot_id, read.snapshot.body)
+            latest[region] = json.loads(read.snapshot.body)
+        except PreviousSnapshotError as error:
+            latest[region] = f"{keys.snapshot_by_id(read.snapshot.snapshot_id)} is {error}"
+    return latest
+
+
+if __name__ == "__main__":
+    main()

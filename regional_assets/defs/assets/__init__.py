@@ -1,0 +1,1 @@
+"""What Dagster materialises or observes."""

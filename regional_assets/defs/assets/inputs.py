@@ -1,0 +1,208 @@
+"""The seventeen inputs as external assets, upstream of `regional_snapshot`: other jobs write them,
+here they are only observed."""
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from regional_assets.defs.partitions import OWNERS, TAGS
+from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.intelligence.inputs import (
+    CATALOGUE,
+    MINUTE_MS,
+    InputSpec,
+    InputState,
+    StoredValue,
+    read_inputs,
+)
+from regional_assets.runs.clock import current_time
+from regional_assets.store.errors import STORE_ERRORS
+
+# Data versions of what has no bytes; no digest reads so.
+MISSING = "missing"
+UNREADABLE = "unreadable"
+
+# Per catalogued input: what is in it, and what the snapshots take from it.
+_CONTENT = {
+    "risk_scores": (
+        "The instability index of 31 countries, 0 to 100 each.",
+        "domestic fragility, triggers and evidence",
+    ),
+    "forecasts": (
+        "10 to 15 predictions for the next 7 or 30 days, with probability and confidence.",
+        "coercive pressure, alliance cohesion, scenarios, actors and evidence",
+    ),
+    "chokepoints": (
+        "The state of 13 sea passages: disruption, war risk, warnings, flow.",
+        "maritime access, triggers and evidence",
+    ),
+    "transit_summaries": (
+        "Ships through the same 13 passages, and how that differs from the weeks before.",
+        "maritime access and triggers",
+    ),
+    "cross_source_signals": (
+        "Up to 30 signals that stand out in one or several sources, with theater and severity.",
+        "coercive pressure and evidence",
+    ),
+    "oref_alerts": (
+        "Siren alerts in Israel over seven days. Quiet days leave it as it is.",
+        "triggers",
+    ),
+    "macro_signals": (
+        "A verdict on markets (BUY or CASH) from up to seven signals, the same for every region.",
+        "capital stress",
+    ),
+    "national_debt": (
+        "Debt to GDP of about 190 countries (IMF).",
+        "capital stress",
+    ),
+    "stress_index": (
+        "Financial stress, 0 to 100, from six series of the US Federal Reserve.",
+        "capital stress",
+    ),
+    "energy_mix": (
+        "Electricity by source and imports of about 200 countries (Our World in Data).",
+        "energy vulnerability",
+    ),
+    "eu_gas_storage": (
+        "How full the European Union's gas storage is, in percent.",
+        "energy vulnerability",
+    ),
+    "strategic_reserves": (
+        "The US Strategic Petroleum Reserve, week by week.",
+        "energy vulnerability",
+    ),
+    "faa_delays": (
+        "Delays and closures of US airports (FAA). Often empty, and rightly so.",
+        "mobility",
+    ),
+    "intl_delays": (
+        "Airports outside the US that are disrupted now.",
+        "mobility",
+    ),
+    "notam_closures": (
+        "Airports closed or restricted by notice to airmen.",
+        "mobility",
+    ),
+    "gps_jamming": (
+        "Where aircraft lost GPS on the last day, in hexagons.",
+        "mobility",
+    ),
+    "military_flights": (
+        "Military aircraft in the air, with position, operator and type.",
+        "mobility",
+    ),
+}
+
+_OBSERVING = """
+Reads all inputs in one round trip and reports of each its data version (SHA-256 of what is stored),
+age, size and freshness. It changes nothing. A missing or unreadable input is reported, not a
+failure; only a Redis that does not answer is.
+"""
+
+
+def input_key(name: str) -> dg.AssetKey:
+    """The asset that stands for the input of that catalogue name."""
+    return dg.AssetKey(["inputs", name])
+
+
+def _asset(spec: InputSpec) -> dg.AssetSpec:
+    content, feeds = _CONTENT[spec.name]
+    return dg.AssetSpec(
+        input_key(spec.name),
+        description=f"{content}\n\nFeeds {feeds}. Its writer, another job of the platform, writes "
+        f"it {spec.cadence}; it counts as stale when older than {_duration(spec.max_age_minutes)}.",
+        group_name="inputs",
+        kinds={"redis"},
+        owners=OWNERS,
+        tags=TAGS,
+        metadata={
+            "redis_key": spec.key,
+            **({"companion_key": spec.companion} if spec.companion else {}),
+            "cadence": spec.cadence,
+            "max_age_minutes": spec.max_age_minutes,
+        },
+    )
+
+
+def _duration(minutes: int) -> str:
+    for unit, size in (("days", 24 * 60), ("hours", 60)):
+        if minutes >= 2 * size and minutes % size == 0:
+            return f"{minutes // size} {unit}"
+    return f"{minutes} minutes"
+
+
+INPUT_ASSETS = [_asset(spec) for spec in CATALOGUE]
+
+
+def _observe(
+    context: dg.AssetExecutionContext, snapshot_store: SnapshotStoreResource
+) -> Iterator[dg.ObserveResult]:
+    """Reads all inputs once, then reports those that the run selected."""
+    now = current_time()
+    try:
+        with snapshot_store.open() as store:
+            stored = store.read([]).values
+    except STORE_ERRORS as error:
+        # Their message says all; a traceback would only bury it.
+        raise dg.Failure(str(error)) from None
+    states = {
+        input_key(name): state
+        for name, state in read_inputs(stored, now).items()
+        if input_key(name) in context.selected_asset_keys
+    }
+    context.log.info(_words(states.values()))
+    for key, state in states.items():
+        yield dg.ObserveResult(
+            asset_key=key,
+            data_version=_data_version(stored[state.spec.key]),
+            metadata=_metadata(state, now),
+        )
+
+
+with warnings.catch_warnings():
+    # Nothing else makes one observation of many assets that the UI and a job can launch; that it
+    # is beta would be said again by every process that loads the definitions.
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    observe_inputs: dg.AssetsDefinition = dg.multi_observable_source_asset(
+        name="observe_inputs", specs=INPUT_ASSETS, description=_OBSERVING, can_subset=True
+    )(_observe)
+
+
+def _words(states: Iterable[InputState]) -> str:
+    """How many are fresh, and which are not."""
+    by_freshness: dict[str, list[str]] = {"fresh": [], "stale": [], "missing": []}
+    for state in states:
+        by_freshness[state.freshness].append(state.spec.name)
+    parts = [f"{len(by_freshness.pop('fresh'))} inputs fresh"]
+    parts += [f"{kind}: {', '.join(names)}" for kind, names in by_freshness.items() if names]
+    return "; ".join(parts)
+
+
+def _data_version(value: StoredValue) -> dg.DataVersion:
+    if value.data is None:
+        return dg.DataVersion(UNREADABLE if value.error else MISSING)
+    return dg.DataVersion(hashlib.sha256(value.data).hexdigest())
+
+
+def _metadata(state: InputState, now: int) -> Mapping[str, Any]:
+    found: dict[str, Any] = {"freshness": state.freshness, "bytes": state.size}
+    moment = _moment(state.timestamp)
+    if moment and state.timestamp is not None:
+        found["age_minutes"] = round((now - state.timestamp) / MINUTE_MS, 2)
+        found["timestamp"] = dg.MetadataValue.timestamp(moment)
+    if state.problem:
+        found["problem"] = state.problem
+    return found
+
+
+def _moment(timestamp: int | None) -> datetime | None:
+    """None, too, for a number beyond the calendar, which the UI could not show."""
+    try:
+        return None if timestamp is None else datetime.fromtimestamp(timestamp / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -1,0 +1,1 @@
+"""What asks for a run when something changed or failed."""

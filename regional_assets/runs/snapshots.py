@@ -1,0 +1,289 @@
+"""One run: one read, one world, every region's picture, one round trip of commits.
+
+Nothing per region is done that can be done once for all, and nothing in one region can see or
+stop another.
+"""
+
+import gc
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import uuid_utils
+
+from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
+from regional_assets.intelligence.geography import checked_regions
+from regional_assets.intelligence.narrative import EMPTY, Narrative
+from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
+from regional_assets.intelligence.world import World, build_world
+from regional_assets.narrative.narrator import Narrator
+from regional_assets.runs.narration import Narration, narrations
+from regional_assets.store import keys
+from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
+from regional_assets.store.errors import StoreError
+from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, StoreRead
+
+
+@dataclass(frozen=True, slots=True)
+class RegionResult:
+    """What became of one region in a run.
+
+    `snapshot` is what was computed (None when that failed), whether written or not; `duplicate_of`
+    the stored snapshot that says the same; `milliseconds` the time its picture took plus the
+    commit it shared; `narration` how its narrative came about (None when narratives are off).
+    """
+
+    region_id: str
+    outcome: Literal["written", "duplicate", "failed"]
+    milliseconds: float
+    snapshot: Snapshot | None = None
+    duplicate_of: str | None = None
+    alerts_queued: int | None = 0
+    late: bool = False
+    error: str | None = None
+    narration: Narration | None = None
+
+    @property
+    def stored_id(self) -> str | None:
+        """The id of the stored snapshot that stands for this result."""
+        if self.outcome == "failed" or self.snapshot is None:
+            return None
+        return self.duplicate_of or self.snapshot.snapshot_id
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The world a run saw, and its regions' results in the order asked for."""
+
+    world: World
+    regions: tuple[RegionResult, ...]
+
+    @property
+    def failed(self) -> tuple[RegionResult, ...]:
+        """The regions that failed."""
+        return tuple(r for r in self.regions if r.outcome == "failed")
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the collector of cyclic garbage: what a run makes it keeps to its end, and looking
+    through that for garbage, over and over, takes a seventh of a run over thousands of regions."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@uncollected()
+def take_snapshots(
+    store: SnapshotStore,
+    regions: Iterable[str],
+    now: int,
+    *,
+    force: bool = False,
+    narrator: Narrator | None = None,
+) -> RunResult:
+    """Computes and commits the snapshot of each region at `now` (ms).
+
+    A region that fails is in the result with its error; `force` writes duplicates, too. With a
+    `narrator` each region is committed as soon as it is narrated, else all in one round trip.
+    Raises `UnknownRegionError` before any work, and `StoreError` when nothing can be read.
+    """
+    chosen = checked_regions(regions)
+    stored = store.read(chosen)
+    world = build_world(stored.values, now)
+    assessment = assess(world, _history(stored))
+    unread = _unread_observations(stored)
+    results: dict[str, RegionResult] = {}
+    pending: list[tuple[Snapshot, float]] = []
+    for region in chosen:
+        started = time.perf_counter()
+        try:
+            if region in unread:
+                raise PreviousSnapshotError(unread[region])
+            content = picture(assessment, region)
+            snapshot = _complete(content, stored.latest[region])
+        # Whatever goes wrong in one region is that region's result, not the others' end.
+        except Exception as error:
+            results[region] = RegionResult(region, "failed", _since(started), error=_words(error))
+        else:
+            pending.append((snapshot, _since(started)))
+    if narrator is None:
+        results |= _commit(store, pending, force)
+    else:
+        results |= _narrate_and_commit(store, narrator, pending, stored.latest, force)
+    return RunResult(world, tuple(results[region] for region in chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a region would say now: its digest, and the id of the snapshot that is stored."""
+
+    digest: str
+    latest_id: str | None
+
+
+@uncollected()
+def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> dict[str, Content]:
+    """The content of each region at `now` (ms), in one round trip and without writing; regions
+    whose stored snapshot cannot be read are left out, for a run to report."""
+    chosen = checked_regions(regions)
+    stored = store.read(chosen)
+    assessment = assess(build_world(stored.values, now), _history(stored))
+    return {
+        region: Content(
+            picture(assessment, region).digest,
+            latest.snapshot.snapshot_id if latest.snapshot else None,
+        )
+        for region, latest in stored.latest.items()
+        if not latest.error
+    }
+
+
+def _history(stored: StoreRead) -> History:
+    return {trigger_id: read.observations for trigger_id, read in stored.observed.items()}
+
+
+def _unread_observations(stored: StoreRead) -> dict[str, str]:
+    """Region id → why what was observed there before cannot be read. As with a previous snapshot,
+    that is not the same as nothing before; the regions of other triggers do without."""
+    return {
+        trigger.region: f"the observations before cannot be read: {read.error}"
+        for trigger in TRAILING_TRIGGERS
+        if (read := stored.observed[trigger.id]).error
+    }
+
+
+def _complete(content: Picture, latest: LatestRead, narrative: Narrative = EMPTY) -> Snapshot:
+    region = content.region_id
+    if latest.error:
+        raise PreviousSnapshotError(
+            f"the previous snapshot cannot be read: {latest.error}; {_anew(region)}"
+        )
+    previous = None
+    if latest.snapshot:
+        snapshot_id = latest.snapshot.snapshot_id
+        try:
+            previous = read_previous(snapshot_id, latest.snapshot.body)
+        except PreviousSnapshotError as error:
+            raise PreviousSnapshotError(
+                f"the previous snapshot {keys.snapshot_by_id(snapshot_id)} is {error}; "
+                f"{_anew(region)}, and ZREM {snapshot_id} from {keys.index(region)}"
+            ) from None
+    # Ids sort by the time the snapshot is of, as the index does.
+    snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
+    return complete(content, previous, snapshot_id, narrative)
+
+
+def _anew(region: str) -> str:
+    return f"to start the region anew, delete {keys.latest(region)}"
+
+
+def _narrate_and_commit(
+    store: SnapshotStore,
+    narrator: Narrator,
+    pending: Sequence[tuple[Snapshot, float]],
+    latest: Mapping[str, LatestRead],
+    force: bool,
+) -> dict[str, RegionResult]:
+    contents = {s.picture.region_id: (s.picture, spent) for s, spent in pending}
+    results: dict[str, RegionResult] = {}
+    # Closed even by what ends the run, so that no question outlives it.
+    with closing(narrations(store, narrator, [s.picture for s, _ in pending])) as batches:
+        for batch in batches:
+            told = [
+                (_complete(contents[region][0], latest[region], n.narrative), contents[region][1])
+                for region, n in batch.items()
+            ]
+            for region, result in _commit(store, told, force).items():
+                results[region] = replace(result, narration=batch[region])
+    return results
+
+
+def _commit(
+    store: SnapshotStore, pending: Sequence[tuple[Snapshot, float]], force: bool
+) -> dict[str, RegionResult]:
+    results: dict[str, RegionResult] = {}
+    deadline = time.monotonic() + store.region_deadline
+    while pending:
+        started = time.perf_counter()
+        try:
+            replies = store.commit(
+                [snapshot for snapshot, _ in pending], force=force, deadline=deadline
+            )
+        except StoreError as error:
+            replies = [Refused(str(error))] * len(pending)
+        superseded: list[tuple[Snapshot, float]] = []
+        for (snapshot, spent), reply in zip(pending, replies, strict=True):
+            region = snapshot.picture.region_id
+            milliseconds = spent + _since(started)
+            match reply:
+                case Written(alerts_queued, late):
+                    results[region] = RegionResult(
+                        region,
+                        "written",
+                        milliseconds,
+                        snapshot,
+                        alerts_queued=alerts_queued,
+                        late=late,
+                    )
+                case Duplicate(of):
+                    results[region] = RegionResult(
+                        region, "duplicate", milliseconds, snapshot, duplicate_of=of
+                    )
+                case Refused(words):
+                    results[region] = RegionResult(
+                        region, "failed", milliseconds, snapshot, error=words
+                    )
+                case Superseded() if time.monotonic() < deadline:
+                    superseded.append((snapshot, milliseconds))
+                case Superseded():
+                    results[region] = RegionResult(
+                        region,
+                        "failed",
+                        milliseconds,
+                        snapshot,
+                        error=f"other runs kept moving {keys.latest(region)} for "
+                        f"{store.region_deadline:g} s; run the region again",
+                    )
+        pending, failed = _compare_again(store, superseded)
+        results |= failed
+    return results
+
+
+def _compare_again(
+    store: SnapshotStore, superseded: Sequence[tuple[Snapshot, float]]
+) -> tuple[list[tuple[Snapshot, float]], dict[str, RegionResult]]:
+    """The same pictures, completed against the snapshots that other runs wrote meanwhile."""
+    if not superseded:
+        return [], {}
+    store.give_way()
+    again: list[tuple[Snapshot, float]] = []
+    failed: dict[str, RegionResult] = {}
+    contents = {s.picture.region_id: (s, spent) for s, spent in superseded}
+    try:
+        latest = store.read(list(contents), inputs=False).latest
+    except StoreError as error:
+        latest = {region: LatestRead(error=str(error)) for region in contents}
+    for region, (snapshot, spent) in contents.items():
+        try:
+            told = _complete(snapshot.picture, latest[region], snapshot.narrative)
+            again.append((told, spent))
+        except Exception as error:
+            failed[region] = RegionResult(region, "failed", spent, error=_words(error))
+    return again, failed
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _words(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PreviousSnapshotError) else f"{type(error).__name__}: {text}"

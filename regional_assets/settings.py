@@ -1,0 +1,227 @@
+"""Every environment variable of the project: its default, its bounds, its meaning.
+
+Each is read where it is used, when it is used. The reference and `regional-assets doctor` are made
+from the table `SETTINGS`.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class SettingsError(ValueError):
+    """An environment variable that cannot be understood; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One environment variable.
+
+    `default` is its value when it is unset or empty, and `default_words` describes that value where
+    it needs words. `bounds` says what a value has to be, and `parse` raises ValueError for any
+    other.
+    """
+
+    name: str
+    default: T
+    meaning: str
+    bounds: str
+    parse: Callable[[str], T]
+    default_words: str = ""
+
+    def read(self, environ: Mapping[str, str] = os.environ) -> T:
+        """The value in `environ`; raises `SettingsError`."""
+        text = environ.get(self.name, "")
+        if not text:
+            return self.default
+        try:
+            return self.parse(text)
+        except ValueError:
+            raise SettingsError(f"{self.name}={_quoted(text)}: expected {self.bounds}") from None
+
+
+# A value is quoted in messages up to so many characters.
+_QUOTED = 80
+
+
+def _quoted(text: str) -> str:
+    return repr(text) if len(text) <= _QUOTED else f"{text[:_QUOTED]!r}... ({len(text)} characters)"
+
+
+def _seconds(name: str, default: float, meaning: str) -> Setting[float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not 0 < value < 86_400:
+            raise ValueError
+        return value
+
+    return Setting(name, default, meaning, "seconds above 0 and below 86400", parse)
+
+
+# No count here is meaningful with more digits.
+_WHOLE = re.compile("[0-9]{1,9}")
+
+
+def _whole(
+    name: str, default: int, least: int, meaning: str, *, default_words: str = ""
+) -> Setting[int]:
+    def parse(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or int(text) < least:
+            raise ValueError
+        return int(text)
+
+    bounds = f"a whole number of at least {least}"
+    return Setting(name, default, meaning, bounds, parse, default_words)
+
+
+def _share(name: str, default: float, meaning: str) -> Setting[float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not 0 <= value <= 1:
+            raise ValueError
+        return value
+
+    return Setting(name, default, meaning, "a number from 0 to 1", parse)
+
+
+def _text(name: str, meaning: str, bounds: str, default_words: str) -> Setting[str]:
+    return Setting(name, "", meaning, bounds, str, default_words)
+
+
+REDIS_URL = _text(
+    "REDIS_URL",
+    "The Redis server: `redis://`, `rediss://` (certificates are verified) or `unix://`, with user "
+    "and password percent-encoded.",
+    "a Redis URL",
+    "the embedded server",
+)
+STATE_DIR = _text(
+    "REGIONAL_STATE_DIR",
+    "The folder of the embedded server's data and, unless `DAGSTER_HOME` is set, of Dagster's.",
+    "a folder",
+    "`.state` in the checkout, else in the current folder",
+)
+CONNECT_TIMEOUT = _seconds("REGIONAL_CONNECT_TIMEOUT", 5.0, "Seconds to wait for a connection.")
+ANSWER_TIMEOUT = _seconds("REGIONAL_ANSWER_TIMEOUT", 5.0, "Seconds to wait for an answer.")
+RETRIES = _whole(
+    "REGIONAL_RETRIES", 3, 0, "Further attempts after a lost connection, with jittered pauses."
+)
+REGION_DEADLINE = _seconds(
+    "REGIONAL_REGION_DEADLINE",
+    30.0,
+    "Seconds after which no further attempt to commit a region starts.",
+)
+PARTITIONS_PER_RUN = _whole(
+    "REGIONAL_PARTITIONS_PER_RUN",
+    0,
+    1,
+    "Cuts backfills into runs of so many partitions.",
+    default_words="all in one run",
+)
+SETTLE = _whole(
+    "REGIONAL_SETTLE", 60, 0, "Seconds that a change has to last before `input_sensor` acts on it."
+)
+MIN_RUN_INTERVAL = _whole(
+    "REGIONAL_MIN_RUN_INTERVAL", 300, 0, "Seconds between two runs that `input_sensor` requests."
+)
+RECOVERY_PAUSE = _whole(
+    "REGIONAL_RECOVERY_PAUSE",
+    60,
+    1,
+    "Seconds before `recovery_sensor` first tries a failed partition again; doubled each time.",
+)
+RECOVERY_ATTEMPTS = _whole(
+    "REGIONAL_RECOVERY_ATTEMPTS", 5, 0, "How often `recovery_sensor` tries a failed partition."
+)
+CONFIDENCE_FLOOR = _share(
+    "REGIONAL_CONFIDENCE_FLOOR",
+    0.5,
+    "The confidence below which the check `confidence_above_floor` warns.",
+)
+NARRATIVE_PROVIDERS = _text(
+    "REGIONAL_NARRATIVE_PROVIDERS",
+    "Language model endpoints in the order in which they are tried: names of your choice, "
+    "separated by commas. Each needs `REGIONAL_NARRATIVE_<NAME>_BASE_URL` and `_MODEL`, and "
+    "`_API_KEY` where the server wants one.",
+    "names, separated by commas",
+    "none: narratives and briefs are off",
+)
+
+SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
+    REDIS_URL,
+    STATE_DIR,
+    CONNECT_TIMEOUT,
+    ANSWER_TIMEOUT,
+    RETRIES,
+    REGION_DEADLINE,
+    PARTITIONS_PER_RUN,
+    SETTLE,
+    MIN_RUN_INTERVAL,
+    RECOVERY_PAUSE,
+    RECOVERY_ATTEMPTS,
+    CONFIDENCE_FLOOR,
+    NARRATIVE_PROVIDERS,
+)
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where the store is and how patient its clients are; times in seconds.
+
+    `redis_url` None means the embedded server of `state_dir`. No attempt to commit a region starts
+    after `region_deadline`.
+    """
+
+    state_dir: Path
+    redis_url: str | None = None
+    connect_timeout: float = CONNECT_TIMEOUT.default
+    answer_timeout: float = ANSWER_TIMEOUT.default
+    retries: int = RETRIES.default
+    region_deadline: float = REGION_DEADLINE.default
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":
+        """The settings of this process; raises `SettingsError`."""
+        return cls(
+            state_dir=state_dir(environ),
+            redis_url=REDIS_URL.read(environ) or None,
+            connect_timeout=CONNECT_TIMEOUT.read(environ),
+            answer_timeout=ANSWER_TIMEOUT.read(environ),
+            retries=RETRIES.read(environ),
+            region_deadline=REGION_DEADLINE.read(environ),
+        )
+
+
+@dataclass(frozen=True)
+class SensorSettings:
+    """How patient the sensors are; times in seconds. The variables' meanings are in `SETTINGS`."""
+
+    settle: int = SETTLE.default
+    min_interval: int = MIN_RUN_INTERVAL.default
+    recovery_pause: int = RECOVERY_PAUSE.default
+    recovery_attempts: int = RECOVERY_ATTEMPTS.default
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "SensorSettings":
+        """The settings of this process; raises `SettingsError`."""
+        return cls(
+            settle=SETTLE.read(environ),
+            min_interval=MIN_RUN_INTERVAL.read(environ),
+            recovery_pause=RECOVERY_PAUSE.read(environ),
+            recovery_attempts=RECOVERY_ATTEMPTS.read(environ),
+        )
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """The state folder: `REGIONAL_STATE_DIR`, else `.state` in the checkout this package lies in,
+    else `.state` in the current folder."""
+    named = STATE_DIR.read(environ)
+    if named:
+        return Path(named).expanduser().absolute()
+    checkout = Path(__file__).resolve().parents[1]
+    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / ".state"

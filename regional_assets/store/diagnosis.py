@@ -1,0 +1,365 @@
+"""What `regional-assets doctor` finds out about the server and the state folder, a probe each."""
+
+import json
+import shutil
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from ipaddress import ip_address
+from typing import Any, Literal
+
+import redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.inputs import CATALOGUE, read_inputs
+from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
+from regional_assets.settings import StoreSettings
+from regional_assets.store import access, keys
+from regional_assets.store.connection import UNREACHABLE, address
+from regional_assets.store.errors import STORE_ERRORS, StoreError
+from regional_assets.store.scripts import Call, Script, run
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.state_folder import write_problem
+
+Verdict = Literal["ok", "warning", "problem", "skipped"]
+
+# Bounds. A run is two round trips; a latency above this is a server far away or overloaded.
+LATENCY_WARNING_MS = 50.0
+_PINGS = 11
+# Inputs are fresh by the minute, alerts guarded by the hour; a snapshot's time is this machine's.
+CLOCK_WARNING_MS = 1_000
+CLOCK_PROBLEM_MS = 60_000
+MEMORY_WARNING = 0.9
+DISK_WARNING = 100_000_000
+OLDEST_REDIS = (7, 0)
+
+_NAMED = 3
+_RIGHTS = Script.load("rights.lua", read_only=True)
+
+
+# A verdict, what was found, what to do.
+Result = tuple[Verdict, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and what to do about it."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+@dataclass
+class _Server:
+    """The server that is examined, through a store on it; each reply is fetched once."""
+
+    store: SnapshotStore
+    settings: StoreSettings
+    now: Callable[[], int]
+
+    @property
+    def client(self) -> redis.Redis:
+        return self.store.client
+
+    @cached_property
+    def hello(self) -> dict[str, str]:
+        """What every user may ask."""
+        reply = iter(self.store.attempt(partial(self.client.execute_command, "HELLO")))
+        return {_text(name): _text(value) for name, value in zip(reply, reply, strict=True)}
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        return dict(self.client.info())
+
+
+def diagnose(settings: StoreSettings | None, now: Callable[[], int]) -> Iterator[Finding]:
+    """The findings of all probes, one after the other; None: the settings are not understood, so
+    none can be made. Changes nothing, but starts the embedded server where that is used."""
+    store = None
+    if settings is None:
+        reached = Finding("reachability", "skipped", "needs settings that are understood")
+    else:
+        try:
+            store = SnapshotStore.open(settings)
+            server = _Server(store, settings, now)
+            found = f"{address(store.client)} answers ({server.hello['server']})"
+            reached = Finding("reachability", "ok", found)
+        except STORE_ERRORS as error:
+            reached = Finding("reachability", "problem", str(error))
+        yield _state_folder(settings)
+    yield reached
+    for name, look in _CHECKS.items():
+        if reached.verdict == "ok":
+            yield Finding(name, *_result(look, server))
+        else:
+            yield Finding(name, "skipped", "needs a server that answers")
+    if store:
+        store.client.close()
+
+
+def _result(look: Callable[[_Server], Result], server: _Server) -> Result:
+    try:
+        return look(server)
+    except NoPermissionError as error:
+        return "skipped", f"this user may not look: {error}", "grant that to have it checked"
+    except ResponseError as error:
+        return "skipped", f"the server does not tell: {error}", ""
+    except (StoreError, *UNREACHABLE) as error:
+        return "problem", " ".join(str(error).split()), ""
+
+
+def _state_folder(settings: StoreSettings) -> Finding:
+    folder = settings.state_dir
+    if not folder.exists():
+        return Finding("state folder", "ok", f"{folder} is made when it is needed")
+    problem = write_problem(folder)
+    if problem:
+        return Finding("state folder", "problem", problem)
+    free = shutil.disk_usage(folder).free
+    verdict: Verdict = "ok" if free >= DISK_WARNING else "warning"
+    advice = "" if verdict == "ok" else "make room: runs and snapshots are kept there"
+    return Finding("state folder", verdict, f"{folder}: {_size(free)} free", advice)
+
+
+def _encryption(server: _Server) -> Result:
+    options = server.client.get_connection_kwargs()
+    if "path" in options:
+        return "ok", "a Unix socket", ""
+    if issubclass(server.client.connection_pool.connection_class, redis.SSLConnection):
+        verified = options.get("ssl_cert_reqs", "required") == "required"
+        if verified and options.get("ssl_check_hostname", True):
+            return "ok", "TLS, the server's certificate is verified", ""
+        return (
+            "warning",
+            "TLS, but the server's certificate or its name is not verified",
+            "remove ssl_cert_reqs and ssl_check_hostname from REDIS_URL; ssl_ca_certs names a CA",
+        )
+    host = str(options.get("host", "localhost"))
+    if host == "localhost" or _is_loopback(host):
+        return "ok", "none, on this machine", ""
+    return (
+        "warning",
+        "none: password and data can be read on the way",
+        "use rediss:// (see README, Security)",
+    )
+
+
+def _latency(server: _Server) -> Result:
+    times = []
+    for _ in range(_PINGS):
+        started = time.perf_counter()
+        server.client.ping()
+        times.append((time.perf_counter() - started) * 1000)
+    median = statistics.median(times)
+    found = f"{median:.1f} ms, the median of {_PINGS} PINGs"
+    if median <= LATENCY_WARNING_MS:
+        return "ok", found, ""
+    return (
+        "warning",
+        f"{found}; above {LATENCY_WARNING_MS:g} ms",
+        "run nearer to the server, or see what keeps it busy (SLOWLOG GET)",
+    )
+
+
+def _version(server: _Server) -> Result:
+    name, version = server.hello["server"], server.hello["version"]
+    if name == "valkey":
+        return "ok", f"Valkey {version}", ""
+    if name != "redis":
+        return "warning", f"{name} {version}", "not tried: use Redis 7.0 or newer, or Valkey"
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        return "problem", f"Redis {version}", "use Redis 7.0 or newer, or Valkey"
+    return "ok", f"Redis {version}", ""
+
+
+def _mode(server: _Server) -> Result:
+    mode = server.hello["mode"]
+    if mode == "standalone":
+        return "ok", "no cluster", ""
+    why = {
+        "cluster": "a cluster, where the keys of one commit lie on several nodes",
+        "sentinel": "a Sentinel, which holds no data",
+    }
+    return "problem", why.get(mode, mode), "put the address of a single Redis server in REDIS_URL"
+
+
+def _role(server: _Server) -> Result:
+    if server.hello["role"] == "master":
+        return "ok", "a primary", ""
+    return (
+        "problem",
+        f"a {server.hello['role']}, which refuses writes",
+        "put the address of its primary in REDIS_URL",
+    )
+
+
+def _eviction(server: _Server) -> Result:
+    policy, limit = server.info["maxmemory_policy"], server.info["maxmemory"]
+    if policy == "noeviction":
+        return "ok", policy, ""
+    if not limit:
+        return "ok", f"{policy}, but without maxmemory nothing is evicted", ""
+    return (
+        "warning",
+        f"{policy} at {_size(limit)}: snapshots, histories or the guards against doubled alerts "
+        "may vanish at any time",
+        "CONFIG SET maxmemory-policy noeviction; then a full server refuses writes, and says so",
+    )
+
+
+def _persistence(server: _Server) -> Result:
+    info = server.info
+    failing = [
+        name
+        for name in ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
+        if info.get(name, "ok") != "ok"
+    ]
+    if failing:
+        return (
+            "problem",
+            f"the server cannot write its data to disk ({', '.join(failing)})",
+            "see the server's log; make room on its disk",
+        )
+    if info["aof_enabled"]:
+        return "ok", "append-only file", ""
+    if server.client.config_get("save")["save"]:
+        return "ok", "RDB snapshots: a crash loses what came after the last one", ""
+    return (
+        "warning",
+        "none: a restart loses all snapshots and histories",
+        "CONFIG SET appendonly yes (and in the server's configuration file)",
+    )
+
+
+def _memory(server: _Server) -> Result:
+    used, limit = server.info["used_memory"], server.info["maxmemory"]
+    if not limit:
+        return "ok", f"{_size(used)} used, no limit", ""
+    found = f"{_size(used)} of {_size(limit)} used"
+    if used < MEMORY_WARNING * limit:
+        return "ok", found, ""
+    verdict: Verdict = "problem" if used >= limit else "warning"
+    return verdict, found, "raise maxmemory, or see what fills the server (MEMORY STATS)"
+
+
+def _rights(server: _Server) -> Result:
+    uses = list(access.uses(REGION_IDS))
+    [reply] = run(server.client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
+    advice = "`regional-assets acl` prints the rules of a user who may"
+    if isinstance(reply, NoPermissionError):
+        return "problem", f"this user may not run scripts: {reply}", advice
+    if isinstance(reply, Exception):
+        raise reply
+    refused = [uses[position - 1] for position in reply]
+    if not refused:
+        return "ok", "this user may do all that a run does", ""
+    wanted = Counter(use.command for use in uses)
+    commands = [
+        name for name, count in Counter(u.command for u in refused).items() if count == wanted[name]
+    ]
+    names = dict.fromkeys(use.key for use in refused if use.key and use.command not in commands)
+    found = [f"may not run {', '.join(commands)}"] if commands else []
+    if names:
+        more = f" and {len(names) - _NAMED} more keys" if len(names) > _NAMED else ""
+        found.append(f"lacks rights on {', '.join(list(names)[:_NAMED])}{more}")
+    return "problem", f"this user {'; '.join(found)}", advice
+
+
+def _types(server: _Server) -> Result:
+    needed = dict.fromkeys((*access.READ_ONLY_KEYS, *access.WRITE_ONLY_KEYS), "string")
+    for region in REGION_IDS:
+        needed |= access.stored_keys(region, "0")
+    for trigger in TRAILING_TRIGGERS:
+        needed[keys.observations(trigger.region, trigger.metric)] = "zset"
+    with server.client.pipeline(transaction=False) as pipeline:
+        for name in needed:
+            pipeline.type(name)
+        replies = pipeline.execute(raise_on_error=False)
+    held = {
+        name: _text(reply)
+        for name, reply in zip(needed, replies, strict=True)
+        if not isinstance(reply, Exception)
+    }
+    if not held:
+        raise replies[0]
+    wrong = [
+        f"{name} holds a {kind} where a {needed[name]} belongs"
+        for name, kind in held.items()
+        if kind not in ("none", needed[name])
+    ]
+    if wrong:
+        return "problem", "; ".join(wrong), "RENAME it to keep it, or delete it"
+    return "ok", f"{sum(kind != 'none' for kind in held.values())} keys, each of its type", ""
+
+
+def _clock(server: _Server) -> Result:
+    before = server.now()
+    seconds, microseconds = server.client.time()
+    after = server.now()
+    ahead = seconds * 1000 + microseconds / 1000 - (before + after) / 2
+    # The reply may have been under way for all of that time.
+    surely = max(0.0, abs(ahead) - (after - before) / 2)
+    found = f"the server is {abs(ahead) / 1000:.1f} s {'ahead' if ahead > 0 else 'behind'}"
+    if surely <= CLOCK_WARNING_MS:
+        return "ok", found, ""
+    verdict: Verdict = "problem" if surely > CLOCK_PROBLEM_MS else "warning"
+    return verdict, found, "have both machines set their clocks by NTP"
+
+
+def _inputs(server: _Server) -> Result:
+    states = read_inputs(server.store.read([]).values, server.now())
+    by_freshness: dict[str, list[str]] = {}
+    for name, state in states.items():
+        said = f"{name} ({state.problem})" if state.problem else name
+        by_freshness.setdefault(state.freshness, []).append(said)
+    missing = by_freshness.pop("missing", [])
+    found = f"{len(CATALOGUE) - len(missing)} of {len(CATALOGUE)} present"
+    if len(missing) == len(CATALOGUE):
+        advice = "start the feeds' writers; `regional-assets inputs load` loads samples"
+        return "warning", found, advice
+    for word, names in (("missing", missing), ("stale", by_freshness.get("stale", []))):
+        found += f"; {word}: {', '.join(names)}" if names else ""
+    if by_freshness.get("fresh") != list(states):
+        return "warning", found, "see to their writers; `regional-assets inputs status` tells more"
+    return "ok", f"{found} and fresh", ""
+
+
+_CHECKS: Mapping[str, Callable[[_Server], Result]] = {
+    "encryption": _encryption,
+    "latency": _latency,
+    "version": _version,
+    "cluster": _mode,
+    "role": _role,
+    "eviction": _eviction,
+    "persistence": _persistence,
+    "memory": _memory,
+    "rights": _rights,
+    "key types": _types,
+    "clock": _clock,
+    "inputs": _inputs,
+}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,187 @@
+"""When weekly briefs are written: Sundays, and at most twice a day where a week lacks some."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+import redis
+
+from regional_assets.definitions import defs
+from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
+from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
+from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
+from regional_assets.defs.schedules import (
+    regional_brief_retry_schedule,
+    regional_brief_schedule,
+)
+from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.store import keys
+from regional_assets_tests.defs.test_briefs import outcomes, told
+from regional_assets_tests.defs.test_narrated_snapshots import configure
+from regional_assets_tests.defs.test_schedules import a_run
+from regional_assets_tests.defs.test_snapshots import client, instance
+from regional_assets_tests.narrative.conftest import models
+from regional_assets_tests.support.model_server import Models
+
+__all__ = ["client", "instance", "models", "told"]
+
+SUNDAY = datetime(2026, 8, 2, tzinfo=UTC)
+WEDNESDAY = SUNDAY + timedelta(days=3, hours=8)
+BOTH = pytest.mark.parametrize(
+    ("schedule", "moment"),
+    [(regional_brief_schedule, SUNDAY), (regional_brief_retry_schedule, WEDNESDAY)],
+    ids=["weekly", "retry"],
+)
+
+
+@pytest.fixture
+def model(models: Models, monkeypatch: pytest.MonkeyPatch) -> Models:
+    """A language model, configured."""
+    configure(monkeypatch, models.environment("good"))
+    return models
+
+
+def tick(
+    schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime
+) -> list[dg.RunRequest] | str:
+    """The runs that the tick requests, or why it is skipped."""
+    context = dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=moment,
+        resources={"snapshot_store": SnapshotStoreResource(), "narrator": NarratorResource()},
+    )
+    outcome = schedule.evaluate_tick(context)
+    if outcome.skip_message:
+        assert not outcome.run_requests
+        return outcome.skip_message
+    return list(outcome.run_requests or [])
+
+
+def ranges(requests: list[dg.RunRequest] | str) -> list[tuple[str, str]]:
+    assert not isinstance(requests, str)
+    return [
+        (
+            request.tags["dagster/asset_partition_range_start"],
+            request.tags["dagster/asset_partition_range_end"],
+        )
+        for request in requests
+    ]
+
+
+def write(client: redis.Redis, written: Mapping[str, datetime]) -> None:
+    for region, at in written.items():
+        brief = {"region_id": region, "generated_at": int(at.timestamp() * 1000)}
+        client.set(keys.brief(region), json.dumps(brief))
+
+
+def test_their_times() -> None:
+    for schedule in (regional_brief_schedule, regional_brief_retry_schedule):
+        assert schedule in (defs.schedules or [])
+        assert schedule.job_name == BRIEF_JOB.name
+        assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+        assert schedule.execution_timezone == "UTC"
+        assert len(schedule.description or "") > 150
+    assert regional_brief_schedule.cron_schedule == "0 0 * * 0"
+    assert regional_brief_retry_schedule.cron_schedule == "0 8,20 * * *"
+
+
+def test_sunday_is_one_run_over_all_regions(
+    instance: dg.DagsterInstance, told: redis.Redis
+) -> None:
+    requests = tick(regional_brief_schedule, instance, SUNDAY)
+    assert ranges(requests) == [("mena", "sub-saharan-africa")]
+    assert not isinstance(requests, str)
+    [request] = requests
+    assert request.run_key == "2026-08-02T00:00:00+00:00"
+    result = defs.resolve_job_def(BRIEF_JOB.name).execute_in_process(
+        instance=instance, run_config=request.run_config, tags=request.tags
+    )
+    assert outcomes(instance, result.run_id) == dict.fromkeys(NARRATED_REGIONS, "written")
+    assert instance.get_latest_materialization_event(REGIONAL_BRIEF)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({}, "no language model is configured: set REGIONAL_NARRATIVE_PROVIDERS"),
+        ({"REGIONAL_NARRATIVE_PROVIDERS": "groq"}, "REGIONAL_NARRATIVE_GROQ_BASE_URL is not set"),
+    ],
+)
+def test_without_a_model_no_run_starts(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    models: Models,
+    monkeypatch: pytest.MonkeyPatch,
+    schedule: dg.ScheduleDefinition,
+    moment: datetime,
+    environment: dict[str, str],
+    reason: str,
+) -> None:
+    configure(monkeypatch, environment)
+    said = tick(schedule, instance, moment)
+    assert isinstance(said, str)
+    assert said.startswith(reason)
+
+
+@BOTH
+def test_a_tick_that_overlaps_a_run_is_skipped_and_says_which(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    model: Models,
+    schedule: dg.ScheduleDefinition,
+    moment: datetime,
+) -> None:
+    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.STARTED)
+    assert not isinstance(tick(schedule, instance, moment), str)
+    run = a_run(instance, BRIEF_JOB.name, dg.DagsterRunStatus.STARTED)
+    said = tick(schedule, instance, moment)
+    assert isinstance(said, str)
+    assert said.startswith(f"Run {run.run_id} of regional_brief_job is not finished (STARTED)")
+
+
+def test_a_covered_week_is_not_retried_to_its_end(
+    instance: dg.DagsterInstance, client: redis.Redis, model: Models
+) -> None:
+    # One region may lack a brief.
+    write(client, dict.fromkeys(NARRATED_REGIONS[1:], SUNDAY))
+    # On Saturday evening all briefs are older than 6½ days.
+    for moment in (SUNDAY + timedelta(hours=8), SUNDAY + timedelta(days=6, hours=20)):
+        said = tick(regional_brief_retry_schedule, instance, moment)
+        assert said == "this week is covered: 6 of 7 regions have a brief of it"
+    assert ranges(
+        tick(regional_brief_retry_schedule, instance, SUNDAY + timedelta(days=7, hours=8))
+    ) == [("mena", "sub-saharan-africa")]
+
+
+def test_exactly_the_regions_that_lack_one_are_retried(
+    instance: dg.DagsterInstance, client: redis.Redis, model: Models
+) -> None:
+    write(client, dict.fromkeys(NARRATED_REGIONS, SUNDAY))
+    # Too old to be skipped on Sunday; young enough; something else.
+    write(client, {"mena": SUNDAY - timedelta(days=6, hours=12)})
+    write(client, {"south-asia": SUNDAY - timedelta(days=6, hours=11)})
+    client.set(keys.brief("east-asia"), "no brief")
+    client.delete(keys.brief("latam"))
+    requests = tick(regional_brief_retry_schedule, instance, WEDNESDAY)
+    assert ranges(requests) == [("mena", "east-asia"), ("latam", "latam")]
+    assert not isinstance(requests, str)
+    assert [request.run_key for request in requests] == [
+        "2026-08-05T08:00:00+00:00 mena east-asia",
+        "2026-08-05T08:00:00+00:00 latam",
+    ]
+    # A tick that is evaluated again after a crash finds its own first run.
+    a_run(instance, BRIEF_JOB.name, dg.DagsterRunStatus.QUEUED, run_key=requests[0].run_key or "")
+    assert tick(regional_brief_retry_schedule, instance, WEDNESDAY) == requests
+
+
+def test_a_server_that_does_not_answer_is_the_reason(
+    instance: dg.DagsterInstance, model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "unix:///nowhere/nothing.sock")
+    monkeypatch.setenv("REGIONAL_RETRIES", "0")
+    said = tick(regional_brief_retry_schedule, instance, WEDNESDAY)
+    assert isinstance(said, str)
+    assert said.startswith("Redis at unix:///nowhere/nothing.sock does not answer")

@@ -1,0 +1,370 @@
+"""`regional_brief`: real runs on real servers, with a language model on localhost."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+import redis
+
+from regional_assets.definitions import defs
+from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
+from regional_assets.defs.jobs import BRIEF_JOB
+from regional_assets.defs.partitions import BRIEF_REGIONS, range_tags
+from regional_assets.intelligence.brief import STANDS, WEEK
+from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.narrative.narrator import Narrator
+from regional_assets.runs.briefs import BriefResult, update_summary, write_briefs
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store import keys
+from regional_assets.store.brief_store import BriefStore
+from regional_assets.store.connection import connect
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.conftest import settings
+from regional_assets_tests.defs.test_narrated_snapshots import configure, everything_said
+from regional_assets_tests.defs.test_snapshots import instance, materialisations, values
+from regional_assets_tests.narrative.conftest import models
+from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
+from regional_assets_tests.support.worlds import NOW, sample_values
+
+__all__ = ["instance", "models"]
+
+KEY = "sk-own-secret"
+ALL_BRIEFS = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
+HOUR = 3_600_000
+
+
+@pytest.fixture
+def told(
+    valkey_store: SnapshotStore,
+    valkey_url: str,
+    models: Models,
+    monkeypatch: pytest.MonkeyPatch,
+) -> redis.Redis:
+    """The server that the runs use, with snapshots of all regions, and a good language model."""
+    monkeypatch.setenv("REDIS_URL", valkey_url)
+    now = current_time()
+    valkey_store.write_inputs(sample_values(now))
+    take_snapshots(valkey_store, [*NARRATED_REGIONS, "global"], now)
+    configure(monkeypatch, models.environment("good", key=KEY))
+    return valkey_store.client
+
+
+def run(
+    instance: dg.DagsterInstance, *, force: bool = False, **options: Any
+) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def(BRIEF_JOB.name).execute_in_process(
+        instance=instance,
+        run_config={"ops": {"regional_brief": {"config": {"force": force}}}},
+        raise_on_error=False,
+        **options,
+    )
+
+
+def outcomes(instance: dg.DagsterInstance, run_id: str) -> dict[str | None, str]:
+    found = materialisations(instance, run_id, REGIONAL_BRIEF)
+    return {region: values(m)["outcome"] for region, m in found.items()}
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    [event] = result.get_step_failure_events()
+    said = event.step_failure_data.user_failure_data
+    assert said is not None
+    return said.description or ""
+
+
+def stored(client: redis.Redis, name: str) -> Any:
+    return json.loads(client.get(name) or b"null")
+
+
+def an_old_brief(region: str, at: int) -> str:
+    return json.dumps({"region_id": region, "generated_at": at})
+
+
+def test_a_run_writes_seven_briefs_and_their_summary(
+    instance: dg.DagsterInstance, told: redis.Redis, models: Models
+) -> None:
+    before = current_time()
+    result = run(instance, tags=ALL_BRIEFS)
+    assert result.success
+    assert outcomes(instance, result.run_id) == dict.fromkeys(NARRATED_REGIONS, "written")
+    assert models.regions("good") == sorted(NARRATED_REGIONS)
+    for region in NARRATED_REGIONS:
+        brief = stored(told, f"intelligence:regional-briefs:v1:weekly:{region}")
+        now = brief["generated_at"]
+        assert before <= now <= current_time()
+        assert brief == {
+            "region_id": region,
+            "generated_at": now,
+            "period_start": now - WEEK,
+            "period_end": now,
+            "situation_recap": f"The week in {region}.",
+            "regime_trajectory": "Steady.",
+            "key_developments": ["One thing.", "Another thing."],
+            "risk_outlook": "Open.",
+            "provider": "good",
+            "model": "good-model",
+        }
+        assert 1_295_000 < told.ttl(keys.brief(region)) <= 1_296_000
+    assert not told.exists(keys.brief("global"))
+    assert stored(told, "intelligence:regional-briefs:summary:v1") == {
+        "generatedAt": now,
+        "regionsGenerated": 7,
+        "regionsSkipped": 0,
+        "coverageOk": True,
+    }
+    assert stored(told, "seed-meta:intelligence:regional-briefs") == {
+        "fetchedAt": now,
+        "recordCount": 7,
+    }
+    for name in (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META):
+        assert 1_295_000 < told.ttl(name) <= 1_296_000
+
+
+def test_its_metadata(instance: dg.DagsterInstance, told: redis.Redis) -> None:
+    result = run(instance, partition_key="mena")
+    said = values(materialisations(instance, result.run_id, REGIONAL_BRIEF)["mena"])
+    assert said["brief"] == stored(told, keys.brief("mena"))
+    assert (said["provider"], said["model"]) == ("good", "good-model")
+    assert said["tokens"] == {"in": TOKENS_IN, "out": TOKENS_OUT}
+    assert said["regime_changes"] == 1
+    assert said["milliseconds"] > 0
+
+
+def test_it_is_asked_from_the_stored_snapshot_and_the_weeks_changes(
+    instance: dg.DagsterInstance, told: redis.Redis, models: Models
+) -> None:
+    told.lpush(keys.regime_history("mena"), "malformed")
+    told.rpush(
+        keys.regime_history("mena"),
+        json.dumps(
+            {
+                "label": "calm",
+                "previous_label": "escalation_ladder",
+                "transitioned_at": current_time() - WEEK - HOUR,
+                "transition_driver": "",
+            }
+        ),
+    )
+    run(instance, partition_key="mena")
+    [asked] = models.asked
+    [change] = asked.data["regime_changes"]
+    assert (change["from"], change["to"]) == ("none", "coercive_stalemate")
+    assert asked.data["regime"] == "coercive_stalemate"
+    assert asked.data["evidence"]
+
+
+def test_young_briefs_are_skipped_unless_asked_for(
+    instance: dg.DagsterInstance, told: redis.Redis, models: Models
+) -> None:
+    now = current_time()
+    told.set(keys.brief("mena"), an_old_brief("mena", now - STANDS + HOUR))
+    told.set(keys.brief("europe"), an_old_brief("europe", now - STANDS))
+    told.set(keys.brief("latam"), "no brief")
+    result = run(instance, tags=ALL_BRIEFS)
+    assert result.success
+    assert outcomes(instance, result.run_id) == dict.fromkeys(NARRATED_REGIONS, "written") | {
+        "mena": "skipped"
+    }
+    assert "mena" not in models.regions("good")
+    assert stored(told, keys.brief("mena"))["generated_at"] == now - STANDS + HOUR
+    summary = stored(told, keys.BRIEF_SUMMARY)
+    assert (summary["regionsGenerated"], summary["regionsSkipped"]) == (6, 1)
+    forced = run(instance, partition_key="mena", force=True)
+    assert outcomes(instance, forced.run_id) == {"mena": "written"}
+    assert stored(told, keys.brief("mena"))["provider"] == "good"
+
+
+def test_no_valid_answer_is_red_and_told_by_the_coverage(
+    instance: dg.DagsterInstance,
+    told: redis.Redis,
+    models: Models,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    configure(monkeypatch, models.environment("refusing", key=KEY))
+    result = run(instance, tags=ALL_BRIEFS)
+    assert not result.success
+    assert outcomes(instance, result.run_id) == {}
+    problem = "mena: refusing: HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY; "
+    assert failure(result).startswith(f"7 of 7 regions have no new brief: {problem}")
+    statuses = instance.get_status_by_partition(
+        REGIONAL_BRIEF, list(NARRATED_REGIONS), BRIEF_REGIONS
+    )
+    assert {s.value for s in (statuses or {}).values() if s} == {"FAILED"}
+    summary = stored(told, keys.BRIEF_SUMMARY)
+    assert (summary["regionsGenerated"], summary["coverageOk"]) == (0, False)
+    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 0
+    for text in everything_said(instance, result.run_id, caplog, capfd):
+        assert KEY not in text
+
+
+def test_coverage_counts_all_regions_also_in_a_run_of_one(
+    instance: dg.DagsterInstance, told: redis.Redis
+) -> None:
+    run(instance, partition_key="mena")
+    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 0
+    assert stored(told, keys.BRIEF_SUMMARY)["coverageOk"] is False
+    run(instance, tags=range_tags("east-asia", "latam"))
+    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 6
+    assert stored(told, keys.BRIEF_SUMMARY)["coverageOk"] is True
+
+
+def test_what_cannot_be_read_fails_that_region_alone_and_leaves_the_summary(
+    instance: dg.DagsterInstance, told: redis.Redis, models: Models
+) -> None:
+    history = keys.regime_history("mena")
+    told.delete(history)
+    told.set(history, "no list")
+    result = run(instance, tags=ALL_BRIEFS)
+    problem = f"mena: {history}: WRONGTYPE"
+    assert failure(result).startswith(f"1 of 7 regions have no new brief: {problem}")
+    assert set(outcomes(instance, result.run_id)) == set(NARRATED_REGIONS) - {"mena"}
+    assert "mena" not in models.regions("good")
+    assert not told.exists(keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
+    told.delete(history)
+    assert run(instance, partition_key="mena").success
+    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 7
+
+
+@pytest.mark.parametrize("name", [keys.regime_history, keys.latest, keys.brief])
+def test_a_key_of_a_wrong_type_is_named_and_left_alone(
+    store: SnapshotStore, models: Models, name: Callable[[str], str]
+) -> None:
+    take_snapshots(store, ["mena", "latam"], NOW)
+    store.client.delete(name("mena"))
+    store.client.hset(name("mena"), "a", "b")
+    narrator = Narrator([models.provider("good")])
+    failed, written = write_briefs(BriefStore(store), narrator, ["mena", "latam"], NOW)
+    assert (failed.region_id, failed.outcome) == ("mena", "failed")
+    assert failed.error.startswith(f"{name('mena')}: WRONGTYPE")
+    assert store.client.type(name("mena")) == b"hash"
+    assert (written.region_id, written.outcome) == ("latam", "written")
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (None, "no snapshot yet"),
+        (b"", "names s, but intelligence:snapshot-by-id:v1:s is gone"),
+        (b"{", "is not a snapshot ("),
+        (b"[]", "is not a snapshot ("),
+        (b'{"balance": {}}', "is not a snapshot (no 'transmission_paths')"),
+        (b"[" * 100_000, "is not a snapshot ("),
+    ],
+)
+def test_a_region_without_a_usable_snapshot_fails(
+    store: SnapshotStore, models: Models, body: bytes | None, problem: str
+) -> None:
+    if body is not None:
+        store.client.set(keys.latest("mena"), "s")
+    if body:
+        store.client.set(keys.snapshot_by_id("s"), body)
+    narrator = Narrator([models.provider("good")])
+    [result] = write_briefs(BriefStore(store), narrator, ["mena"], NOW)
+    assert result.outcome == "failed"
+    assert problem in result.error
+    assert models.asked == []
+
+
+@pytest.fixture
+def limited(server_url: str, store: SnapshotStore, folder: Any) -> Iterator[SnapshotStore]:
+    """A store whose user may not write briefs."""
+    store.write_inputs(sample_values())
+    take_snapshots(store, NARRATED_REGIONS, NOW)
+    store.client.acl_setuser(
+        "limited", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-set"]
+    )
+    path = store.client.get_connection_kwargs()["path"]
+    configured = settings(f"unix://limited:x@{path}", folder)
+    opened = SnapshotStore(connect(configured), configured)
+    yield opened
+    opened.client.close()
+    store.client.acl_deluser("limited")
+
+
+def test_a_brief_that_the_server_refuses_fails_its_region(
+    limited: SnapshotStore, models: Models
+) -> None:
+    narrator = Narrator([models.provider("good")])
+    results = list(write_briefs(BriefStore(limited), narrator, NARRATED_REGIONS, NOW))
+    assert {r.outcome for r in results} == {"failed"}
+    for result in results:
+        assert result.error.startswith(f"{keys.brief(result.region_id)}: ")
+        assert "permissions" in result.error
+    with pytest.raises(Exception, match="refuses"):
+        update_summary(BriefStore(limited), results, NOW)
+
+
+def test_everything_is_read_in_one_round_trip(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    take_snapshots(store, NARRATED_REGIONS, NOW)
+    briefs = BriefStore(store)
+    briefs.read(NARRATED_REGIONS)
+    store.client.config_resetstat()
+    found = briefs.read(NARRATED_REGIONS)
+    stats = store.client.info("commandstats")
+    assert stats["cmdstat_evalsha_ro"]["calls"] == 1
+    assert "cmdstat_script|load" not in stats
+    for region, read in found.items():
+        assert read.error is None
+        assert read.brief is None
+        assert read.snapshot is not None
+        assert json.loads(read.snapshot.body)["region_id"] == region
+    assert len(found["mena"].history) == 1
+    assert found["latam"].history == []
+
+
+def test_a_summary_never_counts_less_than_is_stored(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the briefs and the summary, another run writes some."""
+    briefs = BriefStore(store)
+    look = briefs.briefs
+    looked: list[bool] = []
+
+    def slow_look(regions: Any) -> dict[str, bytes | None]:
+        found = look(regions)
+        if not looked:
+            looked.append(True)
+            briefs.write({r: json.loads(an_old_brief(r, NOW)) for r in NARRATED_REGIONS})
+        return found
+
+    monkeypatch.setattr(briefs, "briefs", slow_look)
+    assert update_summary(briefs, [BriefResult("mena", "written")], NOW) == []
+    assert stored(store.client, keys.BRIEF_SEED_META) == {"fetchedAt": NOW, "recordCount": 7}
+
+
+@pytest.mark.parametrize(
+    ("environment", "problem"),
+    [
+        ({}, "no language model is configured: set REGIONAL_NARRATIVE_PROVIDERS"),
+        (
+            {"REGIONAL_NARRATIVE_PROVIDERS": "groq"},
+            "REGIONAL_NARRATIVE_GROQ_BASE_URL is not set: ",
+        ),
+    ],
+)
+def test_without_a_model_a_run_says_so(
+    instance: dg.DagsterInstance,
+    told: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    problem: str,
+) -> None:
+    monkeypatch.delenv("REGIONAL_NARRATIVE_PROVIDERS")
+    configure(monkeypatch, environment)
+    assert failure(run(instance, tags=ALL_BRIEFS)).startswith(problem)
+    assert not told.exists(keys.BRIEF_SUMMARY)
+
+
+def test_a_server_that_is_not_there_is_one_plain_error(
+    instance: dg.DagsterInstance, told: redis.Redis, monkeypatch: pytest.MonkeyPatch, folder: Any
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"unix://{folder}/nothing.sock")
+    monkeypatch.setenv("REGIONAL_RETRIES", "0")
+    said = failure(run(instance, tags=ALL_BRIEFS))
+    assert said.startswith(f"Redis at unix://{folder}/nothing.sock does not answer")

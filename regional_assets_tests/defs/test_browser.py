@@ -1,0 +1,117 @@
+"""A newcomer's first minute, in a real browser against the real webserver and daemon: opens the
+page, materialises all partitions by clicking, sees eight green ones.
+
+`make screenshots` keeps the pictures under docs/.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from regional_assets.store import embedded
+from regional_assets_tests.support.servers import stop_group
+
+START_SECONDS = 90
+RUN_MILLISECONDS = 180_000
+CHROMIUM_OPTIONS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@pytest.fixture
+def ui(folder: Path) -> Iterator[str]:
+    """`regional-assets ui` on the samples, everything it needs in a folder of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "REGIONAL_STATE_DIR": str(folder)}
+    command = [sys.executable, "-m", "regional_assets.cli.main"]
+    subprocess.run([*command, "inputs", "load"], env=environment, cwd=folder, check=True)
+    with (folder / "ui.log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "ui", "--port", str(port)],
+            env=environment,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url, folder / "ui.log")
+        yield url
+    finally:
+        stop_group(server)
+        embedded.stop(folder)
+
+
+def _wait_for(url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/server_info", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"the UI did not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page in Debian's Chromium. Where there is none the test is skipped, in CI it fails."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
+        opened = browser.new_page(viewport={"width": 1280, "height": 800})
+        opened.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        yield opened
+        browser.close()
+
+
+def shoot(page: Page, folder: Path, name: str) -> None:
+    """A screenshot, kept where `REGIONAL_SCREENSHOTS` says."""
+    kept = os.environ.get("REGIONAL_SCREENSHOTS")
+    page.screenshot(path=(Path(kept).absolute() if kept else folder) / f"{name}.png")
+
+
+def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Path) -> None:
+    page.goto(f"{ui}/assets/regional_snapshot")
+    page.get_by_role("button", name="Materialize").first.click()
+    page.get_by_role("button", name="All", exact=True).click()
+    page.get_by_role("button", name=re.compile("^Launch")).last.click()
+
+    page.goto(f"{ui}/assets/regional_snapshot?view=partitions&partition=mena")
+    expect(page.get_by_text("Materialized (8)")).to_be_visible(timeout=RUN_MILLISECONDS)
+    expect(page.get_by_text("Failed (0)")).to_be_visible()
+    # The list of partitions follows the run by itself, the details of one do not.
+    page.reload()
+    expect(page.get_by_text("coercive_stalemate").first).to_be_visible()
+    shoot(page, folder, "partitions")
+
+    page.get_by_text("[Show Markdown]").first.click()
+    picture = page.get_by_role("img", name="balance vector")
+    expect(picture).to_be_visible()
+    # The picture is drawn, not only named.
+    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+    shoot(page, folder, "balance")
+
+    page.goto(f"{ui}/assets/regional_snapshot?view=lineage&lineageScope=neighbors")
+    for name in ("military_flights", "regional_snapshot", "regional_summary"):
+        expect(page.get_by_text(name).last).to_be_visible()
+    shoot(page, folder, "lineage")

@@ -1,0 +1,327 @@
+"""`regional_history` through Dagster: a real instance, real runs, a real server."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import dagster as dg
+import pandas as pd
+import pytest
+import redis
+
+from regional_assets.definitions import defs
+from regional_assets.defs import charts
+from regional_assets.defs.assets.history import REGIONAL_HISTORY, read_history
+from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.defs.charts import line_chart, regions_picture
+from regional_assets.defs.partitions import REGIONS
+from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store import keys
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.conftest import settings
+from regional_assets_tests.defs.test_snapshots import (
+    ALL,
+    SUMMARY,
+    client,
+    instance,
+    materialisations,
+    run,
+    values,
+)
+
+__all__ = ["client", "instance"]  # fixtures
+
+HOUR = 3_600_000
+COLUMNS = ["regime", *AXES, "net_balance", "confidence"]
+
+
+@pytest.fixture
+def store(client: redis.Redis, valkey_url: str, folder: Path) -> SnapshotStore:
+    return SnapshotStore(client, settings(valkey_url, folder))
+
+
+@pytest.fixture
+def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state folder of the runs."""
+    monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder / "state"))
+    return folder / "state"
+
+
+@pytest.fixture
+def history_run(
+    instance: dg.DagsterInstance, state: Path
+) -> Callable[..., dg.ExecuteInProcessResult]:
+    """Runs the job."""
+    job = defs.resolve_job_def("regional_history_job")
+
+    def history_run(**options: Any) -> dg.ExecuteInProcessResult:
+        return job.execute_in_process(instance=instance, raise_on_error=False, **options)
+
+    return history_run
+
+
+@pytest.fixture
+def taken(store: SnapshotStore) -> list[int]:
+    """The times (ms), ascending, of three snapshots of all regions. They are taken newest first,
+    and the inputs change in between."""
+    now = current_time()
+    times = [now - 6 * HOUR, now - 12 * HOUR, now - 18 * HOUR]
+    for removed, at in zip(
+        ("military:flights:v1", "supply_chain:chokepoints:v4", "risk:scores:sebuf:stale:v8"),
+        times,
+        strict=True,
+    ):
+        assert not take_snapshots(store, REGION_IDS, at, force=True).failed
+        store.client.delete(removed)
+    return sorted(times)
+
+
+def table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, index_col="time", parse_dates=["time"])
+
+
+def milliseconds(frame: pd.DataFrame) -> list[int]:
+    return [round(time.timestamp() * 1000) for time in frame.index]
+
+
+def svg(picture: str) -> ElementTree.Element:
+    """The SVG in a picture's Markdown; raises when it is not well-formed."""
+    encoded = picture.partition(";base64,")[2].removesuffix(")")
+    return ElementTree.fromstring(base64.b64decode(encoded, validate=True))
+
+
+def texts(image: ElementTree.Element) -> list[str]:
+    return [element.text or "" for element in image.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def bodies(client: redis.Redis, region: str) -> list[dict[str, Any]]:
+    """The stored snapshots, oldest first."""
+    ids: Any = client.zrange(keys.index(region), 0, -1)
+    return [json.loads(client.get(keys.snapshot_by_id(i.decode()))) for i in ids]  # type: ignore[arg-type]
+
+
+def test_one_run_writes_the_table_of_every_region(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    store: SnapshotStore,
+    taken: list[int],
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    state: Path,
+) -> None:
+    result = history_run(tags=ALL)
+    assert result.success
+    found = materialisations(instance, result.run_id, REGIONAL_HISTORY)
+    assert list(found) == list(REGION_IDS)
+    for region, index in store.indexes(REGION_IDS).items():
+        said = values(found[region])
+        stored = bodies(client, region)
+        frame = read_history(store, region, index).frame
+        assert list(frame.columns) == COLUMNS
+        assert str(frame.index.dtype) == "datetime64[us, UTC]"
+        assert milliseconds(frame) == taken
+        assert frame.index.is_monotonic_increasing
+        for (_, row), body in zip(frame.iterrows(), stored, strict=True):
+            assert row["regime"] == body["regime"]["label"]
+            assert row["confidence"] == body["meta"]["snapshot_confidence"]
+            assert {a: row[a] for a in (*AXES, "net_balance")} == {
+                a: body["balance"][a] for a in (*AXES, "net_balance")
+            }
+        path = state / "history" / f"{region}.csv"
+        pd.testing.assert_frame_equal(table(path), frame)
+        assert said["path"] == str(path)
+        assert said["rows"] == 3
+        assert said["expired"] == said["unreadable"] == 0
+        assert [round(said[end] * 1000) for end in ("first", "last")] == [taken[0], taken[-1]]
+        assert f"net balance {frame['net_balance'].iloc[-1]:.3f}" in texts(svg(said["chart"]))
+        assert said["last_rows"].count("+00:00 |") == 3
+    # Only the tables are left, no unfinished file.
+    assert {p.name for p in (state / "history").iterdir()} == {f"{r}.csv" for r in REGION_IDS}
+
+
+def test_the_table_changes_with_the_inputs(store: SnapshotStore, taken: list[int]) -> None:
+    frame = read_history(store, "mena", store.indexes(["mena"])["mena"]).frame
+    assert frame["maritime_access"].nunique() > 1
+    assert frame["confidence"].is_unique
+
+
+def test_more_snapshots_than_one_answer_carries(store: SnapshotStore) -> None:
+    now = current_time()
+    for n in range(120):
+        take_snapshots(store, ["latam"], now - n * HOUR, force=True)
+    frame = read_history(store, "latam", store.indexes(["latam"])["latam"]).frame
+    assert milliseconds(frame) == [now - n * HOUR for n in reversed(range(120))]
+
+
+def test_expired_and_unreadable_snapshots_are_skipped_and_counted(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    taken: list[int],
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    state: Path,
+) -> None:
+    first, *_ = bodies(client, "mena")
+    client.delete(keys.snapshot_by_id(first["meta"]["snapshot_id"]))
+    hostile = {
+        "regime": first | {"regime": {"label": "<script>alert(1)</script>"}},
+        "region": first | {"region_id": "europe"},
+        "time": first | {"generated_at": 1},
+        "balance": first | {"balance": first["balance"] | {"capital_stress": "0.5"}},
+        "range": first | {"balance": first["balance"] | {"net_balance": 7}},
+        "nan": first | {"meta": {"snapshot_confidence": float("nan")}},
+        "list": [first],
+        "empty": {},
+    }
+    written = {name: json.dumps(body) for name, body in hostile.items()}
+    written |= {"json": "{", "deep": "[" * 100_000, "digits": "9" * 5000, "bytes": "\udcff"}
+    for name, text in written.items():
+        client.set(keys.snapshot_by_id(name), text.encode("utf-8", "surrogateescape"))
+        client.zadd(keys.index("mena"), {name: taken[0]})
+    far = first | {"generated_at": 10**18}
+    client.set(keys.snapshot_by_id("far"), json.dumps(far))
+    client.sadd(keys.snapshot_by_id("a-set"), 1)
+    client.zadd(keys.index("mena"), {"far": 10**18, "infinite": float("inf"), "a-set": 1})
+    client.zadd(keys.index("mena"), {b"\xff": 1})
+
+    result = history_run(partition_key="mena")
+    assert result.success
+    said = values(materialisations(instance, result.run_id, REGIONAL_HISTORY)["mena"])
+    assert said["rows"] == len(table(state / "history" / "mena.csv")) == 2
+    assert said["expired"] == 4  # the deleted, the infinite, the set, the nameless
+    assert said["unreadable"] == len(written) + 1
+    assert "script" not in str(texts(svg(said["chart"]))) + said["last_rows"]
+
+
+def test_a_region_without_snapshots_is_an_empty_table(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    state: Path,
+) -> None:
+    result = history_run(partition_key="global")
+    assert result.success
+    said = values(materialisations(instance, result.run_id, REGIONAL_HISTORY)["global"])
+    assert said["rows"] == 0
+    assert "first" not in said
+    assert "no snapshots" in texts(svg(said["chart"]))
+    assert list(table(state / "history" / "global.csv").columns) == COLUMNS
+
+
+def test_one_region_fails_alone_and_keeps_its_old_table(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    taken: list[int],
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    state: Path,
+) -> None:
+    assert history_run(tags=ALL).success
+    before = (state / "history" / "europe.csv").read_bytes()
+    client.rename(keys.index("europe"), "kept")
+    client.set(keys.index("europe"), "not a sorted set")
+    # The folder's own trouble is one region's, too.
+    (state / "history" / "latam.csv").unlink()
+    (state / "history" / "latam.csv").mkdir()
+
+    result = history_run(tags=ALL)
+    assert not result.success
+    done = set(REGION_IDS) - {"europe", "latam"}
+    assert set(materialisations(instance, result.run_id, REGIONAL_HISTORY)) == done
+    found = instance.get_status_by_partition(REGIONAL_HISTORY, list(REGION_IDS), REGIONS) or {}
+    assert {r for r, status in found.items() if status and status.value == "FAILED"} == {
+        "europe",
+        "latam",
+    }
+    [failure] = result.get_step_failure_events()
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert (said.description or "").startswith("2 of 8 regions failed: ")
+    told = {name: str(value.value) for name, value in said.metadata.items()}
+    assert told["europe"].startswith(f"{keys.index('europe')}: WRONGTYPE")
+    assert "latam.csv" in told["latam"]
+    assert (state / "history" / "europe.csv").read_bytes() == before
+    assert not list((state / "history").glob(".*"))
+
+    client.rename("kept", keys.index("europe"))
+    assert history_run(partition_key="europe").success
+
+
+def test_a_server_that_is_not_there_is_one_plain_error(
+    instance: dg.DagsterInstance,
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"unix://user:secret@{folder}/nothing.sock")
+    monkeypatch.setenv("REGIONAL_RETRIES", "0")
+    result = history_run(tags=ALL)
+    [failure] = result.get_step_failure_events()
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert f"Redis at unix://{folder}/nothing.sock does not answer" in (said.description or "")
+    for entry in instance.all_logs(result.run_id):
+        assert "secret" not in str(entry)
+
+
+def test_in_a_run_of_both_it_comes_after_the_snapshots(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    """As when somebody materialises everything; when a region fails, of the others."""
+    client.set(keys.index("europe"), "wrong")
+    both = defs.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={REGIONAL_SNAPSHOT, REGIONAL_HISTORY}
+    )
+    result = both.execute_in_process(instance=instance, tags=ALL, raise_on_error=False)
+    assert not result.success
+    found = materialisations(instance, result.run_id, REGIONAL_HISTORY)
+    assert set(found) == set(REGION_IDS) - {"europe"}
+    assert {values(m)["rows"] for m in found.values()} == {1}
+
+
+def test_the_asset_explains_itself() -> None:
+    node = defs.resolve_asset_graph().get(REGIONAL_HISTORY)
+    assert len(node.description or "") > 200
+    assert node.kinds == {"python", "pandas", "redis"}
+    assert node.owners == ["team:regional-intelligence"]
+    assert node.group_name == "snapshots"
+    assert node.parent_keys == {dg.AssetKey("regional_snapshot")}
+
+
+def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: redis.Redis) -> None:
+    result = run(instance, tags=ALL)
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    found = texts(svg(values(summary)["picture"]))
+    for region in REGION_IDS:
+        [body] = bodies(client, region)
+        assert region.replace("_", " ") in found
+        regime = body["regime"]["label"].replace("_", " ")
+        assert f"{body['balance']['net_balance']:+.3f} {regime}" in found
+
+
+def test_text_cannot_leave_its_place_in_a_picture() -> None:
+    hostile = '</text><script>"&\x00\ud800'
+    for picture in (
+        regions_picture([(hostile, hostile, -1.0), ("b", "calm", 1.0)]),
+        line_chart("c", [datetime.now(UTC)], {hostile: [0.5]}),
+    ):
+        image = svg(picture.value or "")
+        assert not list(image.iter("{http://www.w3.org/2000/svg}script"))
+        assert any('</text><script>"&??' in text for text in texts(image))
+
+
+def test_a_long_line_is_thinned_and_keeps_its_peaks() -> None:
+    line = [0.1] * 5000
+    line[1234], line[4321] = 1.0, -1.0
+    times = [datetime.now(UTC) + timedelta(minutes=n) for n in range(len(line))]
+    image = svg(line_chart("c", times, {"net": line}).value or "")
+    [polyline] = image.iter("{http://www.w3.org/2000/svg}polyline")
+    points = [tuple(map(float, point.split(","))) for point in polyline.attrib["points"].split()]
+    assert len(points) <= charts._MOST_POINTS + 1
+    assert points == sorted(points, key=lambda point: point[0])
+    heights = {height for _, height in points}
+    assert {charts._height(1.0), charts._height(-1.0)} <= heights

@@ -1,0 +1,187 @@
+"""The input sensor through Dagster, on a real instance and a real server, with the clock set."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+import redis
+
+from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.defs.sensors import inputs as module
+from regional_assets.defs.sensors.inputs import Watch, input_sensor
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs.clock import current_time
+from regional_assets.settings import SensorSettings
+from regional_assets_tests.defs.test_snapshots import (
+    ALL,
+    client,
+    instance,
+    materialisations,
+    run,
+    values,
+)
+
+__all__ = ["client", "instance"]
+
+Tick = Callable[[float], dg.SensorResult]
+
+
+@pytest.fixture
+def tick(
+    instance: dg.DagsterInstance, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> Tick:
+    """A tick so many seconds after the start, with the cursor that the one before left."""
+    started = current_time()
+    cursor: list[str | None] = [None]
+
+    def at(seconds: float) -> dg.SensorResult:
+        monkeypatch.setattr(module, "current_time", lambda: started + int(seconds * 1000))
+        context = dg.build_sensor_context(
+            instance=instance,
+            cursor=cursor[0],
+            resources={"snapshot_store": SnapshotStoreResource()},
+        )
+        result = input_sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        cursor[0] = result.cursor
+        return result
+
+    return at
+
+
+def ranges(result: dg.SensorResult) -> list[tuple[str, str]]:
+    return [
+        (
+            request.tags["dagster/asset_partition_range_start"],
+            request.tags["dagster/asset_partition_range_end"],
+        )
+        for request in result.run_requests or []
+    ]
+
+
+def reason(result: dg.SensorResult) -> str:
+    assert not result.run_requests
+    return result.skip_reason.skip_message or "" if result.skip_reason else ""
+
+
+def execute(instance: dg.DagsterInstance, request: dg.RunRequest) -> dict[str | None, Any]:
+    result = run(instance, tags=request.tags)
+    assert result.success
+    return materialisations(instance, result.run_id)
+
+
+def close(client: redis.Redis, *icaos: str) -> None:
+    """NOTAMs: content of the regions of these airports only."""
+    notams = {"closedIcaos": icaos, "reasons": dict.fromkeys(icaos, "shut")}
+    client.set("aviation:notam:closures:v2", json.dumps(notams))
+
+
+def test_the_first_snapshots_are_requested_when_they_have_settled(tick: Tick) -> None:
+    assert "settling for another 60 s" in reason(tick(0))
+    assert "settling for another 30 s" in reason(tick(30))
+    assert ranges(tick(60)) == [("mena", "global")]
+
+
+def test_nothing_new_is_said_so(tick: Tick, instance: dg.DagsterInstance) -> None:
+    run(instance, tags=ALL)
+    assert reason(tick(0)) == "nothing new: all 8 regions say what is stored"
+
+
+def test_exactly_the_regions_whose_content_changes(
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    run(instance, tags=ALL)
+    # Bytes change, content does not.
+    stored = client.get("economic:stress-index:v1")
+    assert isinstance(stored, bytes)
+    client.set("economic:stress-index:v1", stored + b"  ")
+    assert "nothing new" in reason(tick(0))
+    close(client, "OIIE", "SBGR")
+    assert "changed: mena, latam; settling" in reason(tick(10))
+    result = tick(70)
+    assert ranges(result) == [("mena", "mena"), ("latam", "latam")]
+    for request in result.run_requests or []:
+        [(_, materialisation)] = execute(instance, request).items()
+        assert values(materialisation)["outcome"] == "written"
+    assert "nothing new" in reason(tick(100))
+
+
+def test_the_same_change_is_one_run_key_across_restarts(
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    tick(0)
+    first = [request.run_key for request in tick(60).run_requests or []]
+    again = dg.build_sensor_context(
+        instance=instance, resources={"snapshot_store": SnapshotStoreResource()}
+    )
+    assert isinstance(input_sensor(again), dg.SensorResult)
+    tick(400)
+    later = [request.run_key for request in tick(460).run_requests or []]
+    assert first == later
+    run(instance, tags=ALL)
+    close(client, "OIIE")
+    tick(800)
+    other = [request.run_key for request in tick(900).run_requests or []]
+    assert other
+    assert set(other).isdisjoint(first)
+
+
+def test_runs_are_apart(tick: Tick, instance: dg.DagsterInstance, client: redis.Redis) -> None:
+    tick(0)
+    [request] = tick(60).run_requests or []
+    execute(instance, request)
+    close(client, "OIIE")
+    tick(70)
+    assert "requested lately, next in 220 s" in reason(tick(140))
+    assert ranges(tick(360)) == [("mena", "mena")]
+
+
+def test_a_feed_that_never_rests_does_not_hold_a_run_up_for_ever() -> None:
+    settings = SensorSettings(settle=60, min_interval=300)
+    watch = Watch()
+    for seconds in range(0, 300, 30):
+        watch.see({"mena": f"digest-{seconds}"}, seconds)
+        assert watch.settled(seconds, settings) == []
+    watch.see({"mena": "digest-300"}, 300)
+    assert watch.settled(300, settings) == ["mena"]
+
+
+def test_a_change_that_goes_away_is_forgotten() -> None:
+    watch = Watch()
+    watch.see({"mena": "a", "latam": "b"}, 0)
+    watch.see({"latam": "b"}, 30)
+    assert set(watch.changes) == {"latam"}
+    assert Watch.load(watch.dump()) == watch
+
+
+@pytest.mark.parametrize("cursor", [None, "", "{", "[]", '{"changes": {"mena": 1}}', "null"])
+def test_a_cursor_that_cannot_be_read_is_a_new_beginning(cursor: str | None) -> None:
+    assert Watch.load(cursor) == Watch()
+
+
+def test_a_server_that_is_away_is_a_reason_to_wait(
+    tick: Tick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:1")
+    monkeypatch.setenv("REGIONAL_RETRIES", "0")
+    said = reason(tick(0))
+    assert "Redis at 127.0.0.1:1/0 does not answer" in said
+    assert "secret" not in said
+
+
+def test_a_tick_is_one_round_trip(tick: Tick, client: redis.Redis) -> None:
+    tick(0)
+    client.config_resetstat()
+    tick(30)
+    stats = client.info("commandstats")
+    assert stats["cmdstat_evalsha_ro"]["calls"] == 1
+    assert "cmdstat_set" not in stats
+
+
+def test_a_region_that_cannot_be_read_is_left_to_the_runs(tick: Tick, client: redis.Redis) -> None:
+    client.set("intelligence:snapshot:v1:europe:latest", "gone")
+    tick(0)
+    assert ranges(tick(60)) == [("mena", "east-asia"), ("north-america", "global")]
+    assert len(REGION_IDS) == 8

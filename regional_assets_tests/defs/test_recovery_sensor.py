@@ -1,0 +1,121 @@
+"""The recovery sensor through Dagster: real failures, real repairs, with the clock set."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import dagster as dg
+import pytest
+import redis
+
+from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.defs.partitions import contiguous
+from regional_assets.defs.sensors import recovery as module
+from regional_assets.defs.sensors.recovery import recovery_sensor
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.store import keys
+from regional_assets_tests.defs.test_input_sensor import ranges, reason
+from regional_assets_tests.defs.test_snapshots import (
+    ALL,
+    client,
+    instance,
+    run,
+    statuses,
+)
+
+__all__ = ["client", "instance"]
+
+Tick = Callable[[float], dg.SensorResult]
+
+
+@pytest.fixture
+def tick(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Tick:
+    """A tick at so many seconds, with the cursor that the one before left."""
+    cursor: list[str | None] = [None]
+
+    def at(seconds: float) -> dg.SensorResult:
+        monkeypatch.setattr(module, "current_time", lambda: int(seconds * 1000))
+        result = recovery_sensor(dg.build_sensor_context(instance=instance, cursor=cursor[0]))
+        assert isinstance(result, dg.SensorResult)
+        cursor[0] = result.cursor
+        return result
+
+    return at
+
+
+def spoil(client: redis.Redis, *regions: str) -> None:
+    for region in regions:
+        client.delete(keys.index(region))
+        client.set(keys.index(region), "wrong")
+
+
+def test_nothing_failed(tick: Tick, instance: dg.DagsterInstance, client: redis.Redis) -> None:
+    assert reason(tick(0)) == "no partition has failed"
+    run(instance, tags=ALL)
+    assert reason(tick(30)) == "no partition has failed"
+
+
+def test_exactly_the_failed_partitions_are_tried_again_and_a_success_clears_the_mark(
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    spoil(client, "east-asia", "europe", "latam")
+    run(instance, tags=ALL)
+    assert "europe: try 1 in 60 s" in reason(tick(0))
+    result = tick(60)
+    assert ranges(result) == [("east-asia", "europe"), ("latam", "latam")]
+    client.delete(*(keys.index(region) for region in ("east-asia", "europe", "latam")))
+    for request in result.run_requests or []:
+        assert run(instance, tags=request.tags).success
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    assert reason(tick(90)) == "no partition has failed"
+
+
+def test_pauses_grow_then_it_gives_up_and_says_so_once(
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    spoil(client, "europe")
+    run(instance, tags=ALL)
+    now = 0.0
+    tried: list[float] = []
+    tick(now)
+    while len(tried) < 5:
+        now += 30
+        for request in tick(now).run_requests or []:
+            tried.append(now)
+            run(instance, tags=request.tags)
+    assert [b - a for a, b in pairwise(tried)] == [120, 240, 480, 960]
+
+    result = tick(now + 30)
+    assert "europe: given up after 5 tries" in reason(result)
+    [record] = result.asset_events
+    assert isinstance(record, dg.AssetObservation)
+    assert (record.asset_key, record.partition) == (REGIONAL_SNAPSHOT, "europe")
+    assert "gave up on europe after 5 tries" in (record.description or "")
+    later = tick(now + 100_000)
+    assert not later.asset_events
+    assert "given up" in reason(later)
+
+    # Mended by hand, it is watched anew.
+    client.delete(keys.index("europe"))
+    assert run(instance, partition_key="europe").success
+    assert reason(tick(now + 100_030)) == "no partition has failed"
+    spoil(client, "europe")
+    run(instance, partition_key="europe", force=True)
+    assert "europe: try 1 in 60 s" in reason(tick(now + 100_060))
+
+
+def test_every_try_is_a_run_of_its_own(
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    spoil(client, "europe")
+    run(instance, tags=ALL)
+    tick(0)
+    first = [request.run_key for request in tick(60).run_requests or []]
+    second = [request.run_key for request in tick(180).run_requests or []]
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
+def test_ranges() -> None:
+    assert contiguous([]) == []
+    assert contiguous(["global", "mena", "east-asia"]) == [["mena", "east-asia"], ["global"]]
+    assert contiguous(REGION_IDS) == [list(REGION_IDS)]

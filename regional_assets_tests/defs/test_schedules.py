@@ -1,0 +1,202 @@
+"""The schedules through Dagster: ticks on a real instance, and the runs they ask for."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pytest
+import redis
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
+from regional_assets.definitions import defs
+from regional_assets.defs.assets.history import REGIONAL_HISTORY
+from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
+from regional_assets.defs.jobs import (
+    CHECK_JOB,
+    HISTORY_JOB,
+    OBSERVE_INPUTS_JOB,
+    SNAPSHOT_JOB,
+)
+from regional_assets.defs.schedules import (
+    observe_inputs_schedule,
+    regional_check_schedule,
+    regional_history_schedule,
+    regional_snapshot_schedule,
+)
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.store import keys
+from regional_assets_tests.defs.test_inputs import NAMES, observations
+from regional_assets_tests.defs.test_snapshots import (
+    ALL,
+    client,
+    instance,
+    materialisations,
+    run,
+    statuses,
+)
+
+__all__ = ["client", "instance"]
+
+SIX = datetime(2026, 8, 22, 6, tzinfo=UTC)
+SCHEDULES = [
+    (regional_snapshot_schedule, SNAPSHOT_JOB.name),
+    (regional_check_schedule, CHECK_JOB.name),
+    (regional_history_schedule, HISTORY_JOB.name),
+    (observe_inputs_schedule, OBSERVE_INPUTS_JOB.name),
+]
+each_schedule = pytest.mark.parametrize(
+    ("schedule", "job"), SCHEDULES, ids=[schedule.name for schedule, _ in SCHEDULES]
+)
+
+
+def tick(
+    schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
+) -> dg.RunRequest | str:
+    """The one run that the tick requests, or why it is skipped."""
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=moment)
+    outcome = schedule.evaluate_tick(context)
+    if outcome.skip_message:
+        assert not outcome.run_requests
+        return outcome.skip_message
+    [request] = outcome.run_requests or []
+    return request
+
+
+def requested(
+    schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
+) -> dg.RunRequest:
+    outcome = tick(schedule, instance, moment)
+    assert isinstance(outcome, dg.RunRequest)
+    return outcome
+
+
+def evaluations(result: dg.ExecuteInProcessResult) -> list[Any]:
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return [e.asset_check_evaluation_data for e in result.all_events if e.event_type == kind]
+
+
+def a_run(
+    instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, **tags: str
+) -> dg.DagsterRun:
+    """A run of that job in that status."""
+    # Queued runs have to know where their code is.
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository")
+    return instance.add_run(
+        dg.DagsterRun(
+            job_name=job,
+            run_id=str(uuid.uuid4()),
+            status=status,
+            tags={f"dagster/{name}": value for name, value in tags.items()},
+            remote_job_origin=RemoteJobOrigin(repository, job),
+        )
+    )
+
+
+@each_schedule
+def test_they_run_by_default_in_utc_and_explain_themselves(
+    schedule: dg.ScheduleDefinition, job: str
+) -> None:
+    assert schedule in (defs.schedules or [])
+    assert schedule.job_name == job
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert schedule.execution_timezone == "UTC"
+    assert len(schedule.description or "") > 150
+
+
+def test_their_times() -> None:
+    assert regional_snapshot_schedule.cron_schedule == "0 */6 * * *"
+    assert observe_inputs_schedule.cron_schedule == "*/15 * * * *"
+
+
+def test_a_tick_is_one_run_over_all_regions_with_the_summary(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    request = requested(regional_snapshot_schedule, instance)
+    assert request.run_key == "2026-08-22T06:00:00+00:00"
+    assert request.tags.items() >= ALL.items()
+    result = defs.resolve_job_def(SNAPSHOT_JOB.name).execute_in_process(
+        instance=instance, run_config=request.run_config, tags=request.tags
+    )
+    assert list(materialisations(instance, result.run_id)) == list(REGION_IDS)
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    assert materialisations(instance, result.run_id, REGIONAL_SUMMARY.key)
+    assert client.exists(keys.SUMMARY)
+
+
+def test_a_tick_is_one_observation_of_all_inputs(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    request = requested(observe_inputs_schedule, instance)
+    result = defs.resolve_job_def(OBSERVE_INPUTS_JOB.name).execute_in_process(
+        instance=instance, run_config=request.run_config, tags=request.tags
+    )
+    assert list(observations(instance, result.run_id)) == NAMES
+
+
+@pytest.mark.parametrize("schedule", [regional_check_schedule, regional_history_schedule])
+def test_checks_and_histories_follow_over_all_regions(
+    instance: dg.DagsterInstance, client: redis.Redis, schedule: dg.ScheduleDefinition
+) -> None:
+    run(instance, tags=ALL)
+    request = requested(schedule, instance)
+    result = defs.resolve_job_def(schedule.job_name).execute_in_process(
+        instance=instance, tags=request.tags
+    )
+    assert result.success
+    if schedule is regional_history_schedule:
+        assert set(materialisations(instance, result.run_id, REGIONAL_HISTORY)) == set(REGION_IDS)
+    else:
+        assert {e.partition for e in evaluations(result)} == set(REGION_IDS)
+
+
+@each_schedule
+def test_each_tick_has_its_own_run_key(
+    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str
+) -> None:
+    again = requested(schedule, instance).run_key
+    assert again == requested(schedule, instance).run_key
+    assert again != requested(schedule, instance, SIX.replace(hour=12)).run_key
+
+
+@each_schedule
+@pytest.mark.parametrize("status", ["QUEUED", "STARTING", "STARTED", "CANCELING"])
+def test_a_tick_that_overlaps_a_run_is_skipped_and_says_which(
+    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str, status: str
+) -> None:
+    run = a_run(instance, job, dg.DagsterRunStatus[status])
+    said = tick(schedule, instance)
+    assert isinstance(said, str)
+    assert said.startswith(f"Run {run.run_id} of {job} is not finished ({status}), so the tick")
+
+
+@each_schedule
+def test_runs_that_ended_or_are_of_another_job_hold_nothing_up(
+    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str
+) -> None:
+    for status in ("SUCCESS", "FAILURE", "CANCELED"):
+        a_run(instance, job, dg.DagsterRunStatus[status])
+    for other in {name for _, name in SCHEDULES} - {job}:
+        a_run(instance, other, dg.DagsterRunStatus.STARTED)
+    assert requested(schedule, instance)
+
+
+@each_schedule
+def test_a_run_that_nobody_will_start_does_not_block_for_ever(
+    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str
+) -> None:
+    a_run(instance, job, dg.DagsterRunStatus.NOT_STARTED)
+    assert requested(schedule, instance)
+
+
+@each_schedule
+def test_a_tick_evaluated_again_after_a_crash_finds_its_own_run(
+    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str
+) -> None:
+    key = requested(schedule, instance).run_key or ""
+    a_run(instance, job, dg.DagsterRunStatus.QUEUED, run_key=key)
+    assert requested(schedule, instance).run_key == key

@@ -1,0 +1,299 @@
+"""`regional_snapshot` through Dagster: a real instance, real runs, a real server."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import redis
+
+from regional_assets.definitions import defs
+from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
+from regional_assets.defs.partitions import REGIONS, backfill_policy, range_tags
+from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs.clock import current_time
+from regional_assets.settings import SettingsError
+from regional_assets.store import keys, verification
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.worlds import sample_values
+
+ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
+SUMMARY = REGIONAL_SUMMARY.key
+MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
+
+
+@pytest.fixture
+def instance(folder: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(folder)) as temporary:
+        yield temporary
+
+
+@pytest.fixture
+def client(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    """The server that the runs use, with the sample inputs."""
+    monkeypatch.setenv("REDIS_URL", valkey_url)
+    with redis.Redis.from_url(valkey_url) as connected:
+        connected.flushall()
+        connected.mset(dict(sample_values(current_time())))
+        yield connected
+
+
+def run(
+    instance: dg.DagsterInstance, *, force: bool = False, **options: Any
+) -> dg.ExecuteInProcessResult:
+    job = defs.resolve_job_def("regional_snapshot_job")
+    config = {"ops": {"regional_snapshots": {"config": {"force": force}}}}
+    return job.execute_in_process(
+        instance=instance, run_config=config, raise_on_error=False, **options
+    )
+
+
+def materialisations(
+    instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey = REGIONAL_SNAPSHOT
+) -> dict[str | None, dg.AssetMaterialization]:
+    """Partition → its materialisation in that run; each once."""
+    found = [
+        entry.asset_materialization
+        for entry in instance.all_logs(run_id, of_type=MATERIALISED)
+        if entry.asset_materialization and entry.asset_materialization.asset_key == asset
+    ]
+    by_partition = {m.partition: m for m in found}
+    assert len(by_partition) == len(found)
+    return by_partition
+
+
+def statuses(instance: dg.DagsterInstance) -> dict[str, str]:
+    found = instance.get_status_by_partition(REGIONAL_SNAPSHOT, list(REGION_IDS), REGIONS) or {}
+    return {region: status.value for region, status in found.items() if status}
+
+
+def values(materialisation: dg.AssetMaterialization) -> dict[str, Any]:
+    return {name: value.value for name, value in materialisation.metadata.items()}
+
+
+def test_one_run_materialises_every_partition_once(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    result = run(instance, tags=ALL)
+    assert result.success
+    found = materialisations(instance, result.run_id)
+    assert list(found) == list(REGION_IDS)
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    for region, materialisation in found.items():
+        said = values(materialisation)
+        assert said["outcome"] == "written"
+        assert said["snapshot_id"].encode() == client.get(keys.latest(region or ""))
+        assert {*AXES, "regime", "previous_regime", "net_balance", "confidence"} <= set(said)
+        assert {"missing_inputs", "stale_inputs", "trigger_reason", "active_triggers"} <= set(said)
+        assert said["bytes"] == client.strlen(keys.snapshot_by_id(said["snapshot_id"]))
+        assert said["milliseconds"] > 0
+        assert said["balance"].startswith("![balance vector](data:image/svg+xml;base64,")
+        digest = (materialisation.tags or {})["dagster/data_version"]
+        assert client.exists(keys.dedup(region or "", digest))
+    assert values(found["mena"])["alerts_queued"] == 4
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    assert values(summary)["outcome"] == "written"
+    assert "| mena" in values(summary)["table"]
+
+
+def test_a_second_run_is_eight_duplicates_and_changes_nothing(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    first = materialisations(instance, run(instance, tags=ALL).run_id)
+    before = {key: client.dump(key) for key in client.scan_iter()}
+    second = run(instance, tags=ALL)
+    assert second.success
+    found = materialisations(instance, second.run_id)
+    assert list(found) == list(REGION_IDS)
+    for region, materialisation in found.items():
+        assert values(materialisation)["outcome"] == "duplicate"
+        assert values(materialisation)["duplicate_of"] == values(first[region])["snapshot_id"]
+        assert materialisation.tags == first[region].tags
+    assert {key: client.dump(key) for key in client.scan_iter()} == before
+    [summary] = materialisations(instance, second.run_id, SUMMARY).values()
+    assert values(summary)["outcome"] == "stands: no region changed"
+
+
+def test_force_writes_duplicates(instance: dg.DagsterInstance, client: redis.Redis) -> None:
+    run(instance, tags=ALL)
+    forced = run(instance, tags=ALL, force=True)
+    outcomes = {values(m)["outcome"] for m in materialisations(instance, forced.run_id).values()}
+    assert outcomes == {"written"}
+    assert client.zcard(keys.index("mena")) == 2
+
+
+def test_one_region_fails_alone_and_a_retry_repairs_it(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    client.set(keys.index("europe"), "not a sorted set")
+    result = run(instance, tags=ALL)
+    assert not result.success
+    assert set(materialisations(instance, result.run_id)) == set(REGION_IDS) - {"europe"}
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED") | {"europe": "FAILED"}
+    [failure] = result.get_step_failure_events()
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    error = (
+        f"WRONGTYPE {keys.index('europe')} holds a string where a zset belongs; nothing was written"
+    )
+    assert said.description == f"1 of 8 regions failed: europe: {error}"
+    assert {name: value.value for name, value in said.metadata.items()} == {"europe": error}
+    # The summary is as old as the last run in which all was well.
+    assert not client.exists(keys.SUMMARY)
+
+    client.delete(keys.index("europe"))
+    retried = run(instance, partition_key="europe")
+    assert retried.success
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    assert client.exists(keys.SUMMARY)
+
+
+def test_one_partition_alone(instance: dg.DagsterInstance, client: redis.Redis) -> None:
+    result = run(instance, partition_key="latam")
+    assert result.success
+    assert list(materialisations(instance, result.run_id)) == ["latam"]
+    assert not client.exists(keys.latest("mena"))
+
+
+def test_a_region_more_is_two_events_more(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    """Planned and materialised. Each event is a write to Dagster's database, which takes longer
+    than to compute the region."""
+    one = run(instance, partition_key="mena").run_id
+    eight = run(instance, tags=ALL).run_id
+    assert len(instance.all_logs(eight)) - len(instance.all_logs(one)) == 2 * 7
+
+
+def test_a_server_that_is_not_there_is_one_plain_error(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"unix://user:secret@{folder}/nothing.sock")
+    monkeypatch.setenv("REGIONAL_RETRIES", "0")
+    result = run(instance, tags=ALL)
+    [failure] = result.get_step_failure_events()
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert f"Redis at unix://{folder}/nothing.sock does not answer" in (said.description or "")
+    for entry in instance.all_logs(result.run_id):
+        assert "secret" not in str(entry)
+
+
+def test_what_was_wrong_with_the_inputs_is_in_the_metadata(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    client.set("economic:spr:v1", "{")
+    client.delete("military:flights:v1")
+    client.set("risk:scores:sebuf:stale:v8", '{"ciiScores": [1, 2]}')
+    result = run(instance, partition_key="mena")
+    said = values(materialisations(instance, result.run_id)["mena"])
+    assert said["missing_inputs"] == ["economic:spr:v1", "military:flights:v1"]
+    assert "not JSON" in said["input_problems"]["economic:spr:v1"]
+    assert said["skipped_records"] == {"risk_scores": 2}
+    assert "domestic_fragility = 0" in said["defaulted_terms"]
+    assert said["confidence"] < 1
+
+
+def test_the_summary_lists_all_regions_not_only_those_just_written(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    run(instance, tags=ALL)
+    client.delete("military:flights:v1")
+    result = run(instance, partition_key="mena")
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    assert values(summary)["regions"] == 8
+
+
+def test_a_lost_summary_is_written_by_the_next_run_over_all_regions(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    run(instance, tags=ALL)
+    client.delete(keys.SUMMARY, keys.SUMMARY_SEED_META)
+    run(instance, partition_key="mena")
+    assert not client.exists(keys.SUMMARY)
+    run(instance, tags=ALL)
+    assert client.exists(keys.SUMMARY, keys.SUMMARY_SEED_META) == 2
+
+
+def test_a_region_that_cannot_be_read_leaves_the_summary_as_it_is(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    run(instance, tags=ALL)
+    before = client.get(keys.SUMMARY)
+    client.set(keys.latest("mena"), "gone")
+    result = run(instance, partition_key="europe", force=True)
+    assert result.success
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    assert values(summary)["outcome"].startswith("stands: mena cannot be read")
+    assert client.get(keys.SUMMARY) == before
+
+
+def test_the_summary_asked_for_by_itself_is_written(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    run(instance, tags=ALL)
+    client.delete(keys.SUMMARY)
+    assert run(instance, asset_selection=[SUMMARY]).success
+    assert client.exists(keys.SUMMARY)
+
+
+def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert backfill_policy() == dg.BackfillPolicy.single_run()
+    monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "2")
+    assert backfill_policy() == dg.BackfillPolicy.multi_run(2)
+    monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "none")
+    with pytest.raises(SettingsError, match="REGIONAL_PARTITIONS_PER_RUN"):
+        backfill_policy()
+
+
+def test_the_assets_explain_themselves() -> None:
+    graph = defs.resolve_asset_graph()
+    assert len(graph.get_all_asset_keys()) == 17 + 4
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description
+        assert node.kinds
+        assert node.owners == ["team:regional-intelligence"]
+        assert node.tags["domain"] == "regional-intelligence"
+    for key in (REGIONAL_SNAPSHOT, SUMMARY):
+        assert len(graph.get(key).description or "") > 200
+
+
+@pytest.mark.parametrize("after_commit", [False, True], ids=["before commit", "after commit"])
+def test_a_cancelled_run_leaves_no_partition_half_written(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    after_commit: bool,
+) -> None:
+    commit = SnapshotStore.commit
+
+    def interrupted(self: SnapshotStore, *args: Any, **options: Any) -> Any:
+        replies = commit(self, *args, **options) if after_commit else None
+        # What terminating a run from the UI does.
+        [going] = instance.get_runs()
+        instance.report_run_canceling(going)
+        os.kill(os.getpid(), signal.SIGINT)
+        return replies
+
+    monkeypatch.setattr(SnapshotStore, "commit", interrupted)
+    run(instance, tags=ALL)
+    monkeypatch.setattr(SnapshotStore, "commit", commit)
+    [cancelled] = instance.get_runs()
+    assert cancelled.status is dg.DagsterRunStatus.CANCELED
+    assert statuses(instance) == {}
+    problems = verification.verify(client, REGION_IDS, current_time())
+    assert problems == {region: [] for region in REGION_IDS}
+    assert bool(client.exists(keys.latest("mena"))) is after_commit
+
+    again = run(instance, tags=ALL)
+    expected = "duplicate" if after_commit else "written"
+    found = materialisations(instance, again.run_id).values()
+    assert {values(m)["outcome"] for m in found} == {expected}
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    assert client.exists(keys.SUMMARY)

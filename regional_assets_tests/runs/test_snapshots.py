@@ -1,0 +1,187 @@
+"""A whole run on a real server: isolation, previous snapshots, errors (SPEC 6)."""
+
+import gc
+import json
+from typing import Any
+
+import pytest
+
+from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError
+from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.intelligence.world import build_world
+from regional_assets.runs import snapshots as snapshot_run
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store import keys
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.verification import verify
+from regional_assets_tests.support.worlds import NOW, sample_values
+
+ALL_AGREE: dict[str, list[str]] = {region: [] for region in REGION_IDS}
+
+
+def outcomes(store: SnapshotStore, now: int = NOW, **options: Any) -> dict[str, str]:
+    return {
+        r.region_id: r.outcome for r in take_snapshots(store, REGION_IDS, now, **options).regions
+    }
+
+
+def test_written_then_duplicate_then_changed(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    assert set(outcomes(store).values()) == {"written"}
+    result = take_snapshots(store, REGION_IDS, NOW + 1000)
+    assert {r.outcome for r in result.regions} == {"duplicate"}
+    for region in result.regions:
+        assert region.duplicate_of == store.client.get(keys.latest(region.region_id)).decode()  # type: ignore[union-attr]
+        assert region.stored_id == region.duplicate_of
+    store.client.delete("military:flights:v1")
+    assert set(outcomes(store, NOW + 2000).values()) == {"written"}
+    assert verify(store.client, REGION_IDS, NOW) == ALL_AGREE
+
+
+def test_ids_sort_by_time(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    found = [
+        take_snapshots(store, ["mena"], NOW + n, force=True).regions[0].stored_id or ""
+        for n in range(5)
+    ]
+    assert found == sorted(found)
+    assert len(set(found)) == 5
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", '{"regime": 1}', "\x00", '{"regime": {"label": "\\ud800"}}']
+)
+def test_a_previous_snapshot_that_cannot_be_parsed_is_that_regions_error(
+    store: SnapshotStore, body: str
+) -> None:
+    store.write_inputs(sample_values())
+    store.client.set(keys.latest("mena"), "p")
+    store.client.set(keys.snapshot_by_id("p"), body)
+    result = take_snapshots(store, REGION_IDS, NOW)
+    [failed] = result.failed
+    assert failed.region_id == "mena"
+    assert keys.snapshot_by_id("p") in (failed.error or "")
+    assert "delete intelligence:snapshot:v1:mena:latest" in (failed.error or "")
+    assert store.client.get(keys.latest("mena")) == b"p"
+    for alert in store.client.lrange(keys.ALERT_QUEUE, 0, -1):
+        assert json.loads(alert)["payload"]["region_id"] != "mena"
+
+
+def test_a_previous_snapshot_that_is_gone_or_of_a_wrong_type_is_that_regions_error(
+    store: SnapshotStore,
+) -> None:
+    store.write_inputs(sample_values())
+    store.client.set(keys.latest("mena"), "gone")
+    store.client.lpush(keys.latest("latam"), "x")
+    store.client.set(keys.latest("global"), "p")
+    store.client.lpush(keys.snapshot_by_id("p"), "x")
+    result = take_snapshots(store, REGION_IDS, NOW)
+    errors = {r.region_id: r.error or "" for r in result.failed}
+    assert set(errors) == {"mena", "latam", "global"}
+    assert "intelligence:snapshot-by-id:v1:gone is gone" in errors["mena"]
+    assert keys.latest("latam") in errors["latam"]
+    assert "WRONGTYPE" in errors["latam"]
+    assert keys.snapshot_by_id("p") in errors["global"]
+
+
+def test_an_exception_in_one_region_stays_there(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write_inputs(sample_values())
+    picture = snapshot_run.picture  # type: ignore[attr-defined]
+
+    def breaking(assessment: Any, region: str) -> Any:
+        if region == "europe":
+            raise ZeroDivisionError("a bug")
+        return picture(assessment, region)
+
+    monkeypatch.setattr(snapshot_run, "picture", breaking)
+    result = take_snapshots(store, REGION_IDS, NOW)
+    assert [(r.region_id, r.error) for r in result.failed] == [
+        ("europe", "ZeroDivisionError: a bug")
+    ]
+
+
+def test_two_runs_that_read_the_same_moment(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the read and the commit of one run, another commits something else."""
+    store.write_inputs(sample_values())
+    commit = store.commit
+    interfered: list[bool] = []
+
+    def late_commit(*args: Any, **options: Any) -> Any:
+        if not interfered:
+            interfered.append(True)
+            monkeypatch.setattr(store, "commit", commit)
+            store.client.delete("military:flights:v1")
+            take_snapshots(store, REGION_IDS, NOW - 1)
+            monkeypatch.setattr(store, "commit", late_commit)
+        return commit(*args, **options)
+
+    monkeypatch.setattr(store, "commit", late_commit)
+    result = take_snapshots(store, REGION_IDS, NOW)
+    assert {r.outcome for r in result.regions} == {"written"}
+    # It compared again, with what the other wrote: one regime change, not two.
+    assert store.client.llen(keys.regime_history("mena")) == 1
+    assert store.client.llen(keys.ALERT_QUEUE) == len(
+        {json.loads(a)["payload"]["title"] for a in store.client.lrange(keys.ALERT_QUEUE, 0, -1)}
+    )
+    for region in result.regions:
+        assert region.snapshot
+        assert region.snapshot.previous_id
+    assert verify(store.client, REGION_IDS, NOW) == ALL_AGREE
+
+
+def test_an_unknown_region_is_an_error_before_any_work(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    with pytest.raises(UnknownRegionError, match="atlantis"):
+        take_snapshots(store, ["mena", "atlantis"], NOW)
+    assert not store.client.exists(keys.latest("mena"))
+
+
+@pytest.mark.parametrize("key", [*INPUT_KEYS, *COMPANION_KEYS])
+def test_an_input_of_a_wrong_type_or_content_fails_no_region(
+    valkey_store: SnapshotStore, key: str
+) -> None:
+    valkey_store.write_inputs(sample_values())
+    valkey_store.client.delete(key)
+    valkey_store.client.hset(key, "a", "b")
+    assert "failed" not in outcomes(valkey_store, NOW).values()
+    for number, value in enumerate([b"\xff\x00{", json.dumps({"a": "x" * 2_000_000}).encode()], 1):
+        valkey_store.client.set(key, value)
+        assert "failed" not in outcomes(valkey_store, NOW + number).values()
+
+
+def test_nothing_at_all_still_makes_eight_snapshots(store: SnapshotStore) -> None:
+    assert set(outcomes(store).values()) == {"written"}
+    body = store.client.get(
+        keys.snapshot_by_id(store.client.get(keys.latest("mena")).decode())  # type: ignore[union-attr]
+    )
+    found = json.loads(body or b"")
+    assert found["meta"]["snapshot_confidence"] == 0
+    assert found["meta"]["missing_inputs"] == list(INPUT_KEYS)
+    assert found["meta"]["valid_until"] == NOW
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_garbage_collector_rests_for_the_run_and_is_left_as_it_was(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch, collecting: bool
+) -> None:
+    seen: list[bool] = []
+
+    def watched(*args: Any) -> Any:
+        seen.append(gc.isenabled())
+        return build_world(*args)
+
+    monkeypatch.setattr(snapshot_run, "build_world", watched)
+    try:
+        if not collecting:
+            gc.disable()
+        take_snapshots(store, ["mena"], NOW)
+        assert (seen, gc.isenabled()) == ([False], collecting)
+        with pytest.raises(UnknownRegionError):
+            take_snapshots(store, ["atlantis"], NOW)
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable()

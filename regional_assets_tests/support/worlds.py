@@ -1,0 +1,99 @@
+"""Worlds to test with."""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regional_assets.intelligence.diff import Previous, read_previous
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.inputs import CATALOGUE, StoredValue
+from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.triggers import History
+from regional_assets.intelligence.world import World, build_world
+from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
+
+DATA = Path(__file__).parent / "data"
+NOW = 1_790_000_000_000
+KEY = {spec.name: spec.key for spec in CATALOGUE}
+COMPANION = {spec.name: spec.companion or "" for spec in CATALOGUE}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a golden case."""
+
+    now: int
+    inputs: dict[str, str]
+    expected: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A golden case: the second step's previous snapshots are the first step's."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+def golden_cases() -> Iterator[Case]:
+    with gzip.open(DATA / "golden.json.gz") as file:
+        for case in json.load(file)["cases"]:
+            yield Case(case["name"], tuple(Step(**step) for step in case["steps"]))
+
+
+def encoded(inputs: Mapping[str, Any]) -> dict[str, StoredValue]:
+    """Catalogue names (or keys) and values → what the store holds."""
+    return {
+        KEY.get(name, name): StoredValue(
+            (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "replace")
+        )
+        for name, value in inputs.items()
+    }
+
+
+def world_of(now: int = NOW, **inputs: Any) -> World:
+    """A world of the inputs given by catalogue name, as JSON values."""
+    return build_world(encoded(inputs), now)
+
+
+def sample_values(now: int = NOW) -> dict[str, bytes]:
+    """The sample inputs by Redis key."""
+    return read_input_files(SAMPLE_INPUTS, now)
+
+
+def sample_world(now: int = NOW) -> World:
+    return build_world({k: StoredValue(v) for k, v in sample_values(now).items()}, now)
+
+
+def picture_of(world: World, region: str, history: History | None = None) -> Picture:
+    return picture(assess(world, history), region)
+
+
+def snapshot_of(
+    world: World, region: str, previous: Snapshot | None = None, snapshot_id: str = "s-1"
+) -> Snapshot:
+    return complete(picture_of(world, region), as_previous(previous), snapshot_id)
+
+
+def as_previous(snapshot: Snapshot | None) -> Previous | None:
+    if snapshot is None:
+        return None
+    return read_previous(snapshot.snapshot_id, snapshot.body)
+
+
+def snapshots_of(
+    world: World, previous: Mapping[str, Snapshot] | None = None, prefix: str = "s"
+) -> dict[str, Snapshot]:
+    """The snapshots of all regions, with ids made of `prefix` and the region."""
+    assessment = assess(world)
+    return {
+        region: complete(
+            picture(assessment, region),
+            as_previous((previous or {}).get(region)),
+            f"{prefix}-{region}",
+        )
+        for region in REGION_IDS
+    }
