@@ -3,20 +3,19 @@ of its own, both gone at the end."""
 
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
 
-from regional_assets.settings import StoreSettings
 from regional_assets.store import access, embedded
-from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.model_server import Models, serving
 from regional_assets_tests.support.servers import redis_server
+from regional_assets_tests.support.stores import OpenStore, WriterStore
 
 # The same examples in every run; a finding becomes a test of its own.
 hypothesis.settings.register_profile("same", derandomize=True, database=None)
@@ -77,7 +76,7 @@ def server_url(request: pytest.FixtureRequest) -> str:
 def store(server_url: str, folder: Path) -> Iterator[SnapshotStore]:
     """A store on each of the two servers, emptied; on Redis the project has the rights of the
     writer that `regional-assets acl` prints."""
-    kind = _writer_store if server_url.endswith("redis.sock") else _store
+    kind = WriterStore if server_url.endswith("redis.sock") else OpenStore
     with kind(server_url, folder) as opened:
         yield opened
 
@@ -87,57 +86,14 @@ def valkey_store(valkey_url: str, folder: Path) -> Iterator[SnapshotStore]:
     """A store on the embedded server, emptied."""
     with redis.Redis.from_url(valkey_url) as client:
         client.flushall()
-    with _store(valkey_url, folder) as opened:
+    with OpenStore(valkey_url, folder) as opened:
         yield opened
 
 
-def settings(url: str, folder: Path, **changes: float) -> StoreSettings:
-    """Settings that fail fast."""
-    return StoreSettings(
-        state_dir=folder,
-        redis_url=url,
-        **{"connect_timeout": 2.0, "answer_timeout": 2.0, **changes},  # type: ignore[arg-type]
-    )
-
-
-class _store(SnapshotStore):
-    """A store that closes its connections."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        configured = settings(url, folder)
-        super().__init__(connect(configured), configured)
-
-    def __enter__(self) -> "SnapshotStore":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.close()
-
-
-class _writer_store(_store):
-    """A store whose project code is the user `regional-writer`, while the tests around it, which
-    arrange, spoil and look, are one who may do everything."""
-
-    @property
-    def client(self) -> redis.Redis:
-        caller: str = sys._getframe(1).f_globals["__name__"]
-        return self._writer if caller.startswith("regional_assets.") else self._everything
-
-    @client.setter
-    def client(self, everything: redis.Redis) -> None:
-        self._everything = everything
-
-    def __init__(self, url: str, folder: Path) -> None:
-        user = f"unix://regional-writer:{access.PASSWORD}@"
-        self._writer = connect(settings(url.replace("unix://", user), folder))
-        # Logged in, so that tests that count round trips find both kinds of store the same.
-        self._writer.ping()
-        super().__init__(url, folder)
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-        self._everything.close()
-
-    def write_inputs(self, values: Mapping[str, bytes]) -> None:
-        """As the inputs' own writers do."""
-        self._everything.mset(dict(values))
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+    for name in os.environ:
+        if name.startswith(("REGIONAL_NARRATIVE_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    with serving() as running:
+        yield running

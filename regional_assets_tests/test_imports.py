@@ -75,6 +75,41 @@ def test_imports_go_one_way(path: Path) -> None:
         assert not {target, package} & sealed, f"{place} imports {name}"
 
 
+TESTS = Path(__file__).parent
+
+
+def test_tests_share_only_support_and_conftest() -> None:
+    """No test imports another test, and no benchmark imports the tests."""
+    paths = [*TESTS.rglob("*.py"), *(TESTS.parent / "benchmarks").rglob("*.py")]
+    wrong = [
+        f"{path.relative_to(TESTS.parent)} imports {name}"
+        for path in paths
+        for name in imported(path)
+        if name.startswith("regional_assets_tests.")
+        and (
+            path.is_relative_to(TESTS.parent / "benchmarks")
+            or not name.startswith("regional_assets_tests.support.")
+        )
+    ]
+    assert wrong == []
+
+
+def is_fixture(node: ast.expr) -> bool:
+    function = node.func if isinstance(node, ast.Call) else node
+    return isinstance(function, ast.Attribute) and function.attr == "fixture"
+
+
+def test_shared_fixtures_are_in_conftest_files() -> None:
+    """A fixture beside the tests serves that file alone; support has none."""
+    wrong = [
+        f"{path.name}: {node.name}"
+        for path in (TESTS / "support").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and any(map(is_fixture, node.decorator_list))
+    ]
+    assert wrong == []
+
+
 def test_the_domain_reads_no_clock() -> None:
     calls = [
         f"{path.name}: {node.attr}"

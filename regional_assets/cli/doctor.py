@@ -1,7 +1,7 @@
 """`regional-assets doctor`: whether settings, server and inputs are fit for the job, in one go."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from contextlib import suppress
 
 from rich.markup import escape
 from rich.table import Table
@@ -22,19 +22,15 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
 
 def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding]:
     wrong: list[str] = []
-
-    def understood(read: Callable[[Mapping[str, str]], Any]) -> Any:
+    for read in (*(setting.read for setting in SETTINGS), providers):
         try:
-            return read(environ)
+            read(environ)
         except (SettingsError, NarrativeSettingsError) as error:
             wrong.append(str(error))
-
-    for setting in SETTINGS:
-        understood(setting.read)
-    understood(providers)
-    settings: StoreSettings | None = None
-    if not wrong:
-        settings = understood(StoreSettings.from_environment)
+    # The server can be examined even when a setting of something else is wrong.
+    settings = None
+    with suppress(SettingsError):
+        settings = StoreSettings.from_environment(environ)
     if wrong:
         return settings, Finding("settings", "problem", "; ".join(wrong))
     names = sorted(n for n in environ if n == "REDIS_URL" or n.startswith("REGIONAL_"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from regional_assets.intelligence.inputs import CATALOGUE
 
-SAMPLE_INPUTS = Path(__file__).parent / "sample_inputs"
+SAMPLE_INPUTS = Path(__file__).parents[1] / "sample_inputs"
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _RELATIVE = re.compile(r"\{now-(\d+)([smhd])(\|iso)?\}")

@@ -18,14 +18,8 @@ from regional_assets.defs.schedules import (
 )
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.store import keys
-from regional_assets_tests.defs.test_briefs import outcomes, told
-from regional_assets_tests.defs.test_narrated_snapshots import configure
-from regional_assets_tests.defs.test_schedules import a_run
-from regional_assets_tests.defs.test_snapshots import client, instance
-from regional_assets_tests.narrative.conftest import models
-from regional_assets_tests.support.model_server import Models
-
-__all__ = ["client", "instance", "models", "told"]
+from regional_assets_tests.support.dagster_runs import a_run, outcomes
+from regional_assets_tests.support.model_server import Models, configure
 
 SUNDAY = datetime(2026, 8, 2, tzinfo=UTC)
 WEDNESDAY = SUNDAY + timedelta(days=3, hours=8)

@@ -22,34 +22,24 @@ from regional_assets.store import keys
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.conftest import settings
-from regional_assets_tests.defs.test_narrated_snapshots import configure, everything_said
-from regional_assets_tests.defs.test_snapshots import instance, materialisations, values
-from regional_assets_tests.narrative.conftest import models
-from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
+from regional_assets_tests.support.dagster_runs import (
+    everything_said,
+    materialisations,
+    outcomes,
+    values,
+)
+from regional_assets_tests.support.model_server import (
+    SECRET,
+    TOKENS_IN,
+    TOKENS_OUT,
+    Models,
+    configure,
+)
+from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import NOW, sample_values
 
-__all__ = ["instance", "models"]
-
-KEY = "sk-own-secret"
 ALL_BRIEFS = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
 HOUR = 3_600_000
-
-
-@pytest.fixture
-def told(
-    valkey_store: SnapshotStore,
-    valkey_url: str,
-    models: Models,
-    monkeypatch: pytest.MonkeyPatch,
-) -> redis.Redis:
-    """The server that the runs use, with snapshots of all regions, and a good language model."""
-    monkeypatch.setenv("REDIS_URL", valkey_url)
-    now = current_time()
-    valkey_store.write_inputs(sample_values(now))
-    take_snapshots(valkey_store, [*NARRATED_REGIONS, "global"], now)
-    configure(monkeypatch, models.environment("good", key=KEY))
-    return valkey_store.client
 
 
 def run(
@@ -61,11 +51,6 @@ def run(
         raise_on_error=False,
         **options,
     )
-
-
-def outcomes(instance: dg.DagsterInstance, run_id: str) -> dict[str | None, str]:
-    found = materialisations(instance, run_id, REGIONAL_BRIEF)
-    return {region: values(m)["outcome"] for region, m in found.items()}
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:
@@ -185,7 +170,7 @@ def test_no_valid_answer_is_red_and_told_by_the_coverage(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    configure(monkeypatch, models.environment("refusing", key=KEY))
+    configure(monkeypatch, models.environment("refusing", key=SECRET))
     result = run(instance, tags=ALL_BRIEFS)
     assert not result.success
     assert outcomes(instance, result.run_id) == {}
@@ -199,7 +184,7 @@ def test_no_valid_answer_is_red_and_told_by_the_coverage(
     assert (summary["regionsGenerated"], summary["coverageOk"]) == (0, False)
     assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 0
     for text in everything_said(instance, result.run_id, caplog, capfd):
-        assert KEY not in text
+        assert SECRET not in text
 
 
 def test_coverage_counts_all_regions_also_in_a_run_of_one(

@@ -20,18 +20,8 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store import keys
-from regional_assets_tests.conftest import _store as opened
-from regional_assets_tests.defs.test_snapshots import (
-    ALL,
-    SUMMARY,
-    client,
-    instance,
-    materialisations,
-    run,
-    statuses,
-)
-
-__all__ = ["client", "instance"]
+from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, statuses
+from regional_assets_tests.support.stores import OpenStore
 
 NAMES = [check.name for check in CHECKS]
 # mena, east-asia, europe: neighbours in the order of partitions.
@@ -41,7 +31,7 @@ THREE = range_tags("mena", "europe")
 @pytest.fixture
 def stored(client: redis.Redis, valkey_url: str, folder: Path) -> redis.Redis:
     """The server with a snapshot of every region, which Dagster knows nothing of."""
-    with opened(valkey_url, folder) as store:
+    with OpenStore(valkey_url, folder) as store:
         assert not take_snapshots(store, REGION_IDS, current_time()).failed
     return client
 

@@ -25,18 +25,8 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.conftest import settings
-from regional_assets_tests.defs.test_snapshots import (
-    ALL,
-    SUMMARY,
-    client,
-    instance,
-    materialisations,
-    run,
-    values,
-)
-
-__all__ = ["client", "instance"]  # fixtures
+from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, values
+from regional_assets_tests.support.stores import settings
 
 HOUR = 3_600_000
 COLUMNS = ["regime", *AXES, "net_balance", "confidence"]

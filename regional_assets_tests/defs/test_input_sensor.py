@@ -14,16 +14,14 @@ from regional_assets.defs.sensors.inputs import Watch, input_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
-from regional_assets_tests.defs.test_snapshots import (
+from regional_assets_tests.support.dagster_runs import (
     ALL,
-    client,
-    instance,
     materialisations,
+    ranges,
+    reason,
     run,
     values,
 )
-
-__all__ = ["client", "instance"]
 
 Tick = Callable[[float], dg.SensorResult]
 
@@ -49,21 +47,6 @@ def tick(
         return result
 
     return at
-
-
-def ranges(result: dg.SensorResult) -> list[tuple[str, str]]:
-    return [
-        (
-            request.tags["dagster/asset_partition_range_start"],
-            request.tags["dagster/asset_partition_range_end"],
-        )
-        for request in result.run_requests or []
-    ]
-
-
-def reason(result: dg.SensorResult) -> str:
-    assert not result.run_requests
-    return result.skip_reason.skip_message or "" if result.skip_reason else ""
 
 
 def execute(instance: dg.DagsterInstance, request: dg.RunRequest) -> dict[str | None, Any]:

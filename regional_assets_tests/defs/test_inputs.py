@@ -15,13 +15,9 @@ from regional_assets.definitions import defs
 from regional_assets.defs.assets.inputs import INPUT_ASSETS, input_key
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.intelligence.inputs import CATALOGUE
-from regional_assets_tests.defs.test_snapshots import client, instance
-from regional_assets_tests.store.test_round_trips import calls
+from regional_assets_tests.support.dagster_runs import INPUT_NAMES, observations
+from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.worlds import COMPANION, KEY
-
-__all__ = ["client", "instance"]
-
-NAMES = [spec.name for spec in CATALOGUE]
 
 
 def observe(
@@ -32,18 +28,6 @@ def observe(
         asset_selection=None if names is None else [input_key(name) for name in names],
         raise_on_error=False,
     )
-
-
-def observations(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetObservation]:
-    """Input name → its observation in that run; each once."""
-    found = [
-        entry.asset_observation
-        for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
-        if entry.asset_observation
-    ]
-    by_name = {observation.asset_key.path[-1]: observation for observation in found}
-    assert len(by_name) == len(found)
-    return by_name
 
 
 def observed(instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
@@ -61,7 +45,7 @@ def observed(instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
 
 def test_the_inputs_are_upstream_of_the_snapshot_and_explain_themselves() -> None:
     graph = defs.resolve_asset_graph()
-    keys = {input_key(name) for name in NAMES}
+    keys = {input_key(name) for name in INPUT_NAMES}
     assert len(keys) == 17
     assert graph.get(REGIONAL_SNAPSHOT).parent_keys == keys
     for spec in CATALOGUE:
@@ -84,7 +68,7 @@ def test_the_inputs_are_upstream_of_the_snapshot_and_explain_themselves() -> Non
 
 def test_every_input_is_observed_once(instance: dg.DagsterInstance, client: redis.Redis) -> None:
     seen = observed(instance)
-    assert list(seen) == NAMES
+    assert list(seen) == INPUT_NAMES
     for name, said in seen.items():
         stored = client.get(KEY[name])
         assert isinstance(stored, bytes)
@@ -108,7 +92,7 @@ def test_the_data_version_changes_when_the_value_does(
     # A companion tells of the age, not of the content.
     client.set(COMPANION["gps_jamming"], b'{"fetchedAt": 1}')
     second = observed(instance)
-    changed = {name for name in NAMES if first[name]["version"] != second[name]["version"]}
+    changed = {name for name in INPUT_NAMES if first[name]["version"] != second[name]["version"]}
     assert changed == {"stress_index"}
     assert second["gps_jamming"]["freshness"] == "stale"
 

@@ -1,44 +1,26 @@
 """Narratives through Dagster: metadata, and that no key is anywhere."""
 
 import logging
-from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets_tests.defs.test_snapshots import (
+from regional_assets_tests.support.dagster_runs import (
     ALL,
-    client,
-    instance,
+    everything_said,
     materialisations,
     run,
     values,
 )
-from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
-
-__all__ = ["client", "instance"]
-
-KEY = "sk-own-secret"
-
-
-def configure(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-
-def everything_said(
-    instance: dg.DagsterInstance,
-    run_id: str,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-) -> Iterator[str]:
-    for entry in instance.all_logs(run_id):
-        yield str(entry)
-        yield dg.serialize_value(entry)
-    yield caplog.text
-    yield from capfd.readouterr()
+from regional_assets_tests.support.model_server import (
+    SECRET,
+    TOKENS_IN,
+    TOKENS_OUT,
+    Models,
+    configure,
+)
 
 
 def test_what_a_narrative_cost_is_in_the_metadata(
@@ -50,7 +32,7 @@ def test_what_a_narrative_cost_is_in_the_metadata(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    configure(monkeypatch, models.environment("refusing", "good", key=KEY))
+    configure(monkeypatch, models.environment("refusing", "good", key=SECRET))
     result = run(instance, tags=ALL)
     assert result.success
     found = materialisations(instance, result.run_id)
@@ -62,7 +44,7 @@ def test_what_a_narrative_cost_is_in_the_metadata(
     assert said["narrative_milliseconds"] > 0
     assert "narrative_problem" not in said
     assert values(found["global"])["narrative_provider"] == ""
-    assert {asked.headers["authorization"] for asked in models.asked} == {f"Bearer {KEY}"}
+    assert {asked.headers["authorization"] for asked in models.asked} == {f"Bearer {SECRET}"}
 
     again = run(instance, tags=ALL, force=True)
     said = values(materialisations(instance, again.run_id)["mena"])
@@ -70,7 +52,7 @@ def test_what_a_narrative_cost_is_in_the_metadata(
     assert said["narrative_tokens"] == {"in": 0, "out": 0}
     for run_id in (result.run_id, again.run_id):
         for text in everything_said(instance, run_id, caplog, capfd):
-            assert KEY not in text
+            assert SECRET not in text
 
 
 @pytest.mark.parametrize(
@@ -91,14 +73,14 @@ def test_a_broken_provider_fails_no_region_and_shows_no_secret(
     problem: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    configure(monkeypatch, models.environment(provider, key=KEY))
+    configure(monkeypatch, models.environment(provider, key=SECRET))
     result = run(instance, tags=ALL)
     assert result.success
     found = materialisations(instance, result.run_id)
     assert set(found) == set(REGION_IDS)
     assert values(found["mena"])["narrative_problem"] == problem
     for text in everything_said(instance, result.run_id, caplog, capfd):
-        assert KEY not in text
+        assert SECRET not in text
         assert "sk-not-yours" not in text
 
 

@@ -13,16 +13,7 @@ from regional_assets.defs.sensors import recovery as module
 from regional_assets.defs.sensors.recovery import recovery_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import keys
-from regional_assets_tests.defs.test_input_sensor import ranges, reason
-from regional_assets_tests.defs.test_snapshots import (
-    ALL,
-    client,
-    instance,
-    run,
-    statuses,
-)
-
-__all__ = ["client", "instance"]
+from regional_assets_tests.support.dagster_runs import ALL, ranges, reason, run, statuses
 
 Tick = Callable[[float], dg.SensorResult]
 

@@ -1,17 +1,11 @@
 """The schedules through Dagster: ticks on a real instance, and the runs they ask for."""
 
-import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 import redis
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
 
 from regional_assets.definitions import defs
 from regional_assets.defs.assets.history import REGIONAL_HISTORY
@@ -30,17 +24,15 @@ from regional_assets.defs.schedules import (
 )
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import keys
-from regional_assets_tests.defs.test_inputs import NAMES, observations
-from regional_assets_tests.defs.test_snapshots import (
+from regional_assets_tests.support.dagster_runs import (
     ALL,
-    client,
-    instance,
+    INPUT_NAMES,
+    a_run,
     materialisations,
+    observations,
     run,
     statuses,
 )
-
-__all__ = ["client", "instance"]
 
 SIX = datetime(2026, 8, 22, 6, tzinfo=UTC)
 SCHEDULES = [
@@ -78,23 +70,6 @@ def requested(
 def evaluations(result: dg.ExecuteInProcessResult) -> list[Any]:
     kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
     return [e.asset_check_evaluation_data for e in result.all_events if e.event_type == kind]
-
-
-def a_run(
-    instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, **tags: str
-) -> dg.DagsterRun:
-    """A run of that job in that status."""
-    # Queued runs have to know where their code is.
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository")
-    return instance.add_run(
-        dg.DagsterRun(
-            job_name=job,
-            run_id=str(uuid.uuid4()),
-            status=status,
-            tags={f"dagster/{name}": value for name, value in tags.items()},
-            remote_job_origin=RemoteJobOrigin(repository, job),
-        )
-    )
 
 
 @each_schedule
@@ -135,7 +110,7 @@ def test_a_tick_is_one_observation_of_all_inputs(
     result = defs.resolve_job_def(OBSERVE_INPUTS_JOB.name).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
-    assert list(observations(instance, result.run_id)) == NAMES
+    assert list(observations(instance, result.run_id)) == INPUT_NAMES
 
 
 @pytest.mark.parametrize("schedule", [regional_check_schedule, regional_history_schedule])

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,68 +11,21 @@ import redis
 
 from regional_assets.definitions import defs
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
-from regional_assets.defs.partitions import REGIONS, backfill_policy, range_tags
+from regional_assets.defs.partitions import backfill_policy
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SettingsError
 from regional_assets.store import keys, verification
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.worlds import sample_values
-
-ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
-SUMMARY = REGIONAL_SUMMARY.key
-MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
-
-
-@pytest.fixture
-def instance(folder: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(folder)) as temporary:
-        yield temporary
-
-
-@pytest.fixture
-def client(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    """The server that the runs use, with the sample inputs."""
-    monkeypatch.setenv("REDIS_URL", valkey_url)
-    with redis.Redis.from_url(valkey_url) as connected:
-        connected.flushall()
-        connected.mset(dict(sample_values(current_time())))
-        yield connected
-
-
-def run(
-    instance: dg.DagsterInstance, *, force: bool = False, **options: Any
-) -> dg.ExecuteInProcessResult:
-    job = defs.resolve_job_def("regional_snapshot_job")
-    config = {"ops": {"regional_snapshots": {"config": {"force": force}}}}
-    return job.execute_in_process(
-        instance=instance, run_config=config, raise_on_error=False, **options
-    )
-
-
-def materialisations(
-    instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey = REGIONAL_SNAPSHOT
-) -> dict[str | None, dg.AssetMaterialization]:
-    """Partition → its materialisation in that run; each once."""
-    found = [
-        entry.asset_materialization
-        for entry in instance.all_logs(run_id, of_type=MATERIALISED)
-        if entry.asset_materialization and entry.asset_materialization.asset_key == asset
-    ]
-    by_partition = {m.partition: m for m in found}
-    assert len(by_partition) == len(found)
-    return by_partition
-
-
-def statuses(instance: dg.DagsterInstance) -> dict[str, str]:
-    found = instance.get_status_by_partition(REGIONAL_SNAPSHOT, list(REGION_IDS), REGIONS) or {}
-    return {region: status.value for region, status in found.items() if status}
-
-
-def values(materialisation: dg.AssetMaterialization) -> dict[str, Any]:
-    return {name: value.value for name, value in materialisation.metadata.items()}
+from regional_assets_tests.support.dagster_runs import (
+    ALL,
+    SUMMARY,
+    materialisations,
+    run,
+    statuses,
+    values,
+)
 
 
 def test_one_run_materialises_every_partition_once(

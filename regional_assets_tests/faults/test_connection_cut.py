@@ -17,11 +17,11 @@ from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
-from regional_assets_tests.conftest import settings
-from regional_assets_tests.faults import sample
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told
+from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.waiting import sample
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 
 COMMITS = 3

@@ -18,8 +18,8 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import embedded, keys
 from regional_assets.store.embedded import EmbeddedServerError
-from regional_assets_tests.faults import eventually
 from regional_assets_tests.support.own_servers import open_store
+from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import NOW
 
 

@@ -15,8 +15,8 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.faults import LONG
 from regional_assets_tests.support.stored import bodies, indexed, listed, unknown_keys
+from regional_assets_tests.support.waiting import LONG
 from regional_assets_tests.support.worker import PROCESSES, take_measured
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 

@@ -6,7 +6,6 @@ from random import Random
 
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.faults import LONG
 from regional_assets_tests.support.stored import (
     bodies,
     indexed,
@@ -15,6 +14,7 @@ from regional_assets_tests.support.stored import (
     told,
     unknown_keys,
 )
+from regional_assets_tests.support.waiting import LONG
 from regional_assets_tests.support.worker import PROCESSES, Taken, take_together
 from regional_assets_tests.support.worlds import NOW, sample_values
 

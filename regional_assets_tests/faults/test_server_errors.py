@@ -18,11 +18,11 @@ from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.conftest import settings
-from regional_assets_tests.faults import eventually
 from regional_assets_tests.support.own_servers import Server, program
 from regional_assets_tests.support.servers import free_port
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told, unknown_keys
+from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import NOW, picture_of, sample_values, sample_world
 
 OTHERS = [region for region in REGION_IDS if region != "mena"]

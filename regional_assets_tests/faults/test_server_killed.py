@@ -15,7 +15,6 @@ from regional_assets.store import embedded
 from regional_assets.store.commit import Written
 from regional_assets.store.errors import StoreError
 from regional_assets.store.verification import verify
-from regional_assets_tests.faults import LONG, eventually, sample
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.own_servers import open_store
 from regional_assets_tests.support.stored import (
@@ -25,6 +24,7 @@ from regional_assets_tests.support.stored import (
     told,
     unknown_keys,
 )
+from regional_assets_tests.support.waiting import LONG, eventually, sample
 from regional_assets_tests.support.worlds import NOW
 
 REPETITIONS = 100 if LONG else 3

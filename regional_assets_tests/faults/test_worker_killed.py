@@ -17,7 +17,6 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.faults import LONG, eventually
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
 from regional_assets_tests.support.stored import (
     bodies,
@@ -27,6 +26,7 @@ from regional_assets_tests.support.stored import (
     told,
     unknown_keys,
 )
+from regional_assets_tests.support.waiting import LONG, eventually
 from regional_assets_tests.support.worker import PROCESSES, snapshot_job
 from regional_assets_tests.support.worlds import KEY, sample_values
 

@@ -15,10 +15,9 @@ from regional_assets.narrative.client import Reply, retry_after
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
 from regional_assets.narrative.settings import Provider
-from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
+from regional_assets_tests.support.model_server import SECRET, TOKENS_IN, TOKENS_OUT, Models
 from regional_assets_tests.support.worlds import picture_of, sample_world
 
-KEY = "sk-own-secret"
 PATIENT = 30.0
 PROMPT = narrative_prompt(picture_of(sample_world(), "mena"))
 READ = partial(read_narrative, shown=PROMPT.evidence_ids)
@@ -32,7 +31,7 @@ def ask(*providers: Provider, budget: float = PATIENT) -> Reply[Narrative]:
 
 
 def test_a_good_answer(models: Models) -> None:
-    reply = ask(models.provider("good", KEY))
+    reply = ask(models.provider("good", SECRET))
     assert reply.value is not None
     assert reply.value.situation.text == "The situation in mena."
     assert reply.value.situation.evidence_ids[0] in PROMPT.evidence_ids
@@ -42,7 +41,7 @@ def test_a_good_answer(models: Models) -> None:
     [asked] = models.asked
     assert asked.body["model"] == "good-model"
     assert [m["role"] for m in asked.body["messages"]] == ["system", "user"]
-    assert asked.headers["authorization"] == f"Bearer {KEY}"
+    assert asked.headers["authorization"] == f"Bearer {SECRET}"
 
 
 def test_invented_evidence_is_dropped(models: Models) -> None:
@@ -66,14 +65,14 @@ def test_a_broken_provider_is_told_plainly_and_the_next_is_asked(
     models: Models, provider: str, problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    alone = ask(models.provider(provider, KEY))
+    alone = ask(models.provider(provider, SECRET))
     assert alone.value is None
     assert alone.problem == f"{provider}: {problem}"
-    reply = ask(models.provider(provider, KEY), models.provider("good", KEY))
+    reply = ask(models.provider(provider, SECRET), models.provider("good", SECRET))
     assert reply.value is not None
     assert (reply.provider, reply.problem) == ("good", "")
     said = f"{alone} {reply} {caplog.text}"
-    assert KEY not in said
+    assert SECRET not in said
     assert "sk-not-yours" not in said
 
 
@@ -145,10 +144,10 @@ def test_keys_of_the_environment_go_to_nobody(
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-of-another")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     assert ask(models.provider("good")).value
-    assert ask(models.provider("good", KEY)).value
+    assert ask(models.provider("good", SECRET)).value
     without, with_key = (asked.headers for asked in models.asked)
     assert "authorization" not in without
-    assert with_key["authorization"] == f"Bearer {KEY}"
+    assert with_key["authorization"] == f"Bearer {SECRET}"
     assert "sk-of-another" not in f"{without} {with_key}"
 
 

@@ -21,8 +21,8 @@ from regional_assets.store import keys
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.conftest import settings
 from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
+from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import NOW, picture_of, sample_values, sample_world
 
 DEAD = Provider("dead", "http://127.0.0.1:1/v1", "m")

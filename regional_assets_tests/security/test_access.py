@@ -24,7 +24,7 @@ from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.narrative_cache import read_cache, write_cache
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
-from regional_assets_tests.conftest import settings
+from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 WRITER, READER = "regional-writer", "regional-reader"

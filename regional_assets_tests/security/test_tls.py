@@ -23,8 +23,8 @@ from regional_assets.store.connection import connect
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.conftest import settings
 from regional_assets_tests.support.servers import free_port, redis_server
+from regional_assets_tests.support.stores import settings
 
 PASSWORD = "pass-word-of-tls"
 

@@ -17,8 +17,8 @@ from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.conftest import settings
 from regional_assets_tests.support.proxy import proxy
+from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import (
     NOW,
     as_previous,

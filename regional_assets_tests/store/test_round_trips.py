@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-import redis
 from redis.connection import AbstractConnection
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import INPUT_KEYS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 
@@ -25,12 +25,6 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(AbstractConnection, "send_packed_command", recording)
     return messages
-
-
-def calls(client: redis.Redis) -> dict[str, int]:
-    """Commands the server ran since its statistics were reset."""
-    stats = client.info("commandstats")
-    return {name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()}
 
 
 def test_a_warm_run_is_two_round_trips(store: SnapshotStore, sent: list[Any]) -> None:

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 from regional_assets.intelligence.geography import REGIONS
 from regional_assets.narrative.settings import Provider
 
+SECRET = "sk-own-secret"
 TOKENS_IN, TOKENS_OUT = 700, 90
 INVENTED = "forecast:made-up"
 
@@ -230,3 +233,8 @@ def serving() -> Iterator[Models]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)

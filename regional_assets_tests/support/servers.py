@@ -72,3 +72,9 @@ def _answers(client: redis.Redis) -> bool:
         return True
     except redis.ConnectionError:
         return False
+
+
+def calls(client: redis.Redis) -> dict[str, int]:
+    """Commands the server ran since its statistics were reset."""
+    stats = client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): found["calls"] for name, found in stats.items()}

@@ -25,7 +25,7 @@ from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
-from regional_assets_tests.conftest import settings
+from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import KEY
 
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -15,7 +15,7 @@ from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 NOW = 1_790_000_000_000
 KEY = {spec.name: spec.key for spec in CATALOGUE}
 COMPANION = {spec.name: spec.companion or "" for spec in CATALOGUE}

@@ -1,0 +1,47 @@
+"""An instance and a server for the runs of a test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import redis
+
+from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.model_server import SECRET, Models, configure
+from regional_assets_tests.support.worlds import sample_values
+
+
+@pytest.fixture
+def instance(folder: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(folder)) as temporary:
+        yield temporary
+
+
+@pytest.fixture
+def client(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    """The server that the runs use, with the sample inputs."""
+    monkeypatch.setenv("REDIS_URL", valkey_url)
+    with redis.Redis.from_url(valkey_url) as connected:
+        connected.flushall()
+        connected.mset(dict(sample_values(current_time())))
+        yield connected
+
+
+@pytest.fixture
+def told(
+    valkey_store: SnapshotStore,
+    valkey_url: str,
+    models: Models,
+    monkeypatch: pytest.MonkeyPatch,
+) -> redis.Redis:
+    """The server that the runs use, with snapshots of all regions, and a good language model."""
+    monkeypatch.setenv("REDIS_URL", valkey_url)
+    now = current_time()
+    valkey_store.write_inputs(sample_values(now))
+    take_snapshots(valkey_store, [*NARRATED_REGIONS, "global"], now)
+    configure(monkeypatch, models.environment("good", key=SECRET))
+    return valkey_store.client

@@ -1,0 +1,64 @@
+"""Stores on a server that a test has."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import redis
+
+from regional_assets.settings import StoreSettings
+from regional_assets.store import access
+from regional_assets.store.connection import connect
+from regional_assets.store.snapshot_store import SnapshotStore
+
+
+def settings(url: str, folder: Path, **changes: float) -> StoreSettings:
+    """Settings that fail fast."""
+    return StoreSettings(
+        state_dir=folder,
+        redis_url=url,
+        **{"connect_timeout": 2.0, "answer_timeout": 2.0, **changes},  # type: ignore[arg-type]
+    )
+
+
+class OpenStore(SnapshotStore):
+    """A store that closes its connections."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        configured = settings(url, folder)
+        super().__init__(connect(configured), configured)
+
+    def __enter__(self) -> "SnapshotStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+
+class WriterStore(OpenStore):
+    """A store whose project code is the user `regional-writer`, while the tests around it, which
+    arrange, spoil and look, are one who may do everything."""
+
+    @property
+    def client(self) -> redis.Redis:
+        caller: str = sys._getframe(1).f_globals["__name__"]
+        return self._writer if caller.startswith("regional_assets.") else self._everything
+
+    @client.setter
+    def client(self, everything: redis.Redis) -> None:
+        self._everything = everything
+
+    def __init__(self, url: str, folder: Path) -> None:
+        user = f"unix://regional-writer:{access.PASSWORD}@"
+        self._writer = connect(settings(url.replace("unix://", user), folder))
+        # Logged in, so that tests that count round trips find both kinds of store the same.
+        self._writer.ping()
+        super().__init__(url, folder)
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self._everything.close()
+
+    def write_inputs(self, values: Mapping[str, bytes]) -> None:
+        """As the inputs' own writers do."""
+        self._everything.mset(dict(values))
