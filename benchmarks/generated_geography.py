@@ -1,12 +1,10 @@
-"""A world of any number of regions: the eight, and invented ones.
+"""A world of any number of regions: the real ones, and invented ones.
 
-`install` replaces the tables of the running process. It has to come before anything else of the
-project is imported: the rest copies what it needs of them.
+`install` has to come before anything else of the project is imported.
 """
 
 import json
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any
 
 from regional_assets.intelligence import geography
@@ -24,19 +22,9 @@ _CASE = (
 
 def install(count: int) -> tuple[str, ...]:
     """The ids of `count` regions, known to this process from now on."""
-    invented = [_region(number) for number in range(count - len(_REAL))]
-    regions = {region.id: region for region in (*geography.REGIONS.values(), *invented)}
-    geography.REGIONS = MappingProxyType(regions)
-    geography.REGION_IDS = tuple(regions)
-    geography._REGION_OF_COUNTRY.update(
-        (country, region.id) for region in invented for country in region.countries
+    geography.install(
+        (*geography.REGIONS.values(), *(_region(number) for number in range(count - len(_REAL))))
     )
-    geography._REGIONS_OF_KEY_COUNTRY.update(
-        (country, (region.id,)) for region in invented for country in region.key_countries
-    )
-    from regional_assets.intelligence import gazetteer
-
-    gazetteer._PLACES.update((region.id, region.label) for region in invented)
     return geography.REGION_IDS
 
 
@@ -47,11 +35,9 @@ def _region(number: int) -> geography.Region:
         id=f"invented-{number}",
         label=f"{name} (region)",
         forecast_label=f"{name} (region)",
-        theaters=(),
-        aliases=(),
         key_countries=countries,
         countries=frozenset(countries),
-        corridors=(),
+        places=(f"{name} (region)",),
     )
 
 

@@ -17,8 +17,9 @@ from babel import Locale
 from countryinfo import all_countries
 
 from regional_assets.intelligence.gazetteer import normalise
-from regional_assets.intelligence.geography import region_of_country
+from regional_assets.intelligence.geography import GEOGRAPHY
 
+region_of_country = GEOGRAPHY.region_of_country
 REFERENCE = Path(__file__).parent.parent / "regional_assets" / "intelligence" / "reference"
 
 

@@ -176,7 +176,7 @@ def _energy_vulnerability(world: "World", region: Region, tally: _Tally) -> floa
         return tally.default(axis, 0)
     shares = [clip(share / 100) for share in mix if share is not None]
     imports = _mean(shares) if shares else tally.default(f"{axis}.imports", 0)
-    if region.id == "europe" and world.gas_fill is not None:
+    if region.eu_gas and world.gas_fill is not None:
         gas = 1 - clip(world.gas_fill / 0.8)
     else:
         gas = tally.default(f"{axis}.gas", 0.5)

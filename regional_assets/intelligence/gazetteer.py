@@ -6,26 +6,7 @@ import unicodedata
 from functools import cache, lru_cache
 from importlib import resources
 
-from regional_assets.intelligence.geography import (
-    GLOBAL,
-    REGION_IDS,
-    REGIONS,
-    region_of_country,
-)
-
-_PLACES: dict[str, str] = {
-    "mena": "Red Sea|Persian Gulf|Israel/Gaza|Gaza|Eastern Mediterranean|Strait of Hormuz|"
-    "Bab el-Mandeb|Suez Canal|Turkey-Caucasus|North Africa|Levant",
-    "east-asia": "Western Pacific|Indo-Pacific|Asia-Pacific|Korean Peninsula|South China Sea|"
-    "Taiwan Strait|Strait of Malacca|Lombok Strait|Korea Strait|Oceania|Southeast Asia",
-    "europe": "Northern Europe|Eastern Europe|Western Europe|Black Sea|Baltic Sea|"
-    "Bosporus Strait|Kerch Strait|Dover Strait|Strait of Gibraltar|Arctic",
-    "north-america": "Americas|Panama Canal",
-    "latam": "Panama Canal|Latin America|Caribbean",
-    "sub-saharan-africa": "Africa|Sub-Saharan Africa|Cape of Good Hope|Bab el-Mandeb|"
-    "Horn of Africa|Sahel",
-    "global": "Global|Global Markets",
-}
+from regional_assets.intelligence.geography import GEOGRAPHY, REGIONS
 
 # Long enough for any place a feed names; a longer text is no name.
 _MAX_NAME = 200
@@ -63,10 +44,9 @@ def _reference(name: str) -> dict[str, str]:
 @cache
 def _places() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for region in REGION_IDS:
-        for place in _PLACES.get(region, "").split("|"):
-            if place:
-                found[normalise(place)] = (*found.get(normalise(place), ()), region)
+    for region in REGIONS.values():
+        for place in map(normalise, region.places):
+            found[place] = (*found.get(place, ()), region.id)
     return found
 
 
@@ -100,13 +80,13 @@ def places(text: str) -> tuple[str, ...]:
 def country_region(name: str) -> str | None:
     """The region of a country given by code or English name; none when it is not known."""
     iso2 = country(name)
-    return region_of_country(iso2) if iso2 else None
+    return GEOGRAPHY.region_of_country(iso2) if iso2 else None
 
 
 def icao_region(icao: str) -> str | None:
     """The region of an airport by the prefix of its ICAO location indicator."""
     iso2 = _icao_prefixes().get(icao[:2].upper())
-    return region_of_country(iso2) if iso2 else None
+    return GEOGRAPHY.region_of_country(iso2) if iso2 else None
 
 
 def _contained(text: str) -> str:
@@ -117,6 +97,7 @@ _SIGNAL_NAMES = {
     region.id: tuple(_contained(name) for name in (*region.theaters, *region.aliases))
     for region in REGIONS.values()
 }
+_EVERY_FORECAST = [region.id for region in REGIONS.values() if region.every_forecast]
 
 
 def signal_regions(theater: str) -> tuple[str, ...]:
@@ -126,7 +107,7 @@ def signal_regions(theater: str) -> tuple[str, ...]:
 
 
 def forecast_regions(region_text: str) -> tuple[str, ...]:
-    """The regions a forecast belongs to: by its `region` text, and `global` always."""
+    """The regions a forecast belongs to: by its `region` text, and those that take every one."""
     text = region_text.strip()
     return _known_place(text) if len(text) <= _MAX_NAME else _forecast_regions(text)
 
@@ -147,7 +128,7 @@ def _forecast_regions(region_text: str) -> tuple[str, ...]:
         for region in REGIONS.values()
         if region.forecast_label and region.forecast_label.lower() in text
     )
-    return found if GLOBAL in found else (*found, GLOBAL)
+    return (*found, *(region for region in _EVERY_FORECAST if region not in found))
 
 
 _known_theater = lru_cache(maxsize=_REMEMBERED)(_signal_regions)

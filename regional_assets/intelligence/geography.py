@@ -1,14 +1,19 @@
-"""The eight regions, their countries and corridors: the one source of truth (SPEC 1)."""
+"""The regions, their countries, places and corridors: the one source of truth (SPEC 1).
 
-from collections.abc import Iterable, Mapping
+To add a region, add its row to `_TABLE`. Nothing else names the regions.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 GEOGRAPHY_VERSION = "1.0.0"
 
 
 class UnknownRegionError(ValueError):
-    """A region id that is not one of the eight; the message names those that are."""
+    """A region id that no region has; the message lists the ids that exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +25,6 @@ class Corridor:
     chokepoint: str | None
     tier: int
     weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A region; countries are ISO 3166 alpha-2 codes (World Bank's for JG and XK)."""
-
-    id: str
-    label: str
-    forecast_label: str
-    theaters: tuple[str, ...]
-    aliases: tuple[str, ...]
-    key_countries: tuple[str, ...]
-    countries: frozenset[str]
-    corridors: tuple[Corridor, ...]
 
 
 CORRIDORS: tuple[Corridor, ...] = (
@@ -60,130 +51,283 @@ _LIVE_CHOKEPOINT_IDS = {
 }
 
 
-def _region(
-    id: str,
-    label: str,
-    forecast_label: str,
-    theaters: str,
-    aliases: tuple[str, ...],
-    key_countries: str,
-    countries: str,
-) -> Region:
-    own = tuple(theaters.split())
-    claimed = {_CLAIMS[theater] for theater in own if theater in _CLAIMS}
-    return Region(
-        id=id,
-        label=label,
-        forecast_label=forecast_label,
-        theaters=own,
-        aliases=aliases,
-        key_countries=tuple(key_countries.split()),
-        countries=frozenset(countries.split()),
-        corridors=tuple(c for c in CORRIDORS if c.theater in own or c.id in claimed),
-    )
+class Box(NamedTuple):
+    """Latitudes and longitudes in degrees, bounds included. Where boxes overlap, the one with the
+    lowest `rank` decides (SPEC 4, Mobility)."""
+
+    rank: int
+    south: float
+    north: float
+    west: float
+    east: float
 
 
-REGIONS: Mapping[str, Region] = MappingProxyType(
-    {
-        region.id: region
-        for region in (
-            _region(
-                "mena",
-                "Middle East & North Africa",
-                "Middle East",
-                "levant persian-gulf red-sea north-africa",
-                ("middle east", "mena"),
-                "SA IR IL AE EG IQ TR YE SY PS LB LY",
-                "AE BH DJ DZ EG IL IQ IR JO KW LB LY MA MT OM PS QA SA SY TN TR YE",
-            ),
-            _region(
-                "east-asia",
-                "East Asia & Pacific",
-                "East Asia",
-                "east-asia southeast-asia",
-                ("asia pacific", "apac"),
-                "CN JP KR TW AU SG ID",
+class AirportWord(NamedTuple):
+    """A word in the region text of an airport's feed. Where a text has several, the one with the
+    lowest `rank` decides (SPEC 4, Mobility)."""
+
+    rank: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region; countries are ISO 3166 alpha-2 codes (World Bank's for JG and XK).
+
+    `aliases` are words that place a signal by containment, `places` names that place a signal or
+    a forecast exactly, `jamming_areas` the labels of GPS jamming. `eu_gas` marks the region that
+    the EU's gas storage tells about, `narrated` those with narratives and weekly briefs,
+    `every_forecast` those that every forecast belongs to.
+    """
+
+    id: str
+    label: str
+    forecast_label: str = ""
+    theaters: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    key_countries: tuple[str, ...] = ()
+    countries: frozenset[str] = frozenset()
+    places: tuple[str, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    airport_words: tuple[AirportWord, ...] = ()
+    jamming_areas: tuple[str, ...] = ()
+    eu_gas: bool = False
+    narrated: bool = True
+    every_forecast: bool = False
+
+    @property
+    def corridors(self) -> tuple[Corridor, ...]:
+        """The corridors in the region's theaters or claimed by one of them."""
+        claimed = {_CLAIMS[theater] for theater in self.theaters if theater in _CLAIMS}
+        return tuple(c for c in CORRIDORS if c.theater in self.theaters or c.id in claimed)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split("|"))
+
+
+# In the order of the partitions.
+_TABLE: tuple[Region, ...] = (
+    Region(
+        "mena",
+        "Middle East & North Africa",
+        "Middle East",
+        theaters=_words("levant persian-gulf red-sea north-africa"),
+        aliases=("middle east", "mena"),
+        key_countries=_words("SA IR IL AE EG IQ TR YE SY PS LB LY"),
+        countries=frozenset(
+            _words("AE BH DJ DZ EG IL IQ IR JO KW LB LY MA MT OM PS QA SA SY TN TR YE")
+        ),
+        places=_names(
+            "Red Sea|Persian Gulf|Israel/Gaza|Gaza|Eastern Mediterranean|Strait of Hormuz|"
+            "Bab el-Mandeb|Suez Canal|Turkey-Caucasus|North Africa|Levant"
+        ),
+        boxes=(Box(1, 12, 42, 20, 63),),
+        airport_words=(AirportWord(4, "MENA"),),
+        jamming_areas=_words("iran-iraq levant israel-sinai yemen-horn turkey-caucasus"),
+    ),
+    Region(
+        "east-asia",
+        "East Asia & Pacific",
+        "East Asia",
+        theaters=_words("east-asia southeast-asia"),
+        aliases=("asia pacific", "apac"),
+        key_countries=_words("CN JP KR TW AU SG ID"),
+        countries=frozenset(
+            _words(
                 "AS AU BN CN FJ FM GU HK ID JP KH KI KP KR LA MH MM MN MO MP MY NC NR NZ PF PG "
-                "PH PW SB SG TH TL TO TV TW VN VU WS",
-            ),
-            _region(
-                "europe",
-                "Europe & Central Asia",
-                "Europe",
-                "eastern-europe western-europe baltic arctic",
-                ("europe", "european union"),
-                "DE FR GB UA RU PL IT",
+                "PH PW SB SG TH TL TO TV TW VN VU WS"
+            )
+        ),
+        places=_names(
+            "Western Pacific|Indo-Pacific|Asia-Pacific|Korean Peninsula|South China Sea|"
+            "Taiwan Strait|Strait of Malacca|Lombok Strait|Korea Strait|Oceania|Southeast Asia"
+        ),
+        boxes=(Box(5, -45, 55, 90, 180),),
+        airport_words=(AirportWord(2, "APAC"),),
+        jamming_areas=_words("southeast-asia east-asia"),
+    ),
+    Region(
+        "europe",
+        "Europe & Central Asia",
+        "Europe",
+        theaters=_words("eastern-europe western-europe baltic arctic"),
+        aliases=("europe", "european union"),
+        key_countries=_words("DE FR GB UA RU PL IT"),
+        countries=frozenset(
+            _words(
                 "AD AL AM AT AZ BA BE BG BY CH CY CZ DE DK EE ES FI FO FR GB GE GI GL GR HR HU "
                 "IE IM IS IT JG KG KZ LI LT LU LV MC MD ME MK NL NO PL PT RO RS RU SE SI SK SM "
-                "TJ TM UA UZ XK",
-            ),
-            _region(
-                "north-america",
-                "North America",
-                "North America",
-                "north-america",
-                (),
-                "US CA MX",
-                "BM CA MX US",
-            ),
-            _region(
-                "south-asia",
-                "South Asia",
-                "South Asia",
-                "south-asia",
-                (),
-                "IN PK BD LK AF",
-                "AF BD BT IN LK MV NP PK",
-            ),
-            _region(
-                "latam",
-                "Latin America & Caribbean",
-                "Latin America",
-                "latin-america caribbean",
-                ("latam",),
-                "BR AR CO CL VE PE HT CU",
+                "TJ TM UA UZ XK"
+            )
+        ),
+        places=_names(
+            "Northern Europe|Eastern Europe|Western Europe|Black Sea|Baltic Sea|Bosporus Strait|"
+            "Kerch Strait|Dover Strait|Strait of Gibraltar|Arctic"
+        ),
+        boxes=(Box(2, 35, 72, -10, 60),),
+        airport_words=(AirportWord(3, "EUROPE"),),
+        jamming_areas=_words("ukraine-russia russia-north northern-europe western-europe"),
+        eu_gas=True,
+    ),
+    Region(
+        "north-america",
+        "North America",
+        "North America",
+        theaters=("north-america",),
+        key_countries=_words("US CA MX"),
+        countries=frozenset(_words("BM CA MX US")),
+        places=("Americas", "Panama Canal"),
+        boxes=(Box(6, 16, 75, -170, -50),),
+        jamming_areas=("north-america",),
+    ),
+    Region(
+        "south-asia",
+        "South Asia",
+        "South Asia",
+        theaters=("south-asia",),
+        key_countries=_words("IN PK BD LK AF"),
+        countries=frozenset(_words("AF BD BT IN LK MV NP PK")),
+        boxes=(Box(4, 5, 38, 60, 97),),
+        jamming_areas=("afghanistan-pakistan",),
+    ),
+    Region(
+        "latam",
+        "Latin America & Caribbean",
+        "Latin America",
+        theaters=_words("latin-america caribbean"),
+        aliases=("latam",),
+        key_countries=_words("BR AR CO CL VE PE HT CU"),
+        countries=frozenset(
+            _words(
                 "AG AR AW BB BO BR BS BZ CL CO CR CU CW DM DO EC GD GT GY HN HT JM KN KY LC MF "
-                "NI PA PE PR PY SR SV SX TC TT UY VC VE VG VI",
-            ),
-            _region(
-                "sub-saharan-africa",
-                "Sub-Saharan Africa",
-                "Africa",
-                "horn-of-africa sahel southern-africa central-africa",
-                ("sub-saharan africa", "subsaharan africa"),
-                "NG ZA KE ET SD CD ML BF NE CM",
+                "NI PA PE PR PY SR SV SX TC TT UY VC VE VG VI"
+            )
+        ),
+        places=("Panama Canal", "Latin America", "Caribbean"),
+        boxes=(
+            # Its northern bound alone belongs to the neighbour.
+            Box(7, -56, math.nextafter(16, 0), -120, -34),
+        ),
+        airport_words=(AirportWord(1, "AMERICAS"),),
+    ),
+    Region(
+        "sub-saharan-africa",
+        "Sub-Saharan Africa",
+        "Africa",
+        theaters=_words("horn-of-africa sahel southern-africa central-africa"),
+        aliases=("sub-saharan africa", "subsaharan africa"),
+        key_countries=_words("NG ZA KE ET SD CD ML BF NE CM"),
+        countries=frozenset(
+            _words(
                 "AO BF BI BJ BW CD CF CG CI CM CV ER ET GA GH GM GN GQ GW KE KM LR LS MG ML MR "
-                "MU MW MZ NA NE NG RW SC SD SL SN SO SS ST SZ TD TG TZ UG ZA ZM ZW",
-            ),
-            _region(
-                "global",
-                "Global",
-                "",
-                "global-markets",
-                ("global",),
-                "US CN RU DE JP IN GB SA",
-                "",
-            ),
-        )
-    }
+                "MU MW MZ NA NE NG RW SC SD SL SN SO SS ST SZ TD TG TZ UG ZA ZM ZW"
+            )
+        ),
+        places=_names(
+            "Africa|Sub-Saharan Africa|Cape of Good Hope|Bab el-Mandeb|Horn of Africa|Sahel"
+        ),
+        boxes=(Box(3, -35, 20, -18, 52),),
+        airport_words=(AirportWord(5, "AFRICA"),),
+        jamming_areas=_words("sudan-sahel east-africa"),
+    ),
+    Region(
+        "global",
+        "Global",
+        theaters=("global-markets",),
+        aliases=("global",),
+        key_countries=_words("US CN RU DE JP IN GB SA"),
+        places=("Global", "Global Markets"),
+        narrated=False,
+        every_forecast=True,
+    ),
 )
 
-REGION_IDS: tuple[str, ...] = tuple(REGIONS)
-GLOBAL = "global"
+
+class Geography:
+    """The look-ups that a table of regions gives, in the table's order.
+
+    Raises ValueError when two regions share an id, a country or a jamming area.
+    """
+
+    def __init__(self, table: Iterable[Region]) -> None:
+        rows = tuple(table)
+        _owners("id", rows, lambda region: (region.id,))
+        self.regions: Mapping[str, Region] = MappingProxyType({r.id: r for r in rows})
+        self._of_country = _owners("country", rows, lambda region: region.countries)
+        self._of_jamming_area = _owners("jamming area", rows, lambda region: region.jamming_areas)
+        self._of_key_country: dict[str, tuple[str, ...]] = {}
+        for region in rows:
+            for country in region.key_countries:
+                known = self._of_key_country.get(country, ())
+                self._of_key_country[country] = (*known, region.id)
+        self._boxes = sorted((*box, region.id) for region in rows for box in region.boxes)
+        self._airport_words = sorted(
+            (*word, region.id) for region in rows for word in region.airport_words
+        )
+
+    def region_of_country(self, iso2: str) -> str | None:
+        """The region whose countries include `iso2`, if any."""
+        return self._of_country.get(iso2)
+
+    def regions_of_key_country(self, iso2: str) -> tuple[str, ...]:
+        """The regions that `iso2` is a key country of."""
+        return self._of_key_country.get(iso2, ())
+
+    def region_of_position(self, lat: float, lon: float) -> str | None:
+        """The region of a position in degrees: the first box that holds it decides."""
+        for _, south, north, west, east, region in self._boxes:
+            if south <= lat <= north and west <= lon <= east:
+                return region
+        return None
+
+    def region_of_airport_text(self, text: str) -> str | None:
+        """The region that an airport's region text, in upper case, names."""
+        return next((region for _, word, region in self._airport_words if word in text), None)
+
+    def region_of_jamming_area(self, label: str) -> str | None:
+        """The region of a label of GPS jamming, in lower case."""
+        return self._of_jamming_area.get(label)
+
+
+def _owners(
+    what: str, table: Iterable[Region], members: Callable[[Region], Iterable[str]]
+) -> dict[str, str]:
+    """Member → the id of the one region that has it."""
+    owners: dict[str, str] = {}
+    for region in table:
+        for member in members(region):
+            if member in owners:
+                raise ValueError(
+                    f"{what} {member!r} is in two regions, {owners[member]} and {region.id}"
+                )
+            owners[member] = region.id
+    return owners
+
+
+GEOGRAPHY: Geography
+REGIONS: Mapping[str, Region]
+REGION_IDS: tuple[str, ...]
+
+
+def install(table: Iterable[Region]) -> None:
+    """Makes `table` the regions of this process. Must precede the import of every other module of
+    the project: they derive tables from the regions when they are imported."""
+    global GEOGRAPHY, REGIONS, REGION_IDS
+    GEOGRAPHY = Geography(table)
+    REGIONS = GEOGRAPHY.regions
+    REGION_IDS = tuple(REGIONS)
+
+
+install(_TABLE)
 
 _CRITICALITY = dict.fromkeys("IR OM AE SA EG YE CN TW TR US RU CA".split(), 1.0) | dict.fromkeys(
     "MY SG ID PA DK DE FR GB JP IN BR MX KR IL IQ KW QA NG AU".split(), 0.6
 )
-
-_REGION_OF_COUNTRY = {
-    country: region.id for region in REGIONS.values() for country in region.countries
-}
-
-_REGIONS_OF_KEY_COUNTRY = {
-    country: tuple(region.id for region in REGIONS.values() if country in region.key_countries)
-    for keyed in REGIONS.values()
-    for country in keyed.key_countries
-}
 
 
 def checked_regions(ids: Iterable[str]) -> tuple[str, ...]:
@@ -201,36 +345,6 @@ def checked_regions(ids: Iterable[str]) -> tuple[str, ...]:
 def criticality(country: str) -> float:
     """How much a country weighs in domestic fragility: 1.0, 0.6 or 0.3."""
     return _CRITICALITY.get(country, 0.3)
-
-
-def region_of_country(iso2: str) -> str | None:
-    """The region whose country table lists `iso2`, if any."""
-    return _REGION_OF_COUNTRY.get(iso2)
-
-
-def regions_of_key_country(iso2: str) -> tuple[str, ...]:
-    """The regions that `iso2` is a key country of."""
-    return _REGIONS_OF_KEY_COUNTRY.get(iso2, ())
-
-
-def region_of_position(lat: float, lon: float) -> str | None:
-    """The region of a position in degrees: the first box of SPEC 4 that holds it decides."""
-    if 12 <= lat <= 42 and 20 <= lon <= 63:
-        return "mena"
-    if 35 <= lat <= 72 and -10 <= lon <= 60:
-        return "europe"
-    if -35 <= lat <= 20 and -18 <= lon <= 52:
-        return "sub-saharan-africa"
-    if 5 <= lat <= 38 and 60 <= lon <= 97:
-        return "south-asia"
-    if -45 <= lat <= 55 and 90 <= lon <= 180:
-        return "east-asia"
-    if 16 <= lat <= 75 and -170 <= lon <= -50:
-        return "north-america"
-    # It alone leaves its northern bound to its neighbour.
-    if -56 <= lat < 16 and -120 <= lon <= -34:
-        return "latam"
-    return None
 
 
 def chokepoint_id(live_id: str) -> str:

@@ -7,29 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from regional_assets.intelligence import gazetteer
-from regional_assets.intelligence.geography import region_of_position
+from regional_assets.intelligence.geography import GEOGRAPHY
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.readers import Payload, Skipped, text_of
 from regional_assets.intelligence.text import clean
 
 _DELAY_RANKS = {"NORMAL": 0, "MINOR": 1, "MODERATE": 2, "MAJOR": 3, "SEVERE": 4}
-_JAMMING_REGIONS = {
-    "iran-iraq": "mena",
-    "levant": "mena",
-    "israel-sinai": "mena",
-    "yemen-horn": "mena",
-    "turkey-caucasus": "mena",
-    "ukraine-russia": "europe",
-    "russia-north": "europe",
-    "northern-europe": "europe",
-    "western-europe": "europe",
-    "sudan-sahel": "sub-saharan-africa",
-    "east-africa": "sub-saharan-africa",
-    "afghanistan-pakistan": "south-asia",
-    "southeast-asia": "east-asia",
-    "east-asia": "east-asia",
-    "north-america": "north-america",
-}
 
 
 class AirportAlert(NamedTuple):
@@ -69,26 +52,9 @@ def _is_closed(row: Payload, rank: int) -> bool:
     return delay_type.upper().endswith("_CLOSURE") or reason == "airport closure"
 
 
-_NORTH_AMERICANS = frozenset("USA|United States|United States of America|Canada|Mexico".split("|"))
-_SOUTH_ASIANS = frozenset(
-    "India|Pakistan|Bangladesh|Sri Lanka|Afghanistan|Nepal|Bhutan|Maldives".split("|")
-)
-
-
 def _airport_region(row: Payload) -> str | None:
-    country = text_of(row.get("country"))
-    known = gazetteer.country_region(country)
-    if known:
-        return known
-    text = text_of(row.get("region")).upper()
-    if "AMERICAS" in text:
-        return "north-america" if country in _NORTH_AMERICANS else "latam"
-    if "APAC" in text:
-        return "south-asia" if country in _SOUTH_ASIANS else "east-asia"
-    for word, region in (("EUROPE", "europe"), ("MENA", "mena"), ("AFRICA", "sub-saharan-africa")):
-        if word in text:
-            return region
-    return None
+    known = gazetteer.country_region(text_of(row.get("country")))
+    return known or GEOGRAPHY.region_of_airport_text(text_of(row.get("region")).upper())
 
 
 class Closure(NamedTuple):
@@ -137,11 +103,11 @@ def gps_jamming(payload: Payload, skipped: Skipped) -> dict[str, Jamming]:
     tallies: defaultdict[str, _JammingTally] = defaultdict(_JammingTally)
     for row in skipped.records(payload.get("hexes")):
         label = text_of(row.get("region")).strip().lower()
-        region = _JAMMING_REGIONS.get(label)
+        region = GEOGRAPHY.region_of_jamming_area(label)
         if region is None:
             lat, lon = row.get("lat"), row.get("lon")
             if is_number(lat) and is_number(lon):
-                region = region_of_position(lat, lon)
+                region = GEOGRAPHY.region_of_position(lat, lon)
             label = "other"
         if region is None:
             continue
@@ -162,7 +128,7 @@ def military_flights(payload: Payload, skipped: Skipped) -> Counter[str]:
             continue
         lat, lon = row.get("lat"), row.get("lon")
         if is_number(lat) and is_number(lon):
-            region = region_of_position(lat, lon)
+            region = GEOGRAPHY.region_of_position(lat, lon)
             if region:
                 counts[region] += 1
         else:

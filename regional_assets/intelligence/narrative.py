@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from regional_assets.intelligence.geography import GLOBAL, REGION_IDS
+from regional_assets.intelligence.geography import REGIONS
 
 # The regions that have narratives and weekly briefs.
-NARRATED_REGIONS = tuple(region for region in REGION_IDS if region != GLOBAL)
+NARRATED_REGIONS = tuple(region.id for region in REGIONS.values() if region.narrated)
 
 SECTIONS = ("situation", "balance_assessment", "outlook_24h", "outlook_7d", "outlook_30d")
 MAX_WATCH_ITEMS = 3

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from regional_assets.intelligence import gazetteer
-from regional_assets.intelligence.geography import chokepoint_id, region_of_country
+from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
 from regional_assets.intelligence.inputs import (
     FUTURE_TOLERANCE_MS,
     MINUTE_MS,
@@ -319,7 +319,7 @@ def energy_mix(payload: Payload, skipped: Skipped) -> dict[str, list[float | Non
             skipped.count += 1
     found: dict[str, list[float | None]] = {}
     for country, share in shares.items():
-        region = region_of_country(country)
+        region = GEOGRAPHY.region_of_country(country)
         if region:
             found.setdefault(region, []).append(share)
     return found

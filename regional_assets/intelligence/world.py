@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from regional_assets.intelligence import gazetteer, mobility_readers, readers
 from regional_assets.intelligence.confidence import Confidence, confidence
-from regional_assets.intelligence.geography import region_of_country, regions_of_key_country
+from regional_assets.intelligence.geography import GEOGRAPHY
 from regional_assets.intelligence.inputs import CATALOGUE, InputState, StoredValue, read_input
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
 from regional_assets.intelligence.readers import (
@@ -86,8 +86,12 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     )
     return World(
         now=now,
-        risk_scores=_by_region(risk_scores, lambda s: _listed(region_of_country(s.country))),
-        key_risk_scores=_by_region(risk_scores, lambda s: regions_of_key_country(s.country)),
+        risk_scores=_by_region(
+            risk_scores, lambda s: _listed(GEOGRAPHY.region_of_country(s.country))
+        ),
+        key_risk_scores=_by_region(
+            risk_scores, lambda s: GEOGRAPHY.regions_of_key_country(s.country)
+        ),
         forecasts=_by_region(read("forecasts", readers.forecasts, ()), attrgetter("regions")),
         signals=_by_region(
             read("cross_source_signals", readers.cross_source_signals, ()), attrgetter("regions")

@@ -213,6 +213,8 @@ def test_what_closes_an_airport(fields: dict[str, Any], status: str) -> None:
         ("USA", "", "north-america"),
         ("Mexico", "americas", "north-america"),
         ("Nowhere", "apac", "east-asia"),
+        *((c, "AMERICAS", "north-america") for c in ("United States of America", "Canada")),
+        *((c, "APAC", "south-asia") for c in ("India", "Sri Lanka", "Nepal", "Afghanistan")),
         ("Maldives", "apac", "south-asia"),
         ("", "AIRPORT_REGION_MENA", "mena"),
         ("", "AIRPORT_REGION_AFRICA", "sub-saharan-africa"),
