@@ -43,7 +43,7 @@ def _region(number: int) -> geography.Region:
 
 def inputs(regions: Sequence[str], now: int) -> dict[str, bytes]:
     """Redis key → value: the samples, and a handful of records more for each invented region."""
-    from regional_assets.intelligence.inputs import CATALOGUE
+    from regional_assets.intelligence.catalogue import CATALOGUE
     from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 
     values = read_input_files(SAMPLE_INPUTS, now)

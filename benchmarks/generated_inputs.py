@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import CORRIDORS, REGIONS
-from regional_assets.intelligence.inputs import CATALOGUE
 
 NOW = 1_790_000_000_000
 _MINUTE = 60_000

@@ -10,9 +10,10 @@ from concurrent.futures import Executor
 
 import redis
 
+from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.diff import read_previous
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
+from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Assessment, assess, complete, picture
 from regional_assets.intelligence.world import build_world
 from regional_assets.store import keys

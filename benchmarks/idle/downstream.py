@@ -1,10 +1,11 @@
-"""The asset downstream of seventeen external ones, as `regional_snapshot` is."""
+"""The asset downstream of as many external ones, as `regional_snapshot` is."""
 
 import dagster as dg
 
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 
-INPUTS = [dg.AssetSpec(f"idle_input_{number}") for number in range(17)]
+INPUTS = [dg.AssetSpec(f"idle_input_{number}") for number in range(len(CATALOGUE))]
 
 
 @dg.asset(

@@ -155,7 +155,7 @@ def alerts() -> None:
 @_plain_errors
 def replay_series(series: Path, first: datetime | None, last: datetime | None) -> None:
     """Replay the daily ship transits of SERIES (default: 2026 at four chokepoints) through the
-    snapshot job, every six hours of every day.
+    snapshot job, as often as its schedule runs it.
 
     It has a server and a Dagster instance of its own, in `replay` in the state folder, which each
     replay starts anew; the live ones are not touched.
@@ -171,7 +171,7 @@ def replay_series(series: Path, first: datetime | None, last: datetime | None) -
 
 @main.group()
 def inputs() -> None:
-    """The seventeen input feeds."""
+    """The input feeds."""
 
 
 @inputs.command("load")

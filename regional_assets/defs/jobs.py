@@ -26,7 +26,7 @@ OBSERVE_INPUTS_JOB = dg.define_asset_job(
     "observe_inputs_job",
     selection=dg.AssetSelection.assets(*(spec.key for spec in INPUT_ASSETS)),
     description=(
-        "Looks at all seventeen inputs in one round trip and reports of each its data version, "
+        "Looks at all inputs in one round trip and reports of each its data version, "
         "age, size and freshness. It changes nothing in Redis."
     ),
 )

@@ -16,9 +16,10 @@ from regional_assets.defs.jobs import (
 )
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
-from regional_assets.intelligence.brief import MAX_LACKING, lacking, written_at
+from regional_assets.intelligence.brief import MAX_LACKING, STANDS_IN_WORDS, lacking, written_at
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.intelligence.timing import SCHEDULE_HOURS
 from regional_assets.store.errors import STORE_ERRORS
 
 _ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
@@ -76,17 +77,17 @@ def unless_running(
 regional_snapshot_schedule = _schedule(
     "regional_snapshot_schedule",
     SNAPSHOT_JOB,
-    "0 */6 * * *",
+    f"0 */{SCHEDULE_HOURS} * * *",
     _ALL,
-    "Every six hours (00:00, 06:00, 12:00 and 18:00 UTC) one run over all regions, then the "
-    "summary. A tick is skipped while another run of regional_snapshot_job, whoever started "
+    f"Every {SCHEDULE_HOURS} hours from 00:00 UTC on one run over all regions, then the summary. "
+    " A tick is skipped while another run of regional_snapshot_job, whoever started "
     "it, is queued or in progress; its reason names that run.",
 )
 
 regional_check_schedule = _schedule(
     "regional_check_schedule",
     CHECK_JOB,
-    "15 */6 * * *",
+    f"15 */{SCHEDULE_HOURS} * * *",
     _ALL,
     "A quarter of an hour after each scheduled run of the snapshots, checks what is stored of "
     "every region. A tick is skipped while another run of the checks is queued or in progress.",
@@ -95,7 +96,7 @@ regional_check_schedule = _schedule(
 regional_history_schedule = _schedule(
     "regional_history_schedule",
     HISTORY_JOB,
-    "30 */6 * * *",
+    f"30 */{SCHEDULE_HOURS} * * *",
     _ALL,
     "Half an hour after each scheduled run of the snapshots, brings the tables and charts of "
     "every region's history up to date. A tick is skipped while another such run is queued or "
@@ -107,7 +108,7 @@ observe_inputs_schedule = _schedule(
     OBSERVE_INPUTS_JOB,
     "*/15 * * * *",
     {},
-    "Every 15 minutes looks at all seventeen inputs in one round trip, so that the page of "
+    "Every 15 minutes looks at all inputs in one round trip, so that the page of "
     "each shows its age, size and freshness over time. It starts no snapshots. A tick is "
     "skipped while another observation is queued or in progress; its reason names that run.",
 )
@@ -121,8 +122,8 @@ observe_inputs_schedule = _schedule(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
         "Every Sunday at 00:00 UTC one run over the weekly briefs of all regions that have one; "
-        "briefs younger than 6½ days stand. A tick is skipped while no language model is "
-        "configured, or while another run of the briefs is queued or in progress."
+        f"briefs younger than {STANDS_IN_WORDS} stand. A tick is skipped while no language "
+        "model is configured, or while another run of the briefs is queued or in progress."
     ),
 )
 def regional_brief_schedule(

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGIONS, Region, criticality
-from regional_assets.intelligence.inputs import CATALOGUE
 from regional_assets.intelligence.numbers import clip, round3, total
+from regional_assets.intelligence.threats import THREATS, UNKNOWN
 
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
@@ -26,8 +27,6 @@ _INPUTS_OF_AXIS = {
 }
 
 _ENERGY_PRODUCERS = frozenset("SA RU US IR IQ AE CA KW QA NG NO BR MX VE AU".split())
-_TRANSIT_BY_LEVEL = {"war_zone": 0.0, "critical": 0.2, "high": 0.4, "elevated": 0.6, "normal": 1.0}
-_TRANSIT_UNKNOWN = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +205,9 @@ def _maritime_access(world: "World", region: Region, tally: _Tally) -> float:
         level = world.chokepoints.get(corridor.chokepoint or "")
         if level is None:
             continue
-        passage = _TRANSIT_BY_LEVEL.get(level)
-        if passage is None:
-            passage = tally.default(f"{axis}.{corridor.id}.level", _TRANSIT_UNKNOWN)
+        passage = THREATS[level].passage
+        if level == UNKNOWN:
+            tally.default(f"{axis}.{corridor.id}.level", passage)
         transit = world.transits.get(corridor.chokepoint or "")
         change = (
             transit.wow_change_pct

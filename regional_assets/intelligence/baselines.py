@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import Literal
 
 from regional_assets.intelligence.numbers import total
+from regional_assets.intelligence.timing import DAY_MS
 
 Trailing = Literal["trailing_7d", "trailing_30d"]
 # A metric's value and the time (ms) it was observed at.
 Observation = tuple[int, float]
 
-_DAY = 86_400_000
-_WINDOWS: dict[Trailing, int] = {"trailing_7d": 7 * _DAY, "trailing_30d": 30 * _DAY}
+_WINDOWS: dict[Trailing, int] = {"trailing_7d": 7 * DAY_MS, "trailing_30d": 30 * DAY_MS}
 _LEAST_OBSERVATIONS = 8
 _LEAST_SPAN = 0.25
 

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.timing import DAY_MS, FUTURE_TOLERANCE_MS
 
 MAX_DEVELOPMENTS = 5
 
-_DAY = 86_400_000
-WEEK = 7 * _DAY
+WEEK = 7 * DAY_MS
 # A brief younger than this stands: half a day less than a week, so that a schedule that is late
 # one week and on time the next skips none.
-STANDS = 13 * _DAY // 2
+STANDS = WEEK - DAY_MS // 2
+STANDS_IN_WORDS = f"{STANDS / DAY_MS:g} days"
 # The epoch was a Thursday; this is the Sunday after it.
-_A_SUNDAY = 3 * _DAY
-# A time that lies further ahead is nobody's clock.
-_MAX_AHEAD = 5 * 60_000
+_A_SUNDAY = 3 * DAY_MS
 
 # A week is covered when at most so many regions have no brief of it.
 MAX_LACKING = 1
@@ -61,7 +60,7 @@ def written_at(region_id: str, stored: bytes | None) -> int | None:
 
 def stands(at: int | None, now: int) -> bool:
     """Whether a brief generated `at` is young enough at `now` (ms) not to be written anew."""
-    return at is not None and -_MAX_AHEAD <= now - at < STANDS
+    return at is not None and -FUTURE_TOLERANCE_MS <= now - at < STANDS
 
 
 def week_start(now: int) -> int:
@@ -72,7 +71,7 @@ def week_start(now: int) -> int:
 def is_of_this_week(at: int | None, now: int) -> bool:
     """Whether a brief generated `at` counts for the week that `now` (ms) lies in: it was written
     in it, or it was young enough to be skipped when the week began."""
-    return at is not None and week_start(now) - STANDS < at <= now + _MAX_AHEAD
+    return at is not None and week_start(now) - STANDS < at <= now + FUTURE_TOLERANCE_MS
 
 
 def lacking(written: Mapping[str, int | None], now: int) -> list[str]:
@@ -102,7 +101,7 @@ def transitions(entries: Iterable[bytes], now: int) -> list[Transition]:
             texts = [change[name] for name in ("previous_label", "label", "transition_driver")]
         except (ValueError, TypeError, KeyError, RecursionError):
             continue
-        in_week = is_number(at) and now - WEEK <= at <= now + _MAX_AHEAD
+        in_week = is_number(at) and now - WEEK <= at <= now + FUTURE_TOLERANCE_MS
         if in_week and all(isinstance(text, str) for text in texts):
             found.append(Transition(int(at), *texts))
     return found

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from regional_assets.intelligence.inputs import CATALOGUE, MINUTE_MS, InputState
+from regional_assets.intelligence.catalogue import CATALOGUE
+from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.numbers import round3
-
-MAX_VALIDITY_MS = 6 * 60 * MINUTE_MS
+from regional_assets.intelligence.timing import HOUR_MS, MINUTE_MS, SCHEDULE_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +31,5 @@ def confidence(inputs: Iterable[InputState], now: int) -> Confidence:
     expiries = [
         s.timestamp + s.spec.max_age_minutes * MINUTE_MS for s in fresh if s.timestamp is not None
     ]
-    valid_until = max(now, min([now + MAX_VALIDITY_MS, *expiries])) if expiries else now
+    valid_until = max(now, min([now + SCHEDULE_HOURS * HOUR_MS, *expiries])) if expiries else now
     return Confidence(round3(score), missing, stale, valid_until)

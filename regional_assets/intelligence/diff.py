@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from regional_assets.intelligence.actors import Actor
+from regional_assets.intelligence.balance import BUFFERS
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import CALM, RegimeLabel
 
@@ -19,7 +20,6 @@ SCENARIO_JUMP = 0.15
 LEVERAGE_SHIFT = 0.15
 CORRIDOR_BREAK = 0.3
 BUFFER_FAILURE = 0.20
-_WATCHED_BUFFERS = ("alliance_cohesion", "maritime_access", "energy_leverage")
 
 
 class PreviousSnapshotError(ValueError):
@@ -96,7 +96,7 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
     return Previous(
         snapshot_id=snapshot_id,
         label=stored.regime.label,
-        axes={axis: getattr(stored.balance, axis) for axis in _WATCHED_BUFFERS},
+        axes={axis: getattr(stored.balance, axis) for axis in BUFFERS},
         probabilities={
             (scenarios.horizon, lane.name): lane.probability
             for scenarios in stored.scenario_sets
@@ -179,7 +179,7 @@ def diff(
         leverage_shifts=_leverage_shifts(previous, actors),
         buffer_failures=[
             {"axis": axis, "from": previous.axes[axis], "to": axes[axis]}
-            for axis in _WATCHED_BUFFERS
+            for axis in BUFFERS
             if previous.axes[axis] - axes[axis] > BUFFER_FAILURE
         ],
     )

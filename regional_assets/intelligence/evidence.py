@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.threats import THREATS
 from regional_assets.intelligence.world import World
 
 MAX_EVIDENCE = 30
@@ -14,7 +15,6 @@ MAX_EVIDENCE = 30
 _CII_THRESHOLD = 50
 _FORECAST_THRESHOLD = 0.3
 _SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4, "": 0.5}
-_NOTABLE_LEVELS = ("elevated", "high", "critical", "war_zone")
 
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def evidence(world: World, region_id: str) -> Iterator[Evidence]:
             )
     for corridor in REGIONS[region_id].corridors:
         level = world.chokepoints.get(corridor.chokepoint or "")
-        if level in _NOTABLE_LEVELS:
+        if level and THREATS[level].severity > 0:
             yield Evidence(
                 f"chokepoint:{corridor.chokepoint}",
                 "chokepoint_status",

@@ -1,7 +1,4 @@
-"""The seventeen inputs: one catalogue, and how a stored value becomes a payload (SPEC 2).
-
-The code that computes asks for an input by its name here and never spells a Redis key.
-"""
+"""How a stored value becomes the payload of a catalogued input (SPEC 2)."""
 
 import json
 from collections.abc import Mapping
@@ -10,10 +7,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.numbers import is_number
-
-MINUTE_MS = 60_000
-FUTURE_TOLERANCE_MS = 5 * MINUTE_MS
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
 
 # What a server-side cache of the platform stores when it has nothing.
 NEGATIVE_SENTINEL = "__WM_NEG__"
@@ -21,146 +17,6 @@ NEGATIVE_SENTINEL = "__WM_NEG__"
 TIMESTAMP_FIELDS = ("fetchedAt", "generatedAt", "timestamp", "updatedAt", "lastUpdate", "seededAt")
 
 Freshness = Literal["fresh", "stale", "missing"]
-
-
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """One catalogued input: `max_age_minutes` is when it counts as stale, `cadence` in words how
-    often its writer writes, `companion` the key of the record its writer keeps beside it, `axes`
-    the balance axes it feeds."""
-
-    name: str
-    key: str
-    max_age_minutes: int
-    cadence: str
-    companion: str | None = None
-    axes: tuple[str, ...] = ()
-
-
-CATALOGUE: tuple[InputSpec, ...] = (
-    InputSpec(
-        "risk_scores",
-        "risk:scores:sebuf:stale:v8",
-        30,
-        "about every 16 min",
-        "seed-meta:intelligence:risk-scores",
-        ("domestic_fragility",),
-    ),
-    InputSpec(
-        "forecasts",
-        "forecast:predictions:v2",
-        180,
-        "hourly",
-        axes=("coercive_pressure", "alliance_cohesion"),
-    ),
-    InputSpec(
-        "chokepoints",
-        "supply_chain:chokepoints:v4",
-        30,
-        "when asked for, at least every 30 min",
-        axes=("maritime_access",),
-    ),
-    InputSpec(
-        "transit_summaries",
-        "supply_chain:transit-summaries:v1",
-        30,
-        "every 10 min",
-        "seed-meta:supply_chain:transit-summaries",
-        ("maritime_access",),
-    ),
-    InputSpec(
-        "cross_source_signals",
-        "intelligence:cross-source-signals:v1",
-        45,
-        "every 15 min",
-        "seed-meta:intelligence:cross-source-signals",
-        ("coercive_pressure",),
-    ),
-    InputSpec(
-        "oref_alerts",
-        "relay:oref:history:v1",
-        10080,
-        "when alerts change",
-        "seed-meta:relay:oref:history",
-    ),
-    InputSpec(
-        "macro_signals",
-        "economic:macro-signals:v1",
-        60,
-        "every 15 min",
-        axes=("capital_stress",),
-    ),
-    InputSpec(
-        "national_debt",
-        "economic:national-debt:v1",
-        86400,
-        "every 30 days",
-        "seed-meta:economic:national-debt",
-        ("capital_stress",),
-    ),
-    InputSpec(
-        "stress_index",
-        "economic:stress-index:v1",
-        120,
-        "hourly",
-        axes=("capital_stress",),
-    ),
-    InputSpec(
-        "energy_mix",
-        "energy:mix:v1:_all",
-        50400,
-        "about every 28 days",
-        "seed-meta:economic:owid-energy-mix",
-        ("energy_vulnerability",),
-    ),
-    InputSpec(
-        "eu_gas_storage",
-        "economic:eu-gas-storage:v1",
-        2880,
-        "daily",
-        "seed-meta:economic:eu-gas-storage",
-        ("energy_vulnerability",),
-    ),
-    InputSpec(
-        "strategic_reserves",
-        "economic:spr:v1",
-        10080,
-        "every 15 min (new figures weekly)",
-        axes=("energy_vulnerability",),
-    ),
-    InputSpec(
-        "faa_delays",
-        "aviation:delays:faa:v1",
-        60,
-        "about every 30 min",
-        "seed-meta:aviation:faa",
-    ),
-    InputSpec(
-        "intl_delays",
-        "aviation:delays:intl:v3",
-        90,
-        "every 55 to 85 min",
-        "seed-meta:aviation:intl",
-    ),
-    InputSpec(
-        "notam_closures",
-        "aviation:notam:closures:v2",
-        120,
-        "about every 30 min",
-        "seed-meta:aviation:notam",
-    ),
-    InputSpec(
-        "gps_jamming",
-        "intelligence:gpsjam:v2",
-        1440,
-        "every 6 hours (new figures daily)",
-        "seed-meta:intelligence:gpsjam",
-    ),
-    InputSpec("military_flights", "military:flights:v1", 30, "every 5 min"),
-)
-
-INPUT_KEYS: tuple[str, ...] = tuple(spec.key for spec in CATALOGUE)
-COMPANION_KEYS: tuple[str, ...] = tuple(spec.companion for spec in CATALOGUE if spec.companion)
 
 
 @dataclass(frozen=True, slots=True)

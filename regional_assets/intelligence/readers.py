@@ -12,18 +12,14 @@ from typing import Any, NamedTuple
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
-from regional_assets.intelligence.inputs import (
-    FUTURE_TOLERANCE_MS,
-    MINUTE_MS,
-    TIMESTAMP_FIELDS,
-    milliseconds,
-)
+from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, milliseconds
 from regional_assets.intelligence.mentions import Mentions, mentions
 from regional_assets.intelligence.numbers import clip, is_number, num, parse_number
 from regional_assets.intelligence.text import clean, strings
+from regional_assets.intelligence.threats import THREATS, UNKNOWN
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS
 
 Payload = Mapping[str, Any]
-THREAT_LEVELS = ("normal", "elevated", "high", "critical", "war_zone")
 HORIZONS = ("24h", "7d", "30d")
 
 _SIGNAL_TYPE_PREFIX = "CROSS_SOURCE_SIGNAL_TYPE_"
@@ -211,7 +207,7 @@ def _severity(text: str) -> str:
 
 
 def chokepoints(payload: Payload, skipped: Skipped) -> dict[str, str]:
-    """Chokepoint id → threat level: one of `THREAT_LEVELS`, or "unknown"."""
+    """Chokepoint id → threat level: one of `THREATS`."""
     found: dict[str, str] = {}
     for row in skipped.records(payload.get("chokepoints")):
         live_id = row.get("id")
@@ -226,7 +222,7 @@ def _threat_level(row: Payload) -> str:
     for name in ("threatLevel", "warRiskTier", "status"):
         word = text_of(row.get(name)).strip().lower().removeprefix("war_risk_tier_")
         if word:
-            return word if word in THREAT_LEVELS else "unknown"
+            return word if word in THREATS else UNKNOWN
     return "normal"
 
 
@@ -265,7 +261,7 @@ def oref_alerts(payload: Payload, skipped: Skipped, now: int) -> float:
             skipped.count += 1
             continue
         dated += 1
-        if now - 60 * MINUTE_MS <= at <= now + FUTURE_TOLERANCE_MS:
+        if now - HOUR_MS <= at <= now + FUTURE_TOLERANCE_MS:
             for alert in skipped.records(wave.get("alerts")):
                 places = alert.get("data")
                 if isinstance(places, list) or places == {}:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from regional_assets.intelligence.balance import Balance
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
+from regional_assets.intelligence.threats import THREATS
 
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
@@ -16,14 +17,6 @@ STATES: tuple[TriggerState, ...] = ("active", "watching", "dormant")
 Operator = Literal["gt", "gte", "delta_gt", "delta_lt"]
 Baseline = Literal["fixed"] | Trailing
 
-_THREAT = {
-    "war_zone": 1.0,
-    "critical": 0.8,
-    "high": 0.6,
-    "elevated": 0.4,
-    "normal": 0.0,
-    "unknown": 0.0,
-}
 _CLOSE = 0.2
 
 
@@ -198,7 +191,7 @@ def _metric(metric: str, world: "World", balances: Mapping[str, Balance]) -> flo
         if level is None:
             return None
         if quantity == "threat_level":
-            return _THREAT[level]
+            return THREATS[level].severity
         # A feed that is silent is no strait without ships: not 0, as the specification has it,
         # which would report a blockade whenever the feed fails.
         transit = world.transits.get(subject)

@@ -3,28 +3,31 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from operator import attrgetter
-from typing import TypeVar
+from pkgutil import resolve_name
+from typing import Any, TypeVar
 
-from regional_assets.intelligence import gazetteer, mobility_readers, readers
+from regional_assets.intelligence import gazetteer
+from regional_assets.intelligence.catalogue import CATALOGUE, INPUTS, InputSpec
 from regional_assets.intelligence.confidence import Confidence, confidence
 from regional_assets.intelligence.geography import GEOGRAPHY
-from regional_assets.intelligence.inputs import CATALOGUE, InputState, StoredValue, read_input
+from regional_assets.intelligence.inputs import InputState, StoredValue, read_input
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
-from regional_assets.intelligence.readers import (
-    Forecast,
-    Payload,
-    RiskScore,
-    Signal,
-    Skipped,
-    Transit,
-)
+from regional_assets.intelligence.readers import Forecast, RiskScore, Signal, Skipped, Transit
 
 T = TypeVar("T")
-A = TypeVar("A")
 
-_SPECS = {spec.name: spec for spec in CATALOGUE}
+
+def _reader(spec: InputSpec) -> Callable[..., Any]:
+    try:
+        reader: Callable[..., Any] = resolve_name(f"{__package__}.{spec.reader}")
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"the input {spec.name} has no reader {spec.reader}: {error}") from error
+    return reader
+
+
+# Input name → its reader. Here, because definitions need the catalogue, but load no reader.
+_READERS = {spec.name: _reader(spec) for spec in CATALOGUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +72,18 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     skipped: dict[str, int] = {}
 
     # One after the other, each payload gone before the next is parsed: this bounds the memory.
-    def read(name: str, reader: Callable[[Payload, Skipped], T], absent: A) -> T | A:
-        inputs[name], payload = read_input(_SPECS[name], stored, now)
+    def read(name: str, absent: Any, **context: int) -> Any:
+        inputs[name], payload = read_input(INPUTS[name], stored, now)
         if payload is None:
             return absent
         tally = Skipped()
-        value = reader(payload, tally)
+        value = _READERS[name](payload, tally, **context)
         if tally.count:
             skipped[name] = tally.count
         return value
 
-    risk_scores = read("risk_scores", readers.risk_scores, ())
-    alerts = (
-        *read("faa_delays", mobility_readers.airport_alerts, ()),
-        *read("intl_delays", mobility_readers.airport_alerts, ()),
-    )
+    risk_scores = read("risk_scores", ())
+    alerts = (*read("faa_delays", ()), *read("intl_delays", ()))
     return World(
         now=now,
         risk_scores=_by_region(
@@ -92,23 +92,21 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
         key_risk_scores=_by_region(
             risk_scores, lambda s: GEOGRAPHY.regions_of_key_country(s.country)
         ),
-        forecasts=_by_region(read("forecasts", readers.forecasts, ()), attrgetter("regions")),
-        signals=_by_region(
-            read("cross_source_signals", readers.cross_source_signals, ()), attrgetter("regions")
-        ),
-        chokepoints=read("chokepoints", readers.chokepoints, {}),
-        transits=read("transit_summaries", readers.transit_summaries, {}),
-        active_sirens=read("oref_alerts", partial(readers.oref_alerts, now=now), 0),
-        macro_verdict=read("macro_signals", readers.macro_signals, None),
-        debt_ratios=read("national_debt", readers.national_debt, {}),
-        stress_score=read("stress_index", readers.stress_index, None),
-        import_shares=read("energy_mix", readers.energy_mix, {}),
-        gas_fill=read("eu_gas_storage", readers.eu_gas_storage, None),
-        reserve_days=read("strategic_reserves", readers.strategic_reserves, None),
+        forecasts=_by_region(read("forecasts", ()), attrgetter("regions")),
+        signals=_by_region(read("cross_source_signals", ()), attrgetter("regions")),
+        chokepoints=read("chokepoints", {}),
+        transits=read("transit_summaries", {}),
+        active_sirens=read("oref_alerts", 0, now=now),
+        macro_verdict=read("macro_signals", None),
+        debt_ratios=read("national_debt", {}),
+        stress_score=read("stress_index", None),
+        import_shares=read("energy_mix", {}),
+        gas_fill=read("eu_gas_storage", None),
+        reserve_days=read("strategic_reserves", None),
         airport_alerts=_by_region(alerts, lambda a: _listed(a.region)),
-        closures=_closures(read("notam_closures", mobility_readers.notam_closures, ()), alerts),
-        jamming=read("gps_jamming", mobility_readers.gps_jamming, {}),
-        flights=read("military_flights", mobility_readers.military_flights, {}),
+        closures=_closures(read("notam_closures", ()), alerts),
+        jamming=read("gps_jamming", {}),
+        flights=read("military_flights", {}),
         # The last: only now all have been read.
         inputs={spec.name: inputs[spec.name] for spec in CATALOGUE},
         confidence=confidence((inputs[spec.name] for spec in CATALOGUE), now),

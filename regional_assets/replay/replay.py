@@ -1,4 +1,4 @@
-"""The snapshot job once for every six hours of a past series, on a server of its own."""
+"""The snapshot job over a past series, as often as it is scheduled, on a server of its own."""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +14,7 @@ from regional_assets.defs.jobs import HISTORY_JOB, SNAPSHOT_JOB
 from regional_assets.defs.partitions import range_tags
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS
 from regional_assets.replay.series import feeds
 from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded, keys
@@ -23,9 +24,6 @@ from regional_assets.store.state_folder import dagster_home
 if TYPE_CHECKING:
     import pandas as pd
 
-# As the schedule of the snapshots has it.
-_EVERY_HOURS = 6
-_HOUR = 3_600_000
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -78,9 +76,11 @@ class Replay:
     @property
     def ticks(self) -> list[tuple["pd.Timestamp", int]]:
         """The days and times (ms) at which the job runs."""
-        hours = range(0, 24, _EVERY_HOURS)
+        hours = range(0, 24, SCHEDULE_HOURS)
         return [
-            (day, int(day.timestamp()) * 1000 + hour * _HOUR) for day in self.days for hour in hours
+            (day, int(day.timestamp()) * 1000 + hour * HOUR_MS)
+            for day in self.days
+            for hour in hours
         ]
 
     def run(self, done: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regional_assets.intelligence.inputs import CATALOGUE
+from regional_assets.intelligence.catalogue import INPUTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,6 @@ PORTWATCH_2026 = Path(__file__).parent / "portwatch-2026.csv"
 
 _TOTAL = "_total"
 _WEEK = 7
-_SPEC = {spec.name: spec for spec in CATALOGUE}
 
 
 class SeriesError(ValueError):
@@ -51,9 +50,9 @@ def feeds(series: "pd.DataFrame", day: "pd.Timestamp", now: int) -> dict[str, by
     until = series.loc[:day]
     chokepoints = {"chokepoints": [{"id": id} for id in series.columns], "fetchedAt": now}
     transits = {"summaries": dict(_summaries(until)), "fetchedAt": now}
-    spec = _SPEC["transit_summaries"]
+    spec = INPUTS["transit_summaries"]
     values: dict[str, Any] = {
-        _SPEC["chokepoints"].key: chokepoints,
+        INPUTS["chokepoints"].key: chokepoints,
         spec.key: transits,
         spec.companion or "": {"fetchedAt": now, "recordCount": len(series.columns)},
     }

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from regional_assets.intelligence.inputs import CATALOGUE
+from regional_assets.intelligence.catalogue import CATALOGUE
 
 SAMPLE_INPUTS = Path(__file__).parents[1] / "sample_inputs"
 

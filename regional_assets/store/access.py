@@ -4,7 +4,7 @@ platform's panels and health checks do."""
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.store import keys
 
 PASSWORD = "CHANGE-ME"  # noqa: S105 - to be replaced by whoever creates the users

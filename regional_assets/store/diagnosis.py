@@ -14,8 +14,9 @@ from typing import Any, Literal
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
 
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import CATALOGUE, read_inputs
+from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access, keys

@@ -13,7 +13,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
 
 from regional_assets.intelligence.baselines import Observation
-from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
+from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings

@@ -8,9 +8,9 @@ from typing import Any
 
 import redis
 
-from regional_assets.intelligence.inputs import FUTURE_TOLERANCE_MS
 from regional_assets.intelligence.numbers import num
 from regional_assets.intelligence.regime import CALM
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
 from regional_assets.store.observations import observations

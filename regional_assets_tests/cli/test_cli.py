@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded, keys
 
@@ -66,7 +67,7 @@ def test_the_first_minutes_of_a_new_user(command: Command, folder: Path) -> None
     assert "Houthis" in shown
     assert json.loads(command("show", "mena", "--json").stdout)["region_id"] == "mena"
     inputs = command("inputs", "status").stdout
-    assert inputs.count("fresh") == 17
+    assert inputs.count("fresh") == len(CATALOGUE)
     verified = command("verify")
     assert (verified.returncode, verified.stdout.count("agrees")) == (0, 8)
 

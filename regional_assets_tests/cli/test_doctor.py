@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from regional_assets.cli.doctor import examine
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
@@ -23,6 +24,7 @@ from regional_assets_tests.support.servers import free_port, redis_server
 from regional_assets_tests.support.worlds import KEY, sample_values
 
 Server = Callable[..., str]
+INPUTS = len(CATALOGUE)
 CHECKS = (
     "settings", "state folder", "reachability", "encryption", "latency", "version", "cluster",
     "role", "eviction", "persistence", "memory", "rights", "key types", "clock", "inputs",
@@ -65,7 +67,7 @@ def test_all_is_well_on_the_embedded_server(folder: Path) -> None:
         findings = doctor(None, folder)
         assert verdicts(findings) == {}
         assert findings["version"].found.startswith("Valkey 9")
-        assert findings["inputs"].found == "17 of 17 present and fresh"
+        assert findings["inputs"].found == f"{INPUTS} of {INPUTS} present and fresh"
         assert "append-only" in findings["persistence"].found
     finally:
         embedded.stop(folder)
@@ -266,13 +268,15 @@ def test_a_slow_way_is_no_clock_difference(server_url: str, folder: Path) -> Non
 def test_inputs_that_are_missing_stale_or_wrong(server_url: str, folder: Path) -> None:
     now = current_time()
     with redis.Redis.from_url(server_url) as client:
-        assert doctor(server_url, folder)["inputs"].found == "0 of 17 present"
+        assert doctor(server_url, folder)["inputs"].found == f"0 of {INPUTS} present"
         client.mset(dict(sample_values(now - 86_400_000)))
         client.delete(KEY["macro_signals"])
         client.set(KEY["forecasts"], "{")
         finding = doctor(server_url, folder)["inputs"]
     assert finding.verdict == "warning"
-    assert finding.found.startswith("15 of 17 present; missing: forecasts (not JSON (")
+    assert finding.found.startswith(
+        f"{INPUTS - 2} of {INPUTS} present; missing: forecasts (not JSON ("
+    )
     assert "macro_signals; stale: risk_scores, chokepoints" in finding.found
 
 

@@ -96,7 +96,7 @@ def test_a_run_writes_seven_briefs_and_their_summary(
     assert not told.exists(keys.brief("global"))
     assert stored(told, "intelligence:regional-briefs:summary:v1") == {
         "generatedAt": now,
-        "regionsGenerated": 7,
+        "regionsGenerated": len(NARRATED_REGIONS),
         "regionsSkipped": 0,
         "coverageOk": True,
     }

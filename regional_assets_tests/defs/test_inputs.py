@@ -14,7 +14,7 @@ import redis
 from regional_assets.definitions import defs
 from regional_assets.defs.assets.inputs import INPUT_ASSETS, input_key
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.intelligence.inputs import CATALOGUE
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets_tests.support.dagster_runs import INPUT_NAMES, observations
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.worlds import COMPANION, KEY
@@ -46,7 +46,7 @@ def observed(instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
 def test_the_inputs_are_upstream_of_the_snapshot_and_explain_themselves() -> None:
     graph = defs.resolve_asset_graph()
     keys = {input_key(name) for name in INPUT_NAMES}
-    assert len(keys) == 17
+    assert len(keys) == len(CATALOGUE)
     assert graph.get(REGIONAL_SNAPSHOT).parent_keys == keys
     for spec in CATALOGUE:
         node = graph.get(input_key(spec.name))

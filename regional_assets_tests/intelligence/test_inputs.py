@@ -1,20 +1,16 @@
 """The catalogue, envelopes, companions, freshness, confidence (SPEC 2)."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from regional_assets.intelligence import world as world_module
-from regional_assets.intelligence.inputs import (
-    CATALOGUE,
-    InputSpec,
-    InputState,
-    StoredValue,
-    read_input,
-    read_inputs,
-)
+from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
+from regional_assets.intelligence.inputs import InputState, StoredValue, read_input, read_inputs
 from regional_assets.intelligence.world import build_world
 from regional_assets_tests.support.worlds import COMPANION, KEY, NOW, encoded
 
@@ -46,8 +42,19 @@ def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
     monkeypatch.setattr(world_module, "read_input", recording)
     build_world({}, NOW)
     assert sorted(asked) == sorted(spec.name for spec in CATALOGUE)
-    assert len(CATALOGUE) == 17
     assert len([spec for spec in CATALOGUE if spec.companion]) == 11
+
+
+def test_an_input_without_a_reader_fails_at_import() -> None:
+    code = """
+from regional_assets.intelligence import catalogue
+forgotten = catalogue.InputSpec("moon", "moon:v1", 30, "monthly", "Phases.", "readers:moon")
+catalogue.CATALOGUE = (*catalogue.CATALOGUE, forgotten)
+import regional_assets.intelligence.world
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "the input moon has no reader readers:moon" in run.stderr
 
 
 def test_an_envelope_is_unwrapped() -> None:
@@ -187,7 +194,7 @@ def test_confidence_and_validity() -> None:
         ),
         NOW,
     ).confidence
-    assert confidence.score == round(0.6 * 3 / 17 + 0.4 * 2 / 3, 3)
+    assert confidence.score == round(0.6 * 3 / len(CATALOGUE) + 0.4 * 2 / 3, 3)
     assert confidence.stale_inputs == (KEY["stress_index"],)
     assert len(confidence.missing_inputs) == 14
     assert confidence.missing_inputs[0] == KEY["forecasts"]

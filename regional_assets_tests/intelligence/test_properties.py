@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS, StoredValue
+from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import build_world
 from regional_assets_tests.support.worlds import NOW, as_previous, sample_values, snapshots_of
 

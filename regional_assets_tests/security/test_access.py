@@ -16,8 +16,8 @@ import redis
 
 from regional_assets.cli.doctor import examine
 from regional_assets.defs.assets.summary import materialise_summary
+from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import access, keys
 from regional_assets.store.brief_store import BriefStore

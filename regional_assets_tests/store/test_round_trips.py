@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from redis.connection import AbstractConnection
 
+from regional_assets.intelligence.catalogue import INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import INPUT_KEYS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.servers import calls

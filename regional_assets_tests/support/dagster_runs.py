@@ -17,8 +17,8 @@ from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
 from regional_assets.defs.partitions import REGIONS, range_tags
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import CATALOGUE
 
 ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
 SUMMARY = REGIONAL_SUMMARY.key

@@ -12,9 +12,9 @@ import redis
 
 from regional_assets.intelligence.actors import Actor
 from regional_assets.intelligence.alerts import Alert, alerts
+from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.diff import Diff, diff, read_previous
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.diff import Previous, read_previous
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.inputs import CATALOGUE, StoredValue
+from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
 from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world

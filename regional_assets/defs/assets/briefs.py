@@ -10,6 +10,7 @@ from pydantic import Field
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import BRIEF_REGIONS, OWNERS, TAGS, backfill_policy
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 REGIONAL_BRIEF = dg.AssetKey("regional_brief")
 
-_DESCRIPTION = """
+_DESCRIPTION = f"""
 What the week meant in one world region, in words: a recap, where its regime is going, key
 developments and the risks ahead. A language model writes it, from the region's stored snapshot and
 the last week's regime history.
@@ -25,8 +26,8 @@ the last week's regime history.
 Each partition is a region; `global` has no brief. A run asks for all its regions side by side and
 stores each brief as soon as it is there.
 
-* **Skipped.** A brief younger than 6½ days stands, and its partition is materialised with the
-  outcome `skipped`. Run with `force: true` to write it all the same.
+* **Skipped.** A brief younger than {STANDS_IN_WORDS} stands, and its partition is materialised
+  with the outcome `skipped`. Run with `force: true` to write it all the same.
 * **When a region fails**, it alone is marked failed, and the run page says why. A region that no
   model answered validly is marked failed, too; the summary of the briefs is then still written, and
   says how much of the week is covered.
@@ -40,7 +41,7 @@ class BriefConfig(dg.Config):
 
     force: bool = Field(
         default=False,
-        description="Write a brief even when the stored one is younger than 6½ days.",
+        description=f"Write a brief even when the stored one is younger than {STANDS_IN_WORDS}.",
     )
 
 

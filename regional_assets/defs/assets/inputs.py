@@ -1,4 +1,4 @@
-"""The seventeen inputs as external assets, upstream of `regional_snapshot`: other jobs write them,
+"""The inputs as external assets, upstream of `regional_snapshot`: other jobs write them,
 here they are only observed."""
 
 import hashlib
@@ -11,92 +11,15 @@ import dagster as dg
 
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import SnapshotStoreResource
-from regional_assets.intelligence.inputs import (
-    CATALOGUE,
-    MINUTE_MS,
-    InputSpec,
-    InputState,
-    StoredValue,
-    read_inputs,
-)
+from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
+from regional_assets.intelligence.inputs import InputState, StoredValue, read_inputs
+from regional_assets.intelligence.timing import MINUTE_MS
 from regional_assets.runs.clock import current_time
 from regional_assets.store.errors import STORE_ERRORS
 
 # Data versions of what has no bytes; no digest reads so.
 MISSING = "missing"
 UNREADABLE = "unreadable"
-
-# Per catalogued input: what is in it, and what the snapshots take from it.
-_CONTENT = {
-    "risk_scores": (
-        "The instability index of 31 countries, 0 to 100 each.",
-        "domestic fragility, triggers and evidence",
-    ),
-    "forecasts": (
-        "10 to 15 predictions for the next 7 or 30 days, with probability and confidence.",
-        "coercive pressure, alliance cohesion, scenarios, actors and evidence",
-    ),
-    "chokepoints": (
-        "The state of 13 sea passages: disruption, war risk, warnings, flow.",
-        "maritime access, triggers and evidence",
-    ),
-    "transit_summaries": (
-        "Ships through the same 13 passages, and how that differs from the weeks before.",
-        "maritime access and triggers",
-    ),
-    "cross_source_signals": (
-        "Up to 30 signals that stand out in one or several sources, with theater and severity.",
-        "coercive pressure and evidence",
-    ),
-    "oref_alerts": (
-        "Siren alerts in Israel over seven days. Quiet days leave it as it is.",
-        "triggers",
-    ),
-    "macro_signals": (
-        "A verdict on markets (BUY or CASH) from up to seven signals, the same for every region.",
-        "capital stress",
-    ),
-    "national_debt": (
-        "Debt to GDP of about 190 countries (IMF).",
-        "capital stress",
-    ),
-    "stress_index": (
-        "Financial stress, 0 to 100, from six series of the US Federal Reserve.",
-        "capital stress",
-    ),
-    "energy_mix": (
-        "Electricity by source and imports of about 200 countries (Our World in Data).",
-        "energy vulnerability",
-    ),
-    "eu_gas_storage": (
-        "How full the European Union's gas storage is, in percent.",
-        "energy vulnerability",
-    ),
-    "strategic_reserves": (
-        "The US Strategic Petroleum Reserve, week by week.",
-        "energy vulnerability",
-    ),
-    "faa_delays": (
-        "Delays and closures of US airports (FAA). Often empty, and rightly so.",
-        "mobility",
-    ),
-    "intl_delays": (
-        "Airports outside the US that are disrupted now.",
-        "mobility",
-    ),
-    "notam_closures": (
-        "Airports closed or restricted by notice to airmen.",
-        "mobility",
-    ),
-    "gps_jamming": (
-        "Where aircraft lost GPS on the last day, in hexagons.",
-        "mobility",
-    ),
-    "military_flights": (
-        "Military aircraft in the air, with position, operator and type.",
-        "mobility",
-    ),
-}
 
 _OBSERVING = """
 Reads all inputs in one round trip and reports of each its data version (SHA-256 of what is stored),
@@ -111,11 +34,13 @@ def input_key(name: str) -> dg.AssetKey:
 
 
 def _asset(spec: InputSpec) -> dg.AssetSpec:
-    content, feeds = _CONTENT[spec.name]
+    *others, last = [axis.replace("_", " ") for axis in spec.axes] + list(spec.also)
+    feeds = f"{', '.join(others)} and {last}" if others else last
     return dg.AssetSpec(
         input_key(spec.name),
-        description=f"{content}\n\nFeeds {feeds}. Its writer, another job of the platform, writes "
-        f"it {spec.cadence}; it counts as stale when older than {_duration(spec.max_age_minutes)}.",
+        description=f"{spec.content}\n\nFeeds {feeds}. Its writer, another job of the platform, "
+        f"writes it {spec.cadence}; it counts as stale when older than "
+        f"{_duration(spec.max_age_minutes)}.",
         group_name="inputs",
         kinds={"redis"},
         owners=OWNERS,

@@ -25,7 +25,7 @@ The picture of one world region: how tense it is (**regime** and **balance vecto
 (**actors**), what may follow (**scenarios**, **triggers**, **transmission paths**), what still
 moves (**mobility**), and the **evidence** for it.
 
-Each partition is a region. A run reads all seventeen input feeds from Redis once, computes its
+Each partition is a region. A run reads all input feeds from Redis once, computes its
 regions from that one moment's view, and commits each region atomically: everything of it is
 written, or nothing.
 

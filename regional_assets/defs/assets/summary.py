@@ -12,17 +12,19 @@ from regional_assets.defs.charts import regions_picture
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.timing import SCHEDULE_HOURS
 from regional_assets.store import keys
 
 if TYPE_CHECKING:
     from regional_assets.runs.snapshots import RunResult
     from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, Summary
 
-# Stale after two missed six-hourly schedules; half an hour is for the run itself. Dagster looks at
+# Stale after two missed schedules; half an hour is for the run itself. Dagster looks at
 # an asset's newest materialisation, of whichever partition: of `regional_snapshot` it goes stale
 # when no region at all is done. A region that fails alone is told by its partition's status.
 FRESHNESS = dg.FreshnessPolicy.time_window(
-    warn_window=timedelta(hours=6, minutes=30), fail_window=timedelta(hours=12, minutes=30)
+    warn_window=timedelta(hours=SCHEDULE_HOURS, minutes=30),
+    fail_window=timedelta(hours=2 * SCHEDULE_HOURS, minutes=30),
 )
 
 REGIONAL_SUMMARY = dg.AssetSpec(
