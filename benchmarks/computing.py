@@ -15,7 +15,7 @@ from benchmarks.measuring import Comparison, Figure, paired, show
 from regional_assets.intelligence.diff import read_previous
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue, parse_json
-from regional_assets.intelligence.snapshot import assess, complete, picture
+from regional_assets.intelligence.snapshot import assess, complete, region_content
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.runs.snapshots import uncollected
@@ -83,7 +83,7 @@ def ours(stored: Stored, before: Bodies) -> Bodies:
     assessment = assess(build_world(stored, NOW))
     return {
         region: complete(
-            picture(assessment, region),
+            region_content(assessment, region),
             read_previous("before", before[region]) if before else None,
             f"snapshot-{region}",
         ).body
@@ -96,7 +96,7 @@ def unshared(stored: Stored, before: Bodies) -> Bodies:
     """The same, straightforward: each region from the inputs anew."""
     return {
         region: complete(
-            picture(assess(build_world(stored, NOW)), region),
+            region_content(assess(build_world(stored, NOW)), region),
             read_previous("before", before[region]),
             f"snapshot-{region}",
         ).body

@@ -14,7 +14,7 @@ from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.diff import read_previous
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.snapshot import Assessment, assess, complete, picture
+from regional_assets.intelligence.snapshot import Assessment, assess, complete, region_content
 from regional_assets.intelligence.world import build_world
 from regional_assets.store import keys
 
@@ -56,7 +56,7 @@ def take_snapshot(client: redis.Redis, assessment: Assessment, region: str) -> N
         previous = read_previous(latest.decode(), body)
     now = assessment.world.now
     snapshot_id = str(uuid.uuid4())
-    snapshot = complete(picture(assessment, region), previous, snapshot_id)
+    snapshot = complete(region_content(assessment, region), previous, snapshot_id)
     # Always a new one: a run that writes is measured, not one that finds duplicates.
     if not client.set(keys.dedup(region, snapshot_id), "1", nx=True, ex=keys.DEDUP_EXPIRY):
         return

@@ -55,7 +55,7 @@ def _without_dagster(whole: Replay) -> tuple[int, float]:
             before, active = active, set()
             for region in take_snapshots(store, REGION_IDS, now).regions:
                 assert region.snapshot is not None
-                readings = region.snapshot.picture.triggers
+                readings = region.snapshot.content.triggers
                 active |= {r.trigger.id for r in readings if r.state == "active"}
             activations += len(active - before)
         taken = time.perf_counter() - started

@@ -1,9 +1,10 @@
-"""One region's snapshot: first the picture its inputs give, then what completes it against the
-snapshot before (SPEC 5)."""
+"""One region's snapshot: first the content that its inputs give, then what completes it against
+the snapshot before (SPEC 5)."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 from msgspec.json import encode
@@ -15,6 +16,7 @@ from regional_assets.intelligence.diff import Diff, Previous, diff
 from regional_assets.intelligence.digest import content_digest
 from regional_assets.intelligence.evidence import Evidence, evidence, newest
 from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
+from regional_assets.intelligence.metrics import BalanceOf
 from regional_assets.intelligence.mobility import mobility
 from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.numbers import round3
@@ -25,6 +27,8 @@ from regional_assets.intelligence.triggers import (
     STATES,
     TRIGGERS,
     History,
+    Trigger,
+    TriggerError,
     TriggerReading,
     read_triggers,
 )
@@ -44,19 +48,21 @@ _VERSIONS = {
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """What is worked out once for all regions, from the shared inputs: the states of all triggers,
-    and the balances of the regions that they name."""
+    and each region's balance, which `balance_of` computes when it is first asked for."""
 
     world: World
-    balances: Mapping[str, Balance]
+    balance_of: BalanceOf
     triggers: tuple[TriggerReading, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Content:
     """What the inputs say about one region: no ids, no clock times, no comparisons.
 
-    `triggers` are the region's own; `digest` identifies exactly this content, as the dedup key in
-    Redis and as the partition's data version.
+    `triggers` are the region's own, `evidence` is what is stored, newest first. `about` and
+    `blocks` list what a snapshot says, in its `meta` and beside it: stored form and digest are
+    made of these. `digest` identifies exactly this content, as the dedup key in Redis and as the
+    partition's data version.
     """
 
     region_id: str
@@ -65,11 +71,14 @@ class Picture:
     regime: RegimeLabel
     triggers: tuple[TriggerReading, ...]
     actors: tuple[Actor, ...]
-    scenario_sets: list[dict[str, Any]]
-    transmission_paths: list[dict[str, Any]]
-    mobility: dict[str, Any]
     evidence: tuple[Evidence, ...]
-    digest: str
+    about: Mapping[str, Any]
+    blocks: Mapping[str, Any]
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        said = {"region_id": self.region_id, **self.about, **self.blocks}
+        object.__setattr__(self, "digest", content_digest(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Snapshot:
     `previous_id` the snapshot it was compared with ("" for none), `observations` what its region's
     triggers saw, by metric (SPEC 7)."""
 
-    picture: Picture
+    content: Content
     narrative: Narrative
     snapshot_id: str
     generated_at: int
@@ -91,67 +100,67 @@ class Snapshot:
     observations: Mapping[str, float]
 
 
-def assess(world: World, history: History | None = None) -> Assessment:
+def assess(
+    world: World, history: History | None = None, triggers: Iterable[Trigger] = TRIGGERS
+) -> Assessment:
     """Evaluates the triggers of all regions, so that a path can reach every region its template
-    lists.
+    lists. Never raises: what fails of a region is raised when its content is asked for.
 
     `history` holds what was observed of the metrics of delta triggers before (SPEC 7).
     """
-    balances = {
-        region: balance(world, region) for region in dict.fromkeys(t.region for t in TRIGGERS)
-    }
-    return Assessment(world, balances, read_triggers(world, balances, history or {}))
+    balance_of = cache(partial(balance, world))
+    return Assessment(world, balance_of, read_triggers(triggers, world, balance_of, history or {}))
 
 
-def picture(assessment: Assessment, region_id: str) -> Picture:
-    """The picture of one region."""
+def region_content(assessment: Assessment, region_id: str) -> Content:
+    """The content of one region's snapshot. Raises `TriggerError` when one of the region's own
+    triggers could not be read."""
     world = assessment.world
-    vector = assessment.balances.get(region_id) or balance(world, region_id)
+    vector = assessment.balance_of(region_id)
     label = regime_label(vector)
     own = tuple(r for r in assessment.triggers if r.trigger.region == region_id)
+    for reading in own:
+        if reading.fault:
+            raise TriggerError(f"{reading.trigger.id}: {reading.fault!r}") from reading.fault
     found_actors = actors(world, region_id)
-    scenarios = scenario_sets(world, region_id, own)
-    paths = transmission_paths(region_id, assessment.triggers)
-    movement = mobility(world, region_id)
-    items = tuple(evidence(world, region_id))
-    digest = content_digest(
-        {
-            "region_id": region_id,
-            **_VERSIONS,
-            **_input_quality(world),
-            "regime": label,
-            "balance": vector.as_json(),
-            "actors": [_actor_json(actor, delta=0) for actor in found_actors],
-            "scenario_sets": scenarios,
-            "transmission_paths": paths,
-            "triggers": _triggers_json(own, now=0),
-            "mobility": movement,
-            # Undated items first, whatever the clock says: the digest is the same later.
-            "evidence": [tuple(item) for item in newest(items, math.inf)],
-        }
-    )
-    return Picture(
+    items = newest(evidence(world, region_id), world.now)
+    about = {
+        **_VERSIONS,
+        "snapshot_confidence": world.confidence.score,
+        "missing_inputs": list(world.confidence.missing_inputs),
+        "stale_inputs": list(world.confidence.stale_inputs),
+    }
+    blocks = {
+        "regime": label,
+        "balance": vector.as_json(),
+        "actors": [_actor_json(actor, delta=0) for actor in found_actors],
+        "scenario_sets": scenario_sets(world, region_id, own),
+        "transmission_paths": transmission_paths(region_id, assessment.triggers),
+        "triggers": _triggers_json(own, now=0),
+        "mobility": mobility(world, region_id),
+        # Undated items first, whatever the clock says: the same items have the same digest later.
+        "evidence": [tuple(item) for item in newest(items, math.inf)],
+    }
+    return Content(
         region_id=region_id,
         world=world,
         balance=vector,
         regime=label,
         triggers=own,
         actors=found_actors,
-        scenario_sets=scenarios,
-        transmission_paths=paths,
-        mobility=movement,
-        evidence=tuple(newest(items, world.now)),
-        digest=digest,
+        evidence=tuple(items),
+        about=about,
+        blocks=blocks,
     )
 
 
 def complete(
-    content: Picture,
+    content: Content,
     previous: Previous | None,
     snapshot_id: str,
     narrative: Narrative = EMPTY,
 ) -> Snapshot:
-    """The snapshot that `content` makes after `previous` (None: the region's first), told as
+    """The snapshot that `content` makes after `previous` (None: the region's first), with that
     `narrative`."""
     now = content.world.now
     active = {r.trigger.id: r.trigger.description for r in content.triggers if r.state == "active"}
@@ -159,7 +168,7 @@ def complete(
         previous,
         content.regime,
         content.balance.axes,
-        content.scenario_sets,
+        content.blocks["scenario_sets"],
         active,
         content.actors,
     )
@@ -172,31 +181,33 @@ def complete(
         "transitioned_at": now if transitioned else 0,
         "transition_driver": driver,
     }
+    # What times and the comparison add to blocks of the content.
+    completed: dict[str, dict[str, Any]] = {
+        "regime": {"regime": regime},
+        "actors": {
+            "actors": [_actor_json(a, _delta(a, previous)) for a in content.actors],
+            "leverage_edges": [],
+        },
+        "triggers": {"triggers": _triggers_json(content.triggers, now)},
+        "evidence": {"evidence": [item.as_json(now) for item in content.evidence]},
+    }
     body = {
         "region_id": content.region_id,
         "generated_at": now,
         "meta": {
             "snapshot_id": snapshot_id,
-            **_VERSIONS,
-            **_input_quality(content.world),
+            **content.about,
             "valid_until": content.world.confidence.valid_until,
             "trigger_reason": changes.trigger_reason,
             "narrative_provider": narrative.provider,
             "narrative_model": narrative.model,
         },
-        "regime": regime,
-        "balance": content.balance.as_json(),
-        "actors": [_actor_json(a, _delta(a, previous)) for a in content.actors],
-        "leverage_edges": [],
-        "scenario_sets": content.scenario_sets,
-        "transmission_paths": content.transmission_paths,
-        "triggers": _triggers_json(content.triggers, now),
-        "mobility": content.mobility,
-        "evidence": [item.as_json(now) for item in content.evidence],
-        "narrative": narrative.as_json(),
     }
+    for name, said in content.blocks.items():
+        body |= completed.get(name, {name: said})
+    body["narrative"] = narrative.as_json()
     return Snapshot(
-        picture=content,
+        content=content,
         narrative=narrative,
         snapshot_id=snapshot_id,
         generated_at=now,
@@ -210,16 +221,10 @@ def complete(
             if changes.regime_changed
             else None
         ),
-        observations={r.trigger.metric: r.value for r in content.triggers if r.value is not None},
+        observations={
+            str(r.trigger.metric): r.value for r in content.triggers if r.value is not None
+        },
     )
-
-
-def _input_quality(world: World) -> dict[str, Any]:
-    return {
-        "snapshot_confidence": world.confidence.score,
-        "missing_inputs": list(world.confidence.missing_inputs),
-        "stale_inputs": list(world.confidence.stale_inputs),
-    }
 
 
 def _actor_json(actor: Actor, delta: float) -> dict[str, Any]:

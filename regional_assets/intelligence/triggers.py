@@ -1,12 +1,21 @@
 """Triggers: thresholds that are watched, each of one region (SPEC 4, Triggers)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from regional_assets.intelligence.balance import Balance
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
-from regional_assets.intelligence.threats import THREATS
+from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.metrics import (
+    ActiveSirens,
+    AxisMetric,
+    BalanceOf,
+    InstabilityIndex,
+    Metric,
+    ThreatLevel,
+    Transits,
+    VesselCount,
+)
 
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
@@ -20,6 +29,10 @@ Baseline = Literal["fixed"] | Trailing
 _CLOSE = 0.2
 
 
+class TriggerError(RuntimeError):
+    """A trigger that could not be read; the message names it and says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """A watched threshold; `lane` is the scenario lane it feeds, the window is in minutes."""
@@ -27,12 +40,16 @@ class Trigger:
     id: str
     region: str
     lane: str
-    metric: str
+    metric: Metric
     operator: Operator
     value: float
     window_minutes: int
     baseline: Baseline
     description: str
+
+    def __post_init__(self) -> None:
+        if self.region not in REGIONS:
+            raise ValueError(f"trigger {self.id}: unknown region {self.region!r}")
 
 
 TRIGGERS: tuple[Trigger, ...] = (
@@ -40,7 +57,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "hormuz_transit_drop",
         "mena",
         "escalation",
-        "chokepoint:hormuz:transit_count",
+        Transits("hormuz"),
         "delta_lt",
         -0.20,
         1440,
@@ -51,7 +68,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "iran_cii_spike",
         "mena",
         "escalation",
-        "cii:IR:combined_score",
+        InstabilityIndex("IR"),
         "delta_gt",
         15,
         720,
@@ -62,7 +79,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "red_sea_critical",
         "mena",
         "escalation",
-        "chokepoint:babelm:threat_level",
+        ThreatLevel("babelm"),
         "gte",
         0.8,
         60,
@@ -73,7 +90,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "mena_coercive_high",
         "mena",
         "escalation",
-        "balance:mena:coercive_pressure",
+        AxisMetric("mena", "coercive_pressure"),
         "gte",
         0.7,
         360,
@@ -84,7 +101,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "oref_cluster",
         "mena",
         "escalation",
-        "oref:active_alerts_count",
+        ActiveSirens(),
         "gt",
         10,
         60,
@@ -95,7 +112,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "taiwan_tension_high",
         "east-asia",
         "escalation",
-        "chokepoint:taiwan_strait:threat_level",
+        ThreatLevel("taiwan_strait"),
         "gte",
         0.6,
         120,
@@ -106,7 +123,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "russia_naval_buildup",
         "europe",
         "escalation",
-        "theater:eastern_europe:russia_vessel_count",
+        VesselCount("eastern-europe", "russia"),
         "delta_gt",
         5,
         1440,
@@ -117,7 +134,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         "european_capital_stress",
         "europe",
         "fragmentation",
-        "balance:europe:capital_stress",
+        AxisMetric("europe", "capital_stress"),
         "gte",
         0.7,
         360,
@@ -135,11 +152,13 @@ TRAILING_TRIGGERS = tuple(t for t in TRIGGERS if t.baseline != "fixed")
 
 @dataclass(frozen=True, slots=True)
 class TriggerReading:
-    """A trigger, its metric's value now (None: unavailable), and the state it is in."""
+    """A trigger, its metric's value now (None: unavailable), and the state it is in; `fault` is
+    what went wrong when it was read."""
 
     trigger: Trigger
     value: float | None
     state: TriggerState
+    fault: Exception | None = None
 
     def as_json(self, now: int) -> dict[str, Any]:
         """The entry of a snapshot's `triggers` block."""
@@ -149,7 +168,7 @@ class TriggerReading:
             "id": trigger.id,
             "description": trigger.description,
             "threshold": {
-                "metric": trigger.metric,
+                "metric": str(trigger.metric),
                 "operator": trigger.operator,
                 "value": trigger.value,
                 "window_minutes": trigger.window_minutes,
@@ -163,47 +182,24 @@ class TriggerReading:
 
 
 def read_triggers(
-    world: "World", balances: Mapping[str, Balance], history: History
+    triggers: Iterable[Trigger], world: "World", balance_of: BalanceOf, history: History
 ) -> tuple[TriggerReading, ...]:
-    """The state of every trigger of every region.
+    """The state of each trigger; a delta trigger without enough `history` is dormant. Never raises:
+    a trigger that cannot be read is dormant to other regions than its own."""
+    return tuple(_read(trigger, world, balance_of, history) for trigger in triggers)
 
-    `balances` holds those of the regions that triggers name; a delta trigger without enough
-    `history` is dormant.
-    """
-    readings = []
-    for trigger in TRIGGERS:
-        value = _metric(trigger.metric, world, balances)
+
+def _read(
+    trigger: Trigger, world: "World", balance_of: BalanceOf, history: History
+) -> TriggerReading:
+    try:
+        value = trigger.metric.value(world, balance_of)
         baseline = None
         if trigger.baseline != "fixed":
             baseline = trailing_mean(history.get(trigger.id, ()), trigger.baseline, world.now)
-        readings.append(TriggerReading(trigger, value, _state(trigger, value, baseline)))
-    return tuple(readings)
-
-
-def _metric(metric: str, world: "World", balances: Mapping[str, Balance]) -> float | None:
-    """The metric's value now, None when it is unavailable."""
-    kind, _, rest = metric.partition(":")
-    subject, _, quantity = rest.partition(":")
-    if kind == "balance":
-        return balances[subject].axes[quantity]
-    if kind == "chokepoint":
-        level = world.chokepoints.get(subject)
-        if level is None:
-            return None
-        if quantity == "threat_level":
-            return THREATS[level].severity
-        # A feed that is silent is no strait without ships: not 0, as the specification has it,
-        # which would report a blockade whenever the feed fails.
-        transit = world.transits.get(subject)
-        return transit.today if transit else None
-    if kind == "cii":
-        scores = (
-            s.score for region in world.risk_scores.values() for s in region if s.country == subject
-        )
-        return next(scores, None)
-    if kind == "oref":
-        return world.active_sirens
-    return None  # no feed counts vessels in a theater
+        return TriggerReading(trigger, value, _state(trigger, value, baseline))
+    except Exception as error:
+        return TriggerReading(trigger, None, "dormant", error)
 
 
 def _state(trigger: Trigger, value: float | None, baseline: float | None) -> TriggerState:
@@ -212,7 +208,7 @@ def _state(trigger: Trigger, value: float | None, baseline: float | None) -> Tri
     if trigger.baseline != "fixed":
         if baseline is None:
             return "dormant"
-        if not trigger.metric.endswith(":transit_count"):
+        if not trigger.metric.relative:
             value -= baseline
         elif baseline:
             value = value / baseline - 1

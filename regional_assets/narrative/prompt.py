@@ -8,7 +8,7 @@ same prompt, and an answer can be used again.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Transition
 from regional_assets.intelligence.geography import REGIONS
 from regional_assets.intelligence.narrative import MAX_WATCH_ITEMS
 from regional_assets.intelligence.numbers import is_number
-from regional_assets.intelligence.snapshot import Picture
+from regional_assets.intelligence.snapshot import Content
 from regional_assets.intelligence.text import clean
 
 MAX_BLOCK = 16_000
@@ -78,15 +78,11 @@ class Prompt:
         return hashlib.sha256(json.dumps([self.system, self.user]).encode()).hexdigest()
 
 
-def narrative_prompt(content: Picture) -> Prompt:
-    """Asks for the narrative of a region's picture."""
+def narrative_prompt(content: Content) -> Prompt:
+    """Asks for the narrative of a region's content."""
     snapshot = {
+        **content.blocks,
         "regime": {"label": content.regime},
-        "balance": content.balance.as_json(),
-        "actors": [asdict(actor) for actor in content.actors],
-        "scenario_sets": content.scenario_sets,
-        "transmission_paths": content.transmission_paths,
-        "triggers": {"active": [r.as_json(0) for r in content.triggers if r.state == "active"]},
         "evidence": [item.as_json(0) for item in content.evidence],
     }
     return _prompt(_NARRATIVE, content.region_id, facts(snapshot))

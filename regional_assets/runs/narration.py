@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from regional_assets.intelligence.narrative import EMPTY, NARRATED_REGIONS, Narrative
-from regional_assets.intelligence.snapshot import Picture
+from regional_assets.intelligence.snapshot import Content
 from regional_assets.intelligence.text import clean
 from regional_assets.narrative.answer import read_narrative
 from regional_assets.narrative.client import Reply
@@ -38,19 +38,19 @@ class Narration:
 
 
 def narrations(
-    store: SnapshotStore, narrator: Narrator, pictures: Iterable[Picture]
+    store: SnapshotStore, narrator: Narrator, contents: Iterable[Content]
 ) -> Generator[dict[str, Narration], None, None]:
     """The narrations by region, in batches as they come; each region is in exactly one. Regions
     that need no model come first. Never raises: what goes wrong leaves a narrative empty."""
     at_once: dict[str, Narration] = {}
     prompts: dict[str, Prompt] = {}
-    for picture in pictures:
-        region = picture.region_id
+    for content in contents:
+        region = content.region_id
         if region not in NARRATED_REGIONS:
             at_once[region] = Narration()
             continue
         try:
-            prompts[region] = narrative_prompt(picture)
+            prompts[region] = narrative_prompt(content)
         except Exception as error:
             at_once[region] = Narration(problem=f"no prompt: {type(error).__name__}")
     digests = {region: prompt.digest for region, prompt in prompts.items()}

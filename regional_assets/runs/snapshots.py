@@ -1,4 +1,4 @@
-"""One run: one read, one world, every region's picture, one round trip of commits.
+"""One run: one read, one world, every region's content, one round trip of commits.
 
 Nothing per region is done that can be done once for all, and nothing in one region can see or
 stop another.
@@ -7,7 +7,7 @@ stop another.
 import gc
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +16,13 @@ import uuid_utils
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.narrative import EMPTY, Narrative
-from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.snapshot import (
+    Content,
+    Snapshot,
+    assess,
+    complete,
+    region_content,
+)
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.narrative.narrator import Narrator
@@ -32,7 +38,7 @@ class RegionResult:
     """What became of one region in a run.
 
     `snapshot` is what was computed (None when that failed), whether written or not; `duplicate_of`
-    the stored snapshot that says the same; `milliseconds` the time its picture took plus the
+    the stored snapshot that says the same; `milliseconds` the time its content took plus the
     commit it shared; `narration` how its narrative came about (None when narratives are off).
     """
 
@@ -107,7 +113,7 @@ def take_snapshots(
         try:
             if region in unread:
                 raise PreviousSnapshotError(unread[region])
-            content = picture(assessment, region)
+            content = region_content(assessment, region)
             snapshot = _complete(content, stored.latest[region])
         # Whatever goes wrong in one region is that region's result, not the others' end.
         except Exception as error:
@@ -122,7 +128,7 @@ def take_snapshots(
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class Current:
     """What a region would say now: its digest, and the id of the snapshot that is stored."""
 
     digest: str
@@ -130,20 +136,21 @@ class Content:
 
 
 @uncollected()
-def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> dict[str, Content]:
-    """The content of each region at `now` (ms), in one round trip and without writing; regions
-    whose stored snapshot cannot be read are left out, for a run to report."""
+def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> dict[str, Current]:
+    """The content of each region at `now` (ms), in one round trip and without writing. A region
+    whose stored snapshot cannot be read or whose content fails is left out, for a run to report."""
     chosen = checked_regions(regions)
     stored = store.read(chosen)
     assessment = assess(build_world(stored.values, now), _history(stored))
-    return {
-        region: Content(
-            picture(assessment, region).digest,
-            latest.snapshot.snapshot_id if latest.snapshot else None,
-        )
-        for region, latest in stored.latest.items()
-        if not latest.error
-    }
+    contents = {}
+    for region, latest in stored.latest.items():
+        if not latest.error:
+            with suppress(Exception):
+                contents[region] = Current(
+                    region_content(assessment, region).digest,
+                    latest.snapshot.snapshot_id if latest.snapshot else None,
+                )
+    return contents
 
 
 def _history(stored: StoreRead) -> History:
@@ -160,7 +167,7 @@ def _unread_observations(stored: StoreRead) -> dict[str, str]:
     }
 
 
-def _complete(content: Picture, latest: LatestRead, narrative: Narrative = EMPTY) -> Snapshot:
+def _complete(content: Content, latest: LatestRead, narrative: Narrative = EMPTY) -> Snapshot:
     region = content.region_id
     if latest.error:
         raise PreviousSnapshotError(
@@ -192,10 +199,10 @@ def _narrate_and_commit(
     latest: Mapping[str, LatestRead],
     force: bool,
 ) -> dict[str, RegionResult]:
-    contents = {s.picture.region_id: (s.picture, spent) for s, spent in pending}
+    contents = {s.content.region_id: (s.content, spent) for s, spent in pending}
     results: dict[str, RegionResult] = {}
     # Closed even by what ends the run, so that no question outlives it.
-    with closing(narrations(store, narrator, [s.picture for s, _ in pending])) as batches:
+    with closing(narrations(store, narrator, [s.content for s, _ in pending])) as batches:
         for batch in batches:
             told = [
                 (_complete(contents[region][0], latest[region], n.narrative), contents[region][1])
@@ -221,7 +228,7 @@ def _commit(
             replies = [Refused(str(error))] * len(pending)
         superseded: list[tuple[Snapshot, float]] = []
         for (snapshot, spent), reply in zip(pending, replies, strict=True):
-            region = snapshot.picture.region_id
+            region = snapshot.content.region_id
             milliseconds = spent + _since(started)
             match reply:
                 case Written(alerts_queued, late):
@@ -260,20 +267,20 @@ def _commit(
 def _compare_again(
     store: SnapshotStore, superseded: Sequence[tuple[Snapshot, float]]
 ) -> tuple[list[tuple[Snapshot, float]], dict[str, RegionResult]]:
-    """The same pictures, completed against the snapshots that other runs wrote meanwhile."""
+    """The same contents, completed against the snapshots that other runs wrote meanwhile."""
     if not superseded:
         return [], {}
     store.give_way()
     again: list[tuple[Snapshot, float]] = []
     failed: dict[str, RegionResult] = {}
-    contents = {s.picture.region_id: (s, spent) for s, spent in superseded}
+    contents = {s.content.region_id: (s, spent) for s, spent in superseded}
     try:
         latest = store.read(list(contents), inputs=False).latest
     except StoreError as error:
         latest = {region: LatestRead(error=str(error)) for region in contents}
     for region, (snapshot, spent) in contents.items():
         try:
-            told = _complete(snapshot.picture, latest[region], snapshot.narrative)
+            told = _complete(snapshot.content, latest[region], snapshot.narrative)
             again.append((told, spent))
         except Exception as error:
             failed[region] = RegionResult(region, "failed", spent, error=_words(error))

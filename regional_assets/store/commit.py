@@ -47,10 +47,10 @@ CommitReply = Written | Duplicate | Superseded | Refused
 def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
     """What `commit.lua` is given to commit the snapshot; `force` writes a duplicate, too, `expiry`
     is that of its body (s)."""
-    region, at = snapshot.picture.region_id, snapshot.generated_at
+    region, at = snapshot.content.region_id, snapshot.generated_at
     apart = keys.OBSERVATION_INTERVAL * 1000
     names = [
-        keys.dedup(region, snapshot.picture.digest),
+        keys.dedup(region, snapshot.content.digest),
         keys.snapshot_at(region, at),
         keys.snapshot_by_id(snapshot.snapshot_id),
         keys.latest(region),

@@ -277,7 +277,7 @@ def _types(server: _Server) -> Result:
     for region in REGION_IDS:
         needed |= access.stored_keys(region, "0")
     for trigger in TRAILING_TRIGGERS:
-        needed[keys.observations(trigger.region, trigger.metric)] = "zset"
+        needed[keys.observations(trigger.region, str(trigger.metric))] = "zset"
     with server.client.pipeline(transaction=False) as pipeline:
         for name in needed:
             pipeline.type(name)

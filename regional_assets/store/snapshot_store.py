@@ -144,7 +144,7 @@ class SnapshotStore:
         `StoreError` when the server does not serve."""
         plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
         triggers = TRAILING_TRIGGERS if inputs else ()
-        observed = [keys.observations(t.region, t.metric) for t in triggers]
+        observed = [keys.observations(t.region, str(t.metric)) for t in triggers]
         values, found = self._read(plain, observed, regions[:_BATCH])
         # More in one script would keep the server from its other clients for too long.
         for start in range(_BATCH, len(regions), _BATCH):

@@ -29,7 +29,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
         keys.latest(region),
         keys.index(region),
         keys.regime_history(region),
-        *(keys.observations(t.region, t.metric) for t in TRIGGERS if t.region == region),
+        *(keys.observations(t.region, str(t.metric)) for t in TRIGGERS if t.region == region),
     ]
     # One transaction sees one moment; a snapshot by its id never changes afterwards.
     with client.pipeline(transaction=True) as pipeline:

@@ -144,4 +144,4 @@ def test_an_input_dated_in_the_future_is_stale(
     assert NOW < snapshot["meta"]["valid_until"] <= NOW + DAY // 4 + 1
     assert set(snapshot["meta"]["stale_inputs"]) >= set(DATED)
     assert before.snapshot
-    assert before.snapshot.picture.world.confidence.score > snapshot["meta"]["snapshot_confidence"]
+    assert before.snapshot.content.world.confidence.score > snapshot["meta"]["snapshot_confidence"]

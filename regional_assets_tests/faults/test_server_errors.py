@@ -23,7 +23,7 @@ from regional_assets_tests.support.servers import free_port
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told, unknown_keys
 from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.waiting import eventually
-from regional_assets_tests.support.worlds import NOW, picture_of, sample_values, sample_world
+from regional_assets_tests.support.worlds import NOW, content_of, sample_values, sample_world
 
 OTHERS = [region for region in REGION_IDS if region != "mena"]
 
@@ -85,7 +85,7 @@ def assert_all_refused_then_written(
 
 
 OWN_KEYS = {
-    "dedup": lambda: keys.dedup("mena", picture_of(sample_world(), "mena").digest),
+    "dedup": lambda: keys.dedup("mena", content_of(sample_world(), "mena").digest),
     "at its time": lambda: keys.snapshot_at("mena", NOW),
     "latest": lambda: keys.latest("mena"),
     "index": lambda: keys.index("mena"),

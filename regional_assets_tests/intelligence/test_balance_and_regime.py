@@ -7,7 +7,7 @@ import pytest
 from regional_assets.intelligence.balance import Balance
 from regional_assets.intelligence.numbers import total
 from regional_assets.intelligence.regime import regime_label
-from regional_assets_tests.support.worlds import picture_of, world_of
+from regional_assets_tests.support.worlds import content_of, world_of
 
 
 def balance(coercive: float, net: float, alliance: float = 0.3) -> Balance:
@@ -40,7 +40,7 @@ def signals(count: int, severity: str = "CRITICAL") -> dict[str, Any]:
 def test_coercive_pressure_reaches_one() -> None:
     rising = {"region": "Iran", "trend": "Rising", "domain": "Military", "probability": 1}
     world = world_of(cross_source_signals=signals(50), forecasts={"predictions": [rising] * 5})
-    vector = picture_of(world, "mena").balance
+    vector = content_of(world, "mena").balance
     assert vector.axes["coercive_pressure"] == 1
     severity, forecast = vector.pressures
     # No ids in the feed: the type stands for them, of the first five.
@@ -51,7 +51,7 @@ def test_coercive_pressure_reaches_one() -> None:
 
 def test_the_worst_country_drives_fragility_the_first_on_a_tie() -> None:
     rows = [{"region": c, "combinedScore": s} for c, s in (("EG", 50), ("IR", 50), ("IL", 80))]
-    [driver] = picture_of(world_of(risk_scores={"ciiScores": rows}), "mena").balance.pressures
+    [driver] = content_of(world_of(risk_scores={"ciiScores": rows}), "mena").balance.pressures
     # Israel: 0.8 × 0.6 = 0.48; Egypt: 0.5 × 1.
     assert driver["evidence_ids"] == ["cii:EG"]
     assert driver["magnitude"] == 0.5
@@ -60,8 +60,8 @@ def test_the_worst_country_drives_fragility_the_first_on_a_tie() -> None:
 def test_imports_without_numbers_leave_the_other_terms() -> None:
     world = world_of(energy_mix={"JP": {"importShare": None}})
     # 0.25 × 0.5 (gas unknown) + 0.25 × 0 (90 days of cover).
-    assert picture_of(world, "east-asia").balance.axes["energy_vulnerability"] == 0.125
-    assert picture_of(world, "latam").balance.axes["energy_vulnerability"] == 0
+    assert content_of(world, "east-asia").balance.axes["energy_vulnerability"] == 0.125
+    assert content_of(world, "latam").balance.axes["energy_vulnerability"] == 0
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_words_of_alliance(text: str, mentions: int) -> None:
     forecast = {"region": "Iran", "caseFile": {"alliance": [{"deep": text}]}}
     world = world_of(forecasts={"predictions": [forecast]})
     # Field names do not count; 0.4 × 1/5 per forecast.
-    assert picture_of(world, "mena").balance.axes["alliance_cohesion"] == 0.3 + 0.08 * mentions
+    assert content_of(world, "mena").balance.axes["alliance_cohesion"] == 0.3 + 0.08 * mentions
 
 
 def test_signals_are_no_case_file() -> None:
     forecast = {"region": "Iran", "signals": [{"value": "alliance, collapse, Iran"}]}
-    found = picture_of(world_of(forecasts={"predictions": [forecast]}), "mena")
+    found = content_of(world_of(forecasts={"predictions": [forecast]}), "mena")
     assert found.balance.axes["alliance_cohesion"] == 0.3
     assert [actor.name for actor in found.actors] == ["Iran"]
 
 
 def test_both_spellings_of_a_chokepoint_weigh_once() -> None:
     rows = [{"id": "hormuz", "threatLevel": "high"}, {"id": "hormuz_strait", "status": "normal"}]
-    [driver] = picture_of(world_of(chokepoints={"chokepoints": rows}), "mena").balance.buffers[:1]
+    [driver] = content_of(world_of(chokepoints={"chokepoints": rows}), "mena").balance.buffers[:1]
     assert driver["magnitude"] == 0.6
     assert driver["evidence_ids"] == ["chokepoint:hormuz"]
 

@@ -47,7 +47,7 @@ def differences(expected: Any, found: Any, path: str) -> list[str]:
 def said(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot in the shape of the golden cases."""
     messages = [
-        alert.as_json(snapshot.picture.region_id, snapshot.snapshot_id, snapshot.generated_at)
+        alert.as_json(snapshot.content.region_id, snapshot.snapshot_id, snapshot.generated_at)
         for alert in snapshot.alerts
     ]
     return {

@@ -7,7 +7,7 @@ import pytest
 from regional_assets.intelligence.evidence import evidence
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.mobility import mobility
-from regional_assets_tests.support.worlds import NOW, picture_of, world_of
+from regional_assets_tests.support.worlds import NOW, content_of, world_of
 
 MINUTE = 60_000
 
@@ -99,8 +99,8 @@ def test_eu_gas_speaks_of_europe_only() -> None:
         energy_mix={"DE": {"importShare": 0}, "JP": {"importShare": 0}},
         strategic_reserves={"daysOfCover": 90},
     )
-    assert picture_of(world, "europe").balance.axes["energy_vulnerability"] == 0
-    assert picture_of(world, "east-asia").balance.axes["energy_vulnerability"] == 0.125
+    assert content_of(world, "europe").balance.axes["energy_vulnerability"] == 0
+    assert content_of(world, "east-asia").balance.axes["energy_vulnerability"] == 0.125
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_signals_that_are_evidence_but_not_coercion(kind: str) -> None:
         "severity": "CROSS_SOURCE_SIGNAL_SEVERITY_CRITICAL",
     }
     quiet = world_of(cross_source_signals={"signals": [signal]})
-    assert picture_of(quiet, "mena").balance.axes["coercive_pressure"] == 0
+    assert content_of(quiet, "mena").balance.axes["coercive_pressure"] == 0
     assert [item.id for item in evidence(quiet, "mena")] == ["x"]
     signal["type"] = "CROSS_SOURCE_SIGNAL_TYPE_THERMAL_SPIKE"
     loud = world_of(cross_source_signals={"signals": [signal]})
-    assert picture_of(loud, "mena").balance.axes["coercive_pressure"] > 0
+    assert content_of(loud, "mena").balance.axes["coercive_pressure"] > 0
 
 
 def test_projections_give_each_horizon_its_probability() -> None:
@@ -279,7 +279,7 @@ def test_the_region_of_a_flight(lat: Any, lon: Any, region: str | None) -> None:
 
 
 def test_axes_without_data_and_defaulted_terms_are_named() -> None:
-    nothing = picture_of(world_of(), "mena").balance
+    nothing = content_of(world_of(), "mena").balance
     assert nothing.axes_without_data == (
         "coercive_pressure",
         "domestic_fragility",
@@ -290,6 +290,6 @@ def test_axes_without_data_and_defaulted_terms_are_named() -> None:
     )
     assert "capital_stress.debt_to_gdp = 60" in nothing.defaulted_terms
     assert "maritime_access = 0.7" in nothing.defaulted_terms
-    something = picture_of(world_of(macro_signals={"verdict": "CASH"}), "mena").balance
+    something = content_of(world_of(macro_signals={"verdict": "CASH"}), "mena").balance
     assert "capital_stress" not in something.axes_without_data
     assert not [t for t in something.defaulted_terms if t.startswith("capital_stress.macro")]

@@ -98,6 +98,6 @@ def test_nothing_changes_between_two_equal_runs(stored: dict[str, StoredValue]) 
     first = snapshots_of(build_world(stored, NOW))
     second = snapshots_of(build_world(stored, NOW), first, "t")
     for region in REGION_IDS:
-        assert first[region].picture.digest == second[region].picture.digest
+        assert first[region].content.digest == second[region].content.digest
         assert second[region].changes.trigger_reason == "scheduled_6h"
         assert second[region].alerts == ()

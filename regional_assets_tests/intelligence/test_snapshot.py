@@ -2,6 +2,7 @@
 room (SPEC 4 to 6)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from regional_assets.intelligence.snapshot import complete
 from regional_assets.intelligence.text import clean, strings
 from regional_assets_tests.support.worlds import (
     NOW,
-    picture_of,
+    content_of,
     sample_world,
     snapshot_of,
     snapshots_of,
@@ -27,19 +28,19 @@ def forecast(text: str, **fields: Any) -> dict[str, Any]:
 
 def test_aliases_are_whole_words_and_count_once_per_forecast() -> None:
     world = world_of(forecasts={"predictions": [forecast("Russia and Moscow; the kremlin's us")]})
-    actors = picture_of(world, "mena").actors
+    actors = content_of(world, "mena").actors
     assert [(a.actor_id, a.leverage_score) for a in actors] == [
         ("russia", 0.2),
         ("united-states", 0.2),
     ]
     assert (
-        picture_of(world_of(forecasts={"predictions": [forecast("russian")]}), "mena").actors == ()
+        content_of(world_of(forecasts={"predictions": [forecast("russian")]}), "mena").actors == ()
     )
 
 
 def test_ten_actors_at_most_in_the_order_of_the_aliases() -> None:
     text = "hamas houthi hezbollah nato riyadh israel usa china moscow irgc iran"
-    found = picture_of(world_of(forecasts={"predictions": [forecast(text)]}), "mena").actors
+    found = content_of(world_of(forecasts={"predictions": [forecast(text)]}), "mena").actors
     assert [a.name for a in found] == [
         "Iran", "IRGC", "Russia", "China", "United States", "Israel", "Saudi Arabia", "NATO",
         "Hezbollah", "Hamas",
@@ -83,7 +84,7 @@ def test_the_newest_of_many_without_times_or_with_the_same(times: list[int | Non
         for i, age in enumerate(ages)
     ]
     expected = sorted(range(len(ages)), key=lambda i: ages[i] or 0)[:30]
-    found = picture_of(world_of(cross_source_signals={"signals": rows}), "mena").evidence
+    found = content_of(world_of(cross_source_signals={"signals": rows}), "mena").evidence
     assert [item.id for item in found] == [f"s{i}" for i in expected]
 
 
@@ -119,7 +120,7 @@ def test_clean_and_strings() -> None:
 
 def test_first_snapshots() -> None:
     calm = snapshot_of(world_of(), "north-america")
-    assert calm.picture.regime == "calm"
+    assert calm.content.regime == "calm"
     regime = json.loads(calm.body)["regime"]
     assert regime == {
         "label": "calm",
@@ -149,7 +150,7 @@ def edited(snapshot: Any, **balance: float) -> Any:
     ],
 )
 def test_falls_of_maritime_access(before: float, breaks: int, failures: int) -> None:
-    content = picture_of(world_of(), "mena")
+    content = content_of(world_of(), "mena")
     assert content.balance.axes["maritime_access"] == 0.7
     previous = edited(complete(content, None, "x"), maritime_access=before)
     changes = complete(content, previous, "y").changes
@@ -158,7 +159,7 @@ def test_falls_of_maritime_access(before: float, breaks: int, failures: int) -> 
 
 
 def test_falls_are_told_in_two_decimals_halves_up() -> None:
-    content = picture_of(world_of(), "mena")
+    content = content_of(world_of(), "mena")
     # As stored by a run with corridors; 0.985 is between two doubles, told as 0.99.
     content.balance.axes["maritime_access"] = 0.125
     previous = edited(complete(content, None, "x"), maritime_access=0.985)
@@ -204,15 +205,15 @@ def test_the_digest_is_of_content_only() -> None:
     minute = 60_000
     world, later = world_of(), world_of(now=NOW + minute)
     before = snapshot_of(sample_world(), "mena")
-    assert before.picture.digest == snapshot_of(sample_world(), "mena", before).picture.digest
-    assert picture_of(world, "mena").digest == picture_of(later, "mena").digest
-    assert picture_of(world, "mena").digest != picture_of(world, "latam").digest
+    assert before.content.digest == snapshot_of(sample_world(), "mena", before).content.digest
+    assert content_of(world, "mena").digest == content_of(later, "mena").digest
+    assert content_of(world, "mena").digest != content_of(world, "latam").digest
     undated = {"signals": [{"id": "a", "theater": "Levant"}]}
     dated = {"signals": [{"id": "a", "theater": "Levant", "detectedAt": NOW}]}
     assert (
-        picture_of(world_of(cross_source_signals=undated), "mena").digest
-        == picture_of(world_of(now=NOW + 1, cross_source_signals=undated), "mena").digest
-        != picture_of(world_of(cross_source_signals=dated), "mena").digest
+        content_of(world_of(cross_source_signals=undated), "mena").digest
+        == content_of(world_of(now=NOW + 1, cross_source_signals=undated), "mena").digest
+        != content_of(world_of(cross_source_signals=dated), "mena").digest
     )
 
 
@@ -224,6 +225,40 @@ def test_the_digest_does_not_change_when_a_future_item_becomes_past() -> None:
         "chokepoints": {"chokepoints": [{"id": "suez", "threatLevel": "high"}]},
     }
     before, after = world_of(**ahead), world_of(now=NOW + 120_000, **ahead)
-    assert [e.id for e in picture_of(before, "mena").evidence] == ["a", "chokepoint:suez"]
-    assert [e.id for e in picture_of(after, "mena").evidence] == ["chokepoint:suez", "a"]
-    assert picture_of(before, "mena").digest == picture_of(after, "mena").digest
+    assert [e.id for e in content_of(before, "mena").evidence] == ["a", "chokepoint:suez"]
+    assert [e.id for e in content_of(after, "mena").evidence] == ["chokepoint:suez", "a"]
+    assert content_of(before, "mena").digest == content_of(after, "mena").digest
+
+
+@pytest.mark.parametrize("undated", [0, 3, 29, 30, 40])
+@pytest.mark.parametrize("dated", [1, 30, 31])
+def test_the_digest_changes_exactly_when_what_is_stored_does(undated: int, dated: int) -> None:
+    """One item is dated a minute ahead, the others of `dated` long ago."""
+    rows: list[dict[str, Any]] = [{"id": f"u{i}", "theater": "Levant"} for i in range(undated)]
+    rows += [
+        {"id": f"d{i}", "theater": "Levant", "detectedAt": NOW - i * 60_000 + 60_000}
+        for i in range(dated)
+    ]
+    seen: dict[frozenset[str], str] = {}
+    for now in (NOW, NOW + 30_000, NOW + 60_000, NOW + 120_000, NOW + 180_000):
+        snapshot = snapshot_of(world_of(now, cross_source_signals={"signals": rows}), "mena")
+        stored = frozenset(item["id"] for item in json.loads(snapshot.body)["evidence"])
+        assert len(stored) == min(30, undated + dated)
+        assert seen.setdefault(stored, snapshot.content.digest) == snapshot.content.digest
+    assert len(set(seen.values())) == len(seen) == (2 if undated >= 30 else 1)
+
+
+def test_what_the_digest_is_of_is_what_the_body_says() -> None:
+    """Whatever is added to the content is stored, and changes the digest."""
+    snapshot = snapshot_of(sample_world(), "mena")
+    body = json.loads(snapshot.body)
+    content = snapshot.content
+    # `leverage_edges` is always empty.
+    clocked = {"region_id", "generated_at", "meta", "leverage_edges", "narrative"}
+    assert list(content.blocks) == [name for name in body if name not in clocked]
+    assert content.about.items() <= body["meta"].items()
+    block = replace(content, blocks={**content.blocks, "weather": "fair"})
+    about = replace(content, about={**content.about, "tide": "low"})
+    assert json.loads(complete(block, None, "s").body)["weather"] == "fair"
+    assert json.loads(complete(about, None, "s").body)["meta"]["tide"] == "low"
+    assert len({content.digest, block.digest, about.digest}) == 3

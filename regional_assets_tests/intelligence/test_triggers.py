@@ -1,13 +1,32 @@
 """Delta triggers and their trailing baselines (SPEC 4 and 7)."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from regional_assets.intelligence import snapshot as snapshot_module
 from regional_assets.intelligence.baselines import Observation, trailing_mean
-from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.metrics import (
+    AxisMetric,
+    InstabilityIndex,
+    Metric,
+    ThreatLevel,
+    Transits,
+    VesselCount,
+)
+from regional_assets.intelligence.snapshot import assess, region_content
+from regional_assets.intelligence.triggers import (
+    TRAILING_TRIGGERS,
+    TRIGGERS,
+    History,
+    Trigger,
+    TriggerError,
+)
 from regional_assets.intelligence.world import World
-from regional_assets_tests.support.worlds import NOW, picture_of, world_of
+from regional_assets_tests.support.worlds import NOW, content_of, world_of
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -20,7 +39,7 @@ def observed(*values: float, every: int = 6 * HOUR) -> list[Observation]:
 
 
 def states(world: World, history: History | None = None) -> dict[str, str]:
-    return {r.trigger.id: r.state for r in picture_of(world, "mena", history).triggers}
+    return {r.trigger.id: r.state for r in content_of(world, "mena", history).triggers}
 
 
 def strait(today: float | None) -> World:
@@ -53,7 +72,7 @@ def test_a_rise_against_a_trailing_baseline() -> None:
 
 
 def test_the_metrics_that_are_available_are_what_a_commit_observes() -> None:
-    values = {r.trigger.id: r.value for r in picture_of(strait(38), "mena").triggers}
+    values = {r.trigger.id: r.value for r in content_of(strait(38), "mena").triggers}
     assert values[HORMUZ] == 38
     assert values["iran_cii_spike"] is None
     assert values["oref_cluster"] == 0
@@ -87,3 +106,69 @@ def test_a_quarter_of_the_window_at_least(window: Any, days: int) -> None:
     step = days * DAY // 4 // 8
     assert trailing_mean(observed(*[1.0] * 9, every=step), window, NOW) == 1
     assert trailing_mean(observed(*[1.0] * 9, every=step - 1), window, NOW) is None
+
+
+def test_the_stored_texts_of_the_metrics() -> None:
+    assert {t.id: str(t.metric) for t in TRIGGERS} == {
+        "hormuz_transit_drop": "chokepoint:hormuz:transit_count",
+        "iran_cii_spike": "cii:IR:combined_score",
+        "red_sea_critical": "chokepoint:babelm:threat_level",
+        "mena_coercive_high": "balance:mena:coercive_pressure",
+        "oref_cluster": "oref:active_alerts_count",
+        "taiwan_tension_high": "chokepoint:taiwan_strait:threat_level",
+        "russia_naval_buildup": "theater:eastern_europe:russia_vessel_count",
+        "european_capital_stress": "balance:europe:capital_stress",
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: AxisMetric("atlantis", "capital_stress"), "unknown region 'atlantis'; there are"),
+        (lambda: AxisMetric("mena", "morale"), "unknown axis 'morale'"),
+        (lambda: ThreatLevel("hormuz_strait"), "unknown chokepoint 'hormuz_strait'; .* hormuz,"),
+        (lambda: Transits("kiel"), "unknown chokepoint 'kiel'"),
+        (lambda: InstabilityIndex("QQ"), "unknown country 'QQ'"),
+        (lambda: VesselCount("eastern_europe", "russia"), "unknown theater 'eastern_europe'"),
+        (lambda: replace(TRIGGERS[0], region="atlantis"), "hormuz_transit_drop: unknown region"),
+    ],
+)
+def test_a_name_that_nothing_has_is_refused(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def watching(region: str, metric: Metric) -> Trigger:
+    return Trigger("x", region, "escalation", metric, "gte", 0.5, 60, "fixed", "X")
+
+
+def test_a_trigger_of_one_region_on_the_axis_of_another() -> None:
+    world = world_of(macro_signals={"verdict": "CASH"}, stress_index={"compositeScore": 100})
+    [stress] = {content_of(world, r).balance.axes["capital_stress"] for r in ("mena", "latam")}
+    trigger = replace(watching("latam", AxisMetric("mena", "capital_stress")), value=stress)
+    assessment = assess(world, triggers=(trigger,))
+    contents = {region: region_content(assessment, region) for region in REGION_IDS}
+    [reading] = contents["latam"].triggers
+    assert (reading.value, reading.state) == (stress, "active")
+    assert contents["mena"].triggers == ()
+
+
+def test_the_fault_of_a_region_or_a_trigger_stays_with_what_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    balance = snapshot_module.balance  # type: ignore[attr-defined]
+
+    def breaking(world: World, region: str) -> Any:
+        if region == "mena":
+            raise ZeroDivisionError("a bug")
+        return balance(world, region)
+
+    monkeypatch.setattr(snapshot_module, "balance", breaking)
+    trigger = watching("latam", AxisMetric("mena", "capital_stress"))
+    assessment = assess(world_of(), triggers=(*TRIGGERS, trigger))
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        region_content(assessment, "mena")
+    with pytest.raises(TriggerError, match="x: ZeroDivisionError"):
+        region_content(assessment, "latam")
+    for region in set(REGION_IDS) - {"mena", "latam"}:
+        assert region_content(assessment, region).digest == content_of(world_of(), region).digest

@@ -16,10 +16,10 @@ from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
 from regional_assets.narrative.settings import Provider
 from regional_assets_tests.support.model_server import SECRET, TOKENS_IN, TOKENS_OUT, Models
-from regional_assets_tests.support.worlds import picture_of, sample_world
+from regional_assets_tests.support.worlds import content_of, sample_world
 
 PATIENT = 30.0
-PROMPT = narrative_prompt(picture_of(sample_world(), "mena"))
+PROMPT = narrative_prompt(content_of(sample_world(), "mena"))
 READ = partial(read_narrative, shown=PROMPT.evidence_ids)
 
 assert openai  # imported before any budget starts
@@ -157,7 +157,7 @@ def test_all_regions_are_asked_at_once(models: Models) -> None:
     come: list[int] = []
     questions = {}
     for region in regions:
-        prompt = narrative_prompt(picture_of(sample_world(), region))
+        prompt = narrative_prompt(content_of(sample_world(), region))
         questions[region] = (prompt, partial(read_narrative, shown=prompt.evidence_ids))
 
     def release_when_all_have_come() -> None:
@@ -179,7 +179,7 @@ def test_all_regions_are_asked_at_once(models: Models) -> None:
 
 def test_an_abandoned_question_is_ended(models: Models) -> None:
     models.held = {"mena"}
-    europe = narrative_prompt(picture_of(sample_world(), "europe"))
+    europe = narrative_prompt(content_of(sample_world(), "europe"))
     batches = Narrator([models.provider("good")], budget=PATIENT).ask(
         {"mena": (PROMPT, READ), "europe": (europe, READ)}
     )

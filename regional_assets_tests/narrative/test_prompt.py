@@ -25,13 +25,13 @@ from regional_assets.narrative.prompt import (
 )
 from regional_assets_tests.support.worlds import (
     NOW,
-    picture_of,
+    content_of,
     sample_world,
     snapshot_of,
     world_of,
 )
 
-MENA = picture_of(sample_world(), "mena")
+MENA = content_of(sample_world(), "mena")
 
 
 def data_of(prompt: Prompt) -> dict[str, Any]:
@@ -58,9 +58,9 @@ def test_it_shows_what_the_specification_lists() -> None:
     assert data["balance"] == MENA.balance.axes | {"net_balance": MENA.balance.net_balance}
     assert [a["name"] for a in data["actors"]] == [a.name for a in MENA.actors[:5]]
     assert [s["horizon"] for s in data["scenarios"]] == ["24h", "7d", "30d"]
-    for shown, scenarios in zip(data["scenarios"], MENA.scenario_sets, strict=True):
+    for shown, scenarios in zip(data["scenarios"], MENA.blocks["scenario_sets"], strict=True):
         assert shown["probability"] == max(lane["probability"] for lane in scenarios["lanes"])
-    severities = [path["severity"] for path in MENA.transmission_paths]
+    severities = [path["severity"] for path in MENA.blocks["transmission_paths"]]
     most_severe = sorted(severities, key=["critical", "high", "medium"].index)[:5]
     assert severities[:5] != most_severe
     assert [path["severity"] for path in data["transmission_paths"]] == most_severe
@@ -72,15 +72,15 @@ def test_it_shows_what_the_specification_lists() -> None:
 
 def test_ids_that_are_shown_are_those_that_may_be_cited() -> None:
     for region in NARRATED_REGIONS:
-        prompt = narrative_prompt(picture_of(sample_world(), region))
+        prompt = narrative_prompt(content_of(sample_world(), region))
         assert {e["id"] for e in data_of(prompt)["evidence"]} == prompt.evidence_ids
 
 
 def test_the_same_content_is_the_same_prompt_whenever_and_whatever_was_before() -> None:
-    later = picture_of(sample_world(), "mena")
+    later = content_of(sample_world(), "mena")
     later = replace(later, world=replace(later.world, now=NOW + 86_400_000))
     assert narrative_prompt(later).digest == narrative_prompt(MENA).digest
-    digests = {narrative_prompt(picture_of(sample_world(), r)).digest for r in REGION_IDS}
+    digests = {narrative_prompt(content_of(sample_world(), r)).digest for r in REGION_IDS}
     assert len(digests) == len(REGION_IDS)
 
 
@@ -90,7 +90,7 @@ def test_the_prompt_holds_no_time_and_no_id_of_a_snapshot() -> None:
 
 
 def test_nothing_at_all_can_be_asked_about() -> None:
-    data = data_of(narrative_prompt(picture_of(world_of(), "latam")))
+    data = data_of(narrative_prompt(content_of(world_of(), "latam")))
     assert data["evidence"] == data["actors"] == data["transmission_paths"] == []
 
 
@@ -188,4 +188,4 @@ def test_a_stored_text_is_guarded_as_an_input_is() -> None:
 
 
 def test_the_narrative_is_not_part_of_the_digest() -> None:
-    assert complete(MENA, None, "s").picture.digest == MENA.digest
+    assert complete(MENA, None, "s").content.digest == MENA.digest

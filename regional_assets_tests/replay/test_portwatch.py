@@ -15,7 +15,7 @@ from regional_assets.replay.series import PORTWATCH_2026, SeriesError, feeds, re
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.worlds import picture_of
+from regional_assets_tests.support.worlds import content_of
 
 SERIES = read_series(PORTWATCH_2026)
 
@@ -28,7 +28,7 @@ def world(day: str) -> World:
 
 
 def maritime_access(day: str) -> float:
-    return picture_of(world(day), "mena").balance.axes["maritime_access"]
+    return content_of(world(day), "mena").balance.axes["maritime_access"]
 
 
 def test_the_series_is_whole() -> None:
@@ -98,12 +98,14 @@ def test_the_blockade_of_2026(valkey_store: SnapshotStore) -> None:
         expire(valkey_store)
         valkey_store.write_inputs(feeds(SERIES, day, now))
         results = {r.region_id: r for r in take_snapshots(valkey_store, REGION_IDS, now).regions}
-        pictures = {region: r.snapshot.picture for region, r in results.items() if r.snapshot}
-        states = {r.trigger.id: r.state for r in pictures["mena"].triggers}
+        contents = {region: r.snapshot.content for region, r in results.items() if r.snapshot}
+        states = {r.trigger.id: r.state for r in contents["mena"].triggers}
         reached = {
             region
-            for region, picture in pictures.items()
-            if any(p["template_id"] == "hormuz_blockade" for p in picture.transmission_paths)
+            for region, content in contents.items()
+            if any(
+                p["template_id"] == "hormuz_blockade" for p in content.blocks["transmission_paths"]
+            )
         }
         at = f"{pd.Timestamp(now, unit='ms'):%Y-%m-%d %H}"
         active[at] = states["hormuz_transit_drop"] == "active"

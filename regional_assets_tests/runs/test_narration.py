@@ -23,7 +23,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
 from regional_assets_tests.support.stores import settings
-from regional_assets_tests.support.worlds import NOW, picture_of, sample_values, sample_world
+from regional_assets_tests.support.worlds import NOW, content_of, sample_values, sample_world
 
 DEAD = Provider("dead", "http://127.0.0.1:1/v1", "m")
 OTHERS = [region for region in REGION_IDS if region != "mena"]
@@ -57,7 +57,7 @@ def stored(store: SnapshotStore, region: str) -> dict[str, Any]:
 
 
 def cache_key(region: str) -> str:
-    return keys.narrative(region, narrative_prompt(picture_of(sample_world(), region)).digest)
+    return keys.narrative(region, narrative_prompt(content_of(sample_world(), region)).digest)
 
 
 def test_each_region_but_global_is_narrated_by_one_call(
@@ -92,7 +92,7 @@ def test_the_data_version_is_the_same_with_and_without(
     for before, after in zip(silent.regions, told.regions, strict=True):
         assert before.snapshot is not None
         assert after.snapshot is not None
-        assert before.snapshot.picture.digest == after.snapshot.picture.digest
+        assert before.snapshot.content.digest == after.snapshot.content.digest
 
 
 def test_the_same_question_is_paid_for_once(loaded: SnapshotStore, models: Models) -> None:
@@ -263,10 +263,10 @@ def test_a_prompt_that_cannot_be_made_is_that_regions_empty_narrative(
 ) -> None:
     make = narrative_prompt
 
-    def breaking(picture: Any) -> Any:
-        if picture.region_id == "mena":
+    def breaking(content: Any) -> Any:
+        if content.region_id == "mena":
             raise ZeroDivisionError
-        return make(picture)
+        return make(content)
 
     monkeypatch.setattr(narration, "narrative_prompt", breaking)
     result = run(loaded, models.provider("good"))

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from regional_assets.intelligence import snapshot
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs import snapshots as snapshot_run
-from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.runs.snapshots import current_contents, take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
@@ -84,18 +85,36 @@ def test_a_previous_snapshot_that_is_gone_or_of_a_wrong_type_is_that_regions_err
     assert keys.snapshot_by_id("p") in errors["global"]
 
 
+def test_a_balance_that_fails_is_the_failure_of_its_region_alone(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although triggers read it for all regions."""
+    store.write_inputs(sample_values())
+    balance = snapshot.balance  # type: ignore[attr-defined]
+
+    def breaking(world: Any, region: str) -> Any:
+        if region == "mena":
+            raise ZeroDivisionError("a bug")
+        return balance(world, region)
+
+    monkeypatch.setattr(snapshot, "balance", breaking)
+    assert set(current_contents(store, REGION_IDS, NOW)) == set(REGION_IDS) - {"mena"}
+    result = take_snapshots(store, REGION_IDS, NOW)
+    assert [(r.region_id, r.error) for r in result.failed] == [("mena", "ZeroDivisionError: a bug")]
+
+
 def test_an_exception_in_one_region_stays_there(
     store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.write_inputs(sample_values())
-    picture = snapshot_run.picture  # type: ignore[attr-defined]
+    region_content = snapshot_run.region_content  # type: ignore[attr-defined]
 
     def breaking(assessment: Any, region: str) -> Any:
         if region == "europe":
             raise ZeroDivisionError("a bug")
-        return picture(assessment, region)
+        return region_content(assessment, region)
 
-    monkeypatch.setattr(snapshot_run, "picture", breaking)
+    monkeypatch.setattr(snapshot_run, "region_content", breaking)
     result = take_snapshots(store, REGION_IDS, NOW)
     assert [(r.region_id, r.error) for r in result.failed] == [
         ("europe", "ZeroDivisionError: a bug")

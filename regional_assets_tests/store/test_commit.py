@@ -22,7 +22,7 @@ from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import (
     NOW,
     as_previous,
-    picture_of,
+    content_of,
     sample_world,
     snapshot_of,
     snapshots_of,
@@ -55,7 +55,7 @@ def test_what_a_commit_writes(store: SnapshotStore) -> None:
     assert client.zrange("intelligence:snapshot-index:v1:mena", 0, -1, withscores=True) == [
         (id.encode(), NOW)
     ]
-    assert client.get(f"dedup:snapshot:v1:mena:{snapshot.picture.digest}") == id.encode()
+    assert client.get(f"dedup:snapshot:v1:mena:{snapshot.content.digest}") == id.encode()
     assert client.exists("intelligence:snapshot:v1:mena:live") == 0
     [entry] = client.lrange("intelligence:regime-history:v1:mena", 0, -1)
     assert json.loads(entry) == snapshot.history_entry
@@ -68,7 +68,7 @@ def test_what_a_commit_writes(store: SnapshotStore) -> None:
         keys.latest("mena"): 90 * day,
         keys.snapshot_by_id(id): 90 * day,
         keys.snapshot_at("mena", NOW): 90 * day,
-        keys.dedup("mena", snapshot.picture.digest): 900,
+        keys.dedup("mena", snapshot.content.digest): 900,
         guards[0]: 21_600,
         keys.index("mena"): -1,
         keys.regime_history("mena"): -1,
@@ -139,9 +139,9 @@ WRONG: dict[str, Callable[[redis.Redis, str], object]] = {
 
 def touched_keys(snapshot: Snapshot) -> dict[str, str]:
     """Every key a commit needs of one type: key → that type."""
-    region = snapshot.picture.region_id
+    region = snapshot.content.region_id
     strings = [
-        keys.dedup(region, snapshot.picture.digest),
+        keys.dedup(region, snapshot.content.digest),
         keys.snapshot_at(region, snapshot.generated_at),
         keys.snapshot_by_id(snapshot.snapshot_id),
         keys.latest(region),
@@ -211,7 +211,7 @@ def test_latest_never_moves_back(store: SnapshotStore) -> None:
     assert store.client.zrange(keys.index("mena"), 0, -1) == [b"early", b"newer"]
     assert verify(store.client, ["mena"], NOW) == {"mena": []}
     # Its content is not what the region's latest says, so it stands for no duplicate.
-    assert not store.client.exists(keys.dedup("mena", early.picture.digest))
+    assert not store.client.exists(keys.dedup("mena", early.content.digest))
 
 
 def test_latest_does_not_move_back_when_the_index_has_lost_it(store: SnapshotStore) -> None:
@@ -264,7 +264,7 @@ def test_a_snapshot_compared_with_one_that_is_no_longer_latest_is_not_written(
     before = dump(store.client)
     assert store.commit([mine]) == [Superseded()]
     assert dump(store.client) == before
-    again = complete(mine.picture, as_previous(other), "mine")
+    again = complete(mine.content, as_previous(other), "mine")
     assert store.commit([again]) == [Written(0, late=False)]
 
 
@@ -302,4 +302,4 @@ def test_the_same_content_by_many_at_once_is_written_once(store: SnapshotStore) 
     assert sum(isinstance(r, Duplicate) for r in replies) == 49
     assert store.client.llen(keys.ALERT_QUEUE) == 4
     assert store.client.llen(keys.regime_history("mena")) == 1
-    assert picture_of(sample_world(), "mena").digest == snapshots[0].picture.digest
+    assert content_of(sample_world(), "mena").digest == snapshots[0].content.digest

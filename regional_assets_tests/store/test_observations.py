@@ -94,14 +94,14 @@ def test_the_trigger_comes_alive_from_what_runs_have_kept(store: SnapshotStore) 
     contents = current_contents(store, REGION_IDS, at)
     result = take_snapshots(store, REGION_IDS, at)
     active = {
-        r.region_id: [p["template_id"] for p in r.snapshot.picture.transmission_paths]
+        r.region_id: [p["template_id"] for p in r.snapshot.content.blocks["transmission_paths"]]
         for r in result.regions
-        if r.snapshot and r.snapshot.picture.transmission_paths
+        if r.snapshot and r.snapshot.content.blocks["transmission_paths"]
     }
     reached = ["mena", "east-asia", "europe", "south-asia"]
     assert active == {region: ["hormuz_blockade"] * 4 for region in reached}
     # A look ahead sees the same.
-    assert {r.region_id: r.snapshot.picture.digest for r in result.regions if r.snapshot} == {
+    assert {r.region_id: r.snapshot.content.digest for r in result.regions if r.snapshot} == {
         region: content.digest for region, content in contents.items()
     }
 

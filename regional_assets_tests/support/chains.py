@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.snapshot import (
+    Content,
+    Snapshot,
+    assess,
+    complete,
+    region_content,
+)
 from regional_assets_tests.support.worlds import NOW, as_previous, sample_world, world_of
 
 
@@ -14,8 +20,8 @@ class Chain:
 
     def __init__(self, start: int = NOW) -> None:
         self._start = start
-        self._pictures = [
-            {region: picture(assess(world), region) for region in REGION_IDS}
+        self._contents = [
+            {region: region_content(assess(world), region) for region in REGION_IDS}
             for world in (sample_world(start), world_of(start))
         ]
         self._previous: dict[str, Snapshot] = {}
@@ -27,7 +33,7 @@ class Chain:
 
     def _next(self, region: str) -> Snapshot:
         number = self._length[region]
-        content = _at(self._pictures[number % 2][region], self._start + number)
+        content = _at(self._contents[number % 2][region], self._start + number)
         previous = as_previous(self._previous.get(region))
         snapshot = complete(content, previous, f"{region}-{number}")
         self._previous[region] = snapshot
@@ -35,5 +41,5 @@ class Chain:
         return snapshot
 
 
-def _at(content: Picture, now: int) -> Picture:
+def _at(content: Content, now: int) -> Content:
     return replace(content, world=replace(content.world, now=now))

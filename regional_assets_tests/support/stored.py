@@ -76,7 +76,7 @@ def latest_id(client: redis.Redis, region: str) -> str | None:
 def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
     known = {*INPUT_KEYS, *COMPANION_KEYS, keys.ALERT_QUEUE, keys.SUMMARY, keys.SUMMARY_SEED_META}
-    known |= {keys.observations(t.region, t.metric) for t in TRIGGERS}
+    known |= {keys.observations(t.region, str(t.metric)) for t in TRIGGERS}
     for region in REGION_IDS:
         known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}
         index: Any = client.zrange(keys.index(region), 0, -1, withscores=True)

@@ -11,7 +11,13 @@ from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.diff import Previous, read_previous
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.snapshot import Picture, Snapshot, assess, complete, picture
+from regional_assets.intelligence.snapshot import (
+    Content,
+    Snapshot,
+    assess,
+    complete,
+    region_content,
+)
 from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
@@ -69,14 +75,14 @@ def sample_world(now: int = NOW) -> World:
     return build_world({k: StoredValue(v) for k, v in sample_values(now).items()}, now)
 
 
-def picture_of(world: World, region: str, history: History | None = None) -> Picture:
-    return picture(assess(world, history), region)
+def content_of(world: World, region: str, history: History | None = None) -> Content:
+    return region_content(assess(world, history), region)
 
 
 def snapshot_of(
     world: World, region: str, previous: Snapshot | None = None, snapshot_id: str = "s-1"
 ) -> Snapshot:
-    return complete(picture_of(world, region), as_previous(previous), snapshot_id)
+    return complete(content_of(world, region), as_previous(previous), snapshot_id)
 
 
 def as_previous(snapshot: Snapshot | None) -> Previous | None:
@@ -92,7 +98,7 @@ def snapshots_of(
     assessment = assess(world)
     return {
         region: complete(
-            picture(assessment, region),
+            region_content(assessment, region),
             as_previous((previous or {}).get(region)),
             f"{prefix}-{region}",
         )

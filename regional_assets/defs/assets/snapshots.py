@@ -112,7 +112,7 @@ def _report(context: dg.AssetExecutionContext, result: "RunResult") -> None:
                 asset_key=REGIONAL_SNAPSHOT,
                 partition=region.region_id,
                 metadata={**_region_metadata(region), **run_metadata},
-                tags={"dagster/data_version": region.snapshot.picture.digest},
+                tags={"dagster/data_version": region.snapshot.content.digest},
             )
         )
     if result.failed:
@@ -128,7 +128,7 @@ def _report(context: dg.AssetExecutionContext, result: "RunResult") -> None:
 def _region_metadata(region: "RegionResult") -> Mapping[str, Any]:
     snapshot = region.snapshot
     assert snapshot is not None
-    content = snapshot.picture
+    content = snapshot.content
     active = [r.trigger.id for r in content.triggers if r.state == "active"]
     return {
         "outcome": region.outcome + (" (late)" if region.late else ""),

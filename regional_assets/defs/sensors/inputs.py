@@ -18,7 +18,7 @@ from regional_assets.settings import SensorSettings
 from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
-    from regional_assets.runs.snapshots import Content
+    from regional_assets.runs.snapshots import Current
 
 DATA_VERSION_TAG = "dagster/data_version"
 
@@ -153,7 +153,7 @@ def _why_not(
     return None
 
 
-def _requests(regions: Sequence[str], contents: "Mapping[str, Content]") -> Iterator[dg.RunRequest]:
+def _requests(regions: Sequence[str], contents: "Mapping[str, Current]") -> Iterator[dg.RunRequest]:
     """A run per contiguous range: what Dagster can carry in one run."""
     for members in contiguous(regions):
         change = [(r, contents[r].latest_id, contents[r].digest) for r in members]

@@ -1,0 +1,151 @@
+"""What triggers watch: each metric's stored text, and how its value is read (SPEC 4, Triggers).
+
+A metric that names an unknown region, axis, chokepoint, country or theater raises ValueError when
+it is made.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from regional_assets.intelligence.balance import AXES, Balance
+from regional_assets.intelligence.geography import CORRIDORS, GEOGRAPHY, REGIONS
+from regional_assets.intelligence.threats import THREATS
+
+if TYPE_CHECKING:
+    # Definitions need this module's names alone; its readers load when a run needs them.
+    from regional_assets.intelligence.world import World
+
+BalanceOf = Callable[[str], Balance]
+
+_CHOKEPOINTS = tuple(c.chokepoint for c in CORRIDORS if c.chokepoint)
+
+
+class Metric(ABC):
+    """`str(metric)` is its stored text. `relative`: a change counts as a share of the baseline, not
+    as a difference from it."""
+
+    __slots__ = ()
+    relative: ClassVar[bool] = False
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+    @abstractmethod
+    def value(self, world: "World", balance_of: BalanceOf) -> float | None:
+        """The value now, None when it is unavailable; `balance_of` gives a region's balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisMetric(Metric):
+    """An axis of a region's balance."""
+
+    region: str
+    axis: str
+
+    def __post_init__(self) -> None:
+        _known("region", self.region, REGIONS)
+        _known("axis", self.axis, AXES)
+
+    def __str__(self) -> str:
+        return f"balance:{self.region}:{self.axis}"
+
+    def value(self, world: "World", balance_of: BalanceOf) -> float | None:
+        """In [0, 1]."""
+        return balance_of(self.region).axes[self.axis]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreatLevel(Metric):
+    """The threat to shipping at a chokepoint."""
+
+    chokepoint: str
+
+    def __post_init__(self) -> None:
+        _known("chokepoint", self.chokepoint, _CHOKEPOINTS)
+
+    def __str__(self) -> str:
+        return f"chokepoint:{self.chokepoint}:threat_level"
+
+    def value(self, world: "World", balance_of: BalanceOf) -> float | None:
+        """In [0, 1]; unavailable when the feed does not list the chokepoint."""
+        level = world.chokepoints.get(self.chokepoint)
+        return None if level is None else THREATS[level].severity
+
+
+@dataclass(frozen=True, slots=True)
+class Transits(Metric):
+    """Today's ships through a chokepoint."""
+
+    relative: ClassVar[bool] = True
+    chokepoint: str
+
+    def __post_init__(self) -> None:
+        _known("chokepoint", self.chokepoint, _CHOKEPOINTS)
+
+    def __str__(self) -> str:
+        return f"chokepoint:{self.chokepoint}:transit_count"
+
+    def value(self, world: "World", balance_of: BalanceOf) -> float | None:
+        """Ships; unavailable when either feed does not list the chokepoint."""
+        # A feed that is silent is no strait without ships: not 0, as the specification has it,
+        # which would report a blockade whenever the feed fails.
+        transit = world.transits.get(self.chokepoint)
+        return transit.today if transit and self.chokepoint in world.chokepoints else None
+
+
+@dataclass(frozen=True, slots=True)
+class InstabilityIndex(Metric):
+    """The instability index of a country."""
+
+    country: str
+
+    def __post_init__(self) -> None:
+        countries = (country for region in REGIONS.values() for country in region.countries)
+        _known("country", self.country, countries)
+
+    def __str__(self) -> str:
+        return f"cii:{self.country}:combined_score"
+
+    def value(self, world: "World", balance_of: BalanceOf) -> float | None:
+        """Points of 100; unavailable when the feed does not list the country."""
+        region = GEOGRAPHY.region_of_country(self.country) or ""
+        scores = world.risk_scores.get(region, ())
+        return next((s.score for s in scores if s.country == self.country), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSirens(Metric):
+    """The Israeli localities in which sirens sound."""
+
+    def __str__(self) -> str:
+        return "oref:active_alerts_count"
+
+    def value(self, world: "World", balance_of: BalanceOf) -> float | None:
+        """Localities."""
+        return world.active_sirens
+
+
+@dataclass(frozen=True, slots=True)
+class VesselCount(Metric):
+    """The naval vessels of a country in a theater."""
+
+    theater: str
+    navy: str
+
+    def __post_init__(self) -> None:
+        theaters = (theater for region in REGIONS.values() for theater in region.theaters)
+        _known("theater", self.theater, theaters)
+
+    def __str__(self) -> str:
+        return f"theater:{self.theater.replace('-', '_')}:{self.navy}_vessel_count"
+
+    def value(self, world: "World", balance_of: BalanceOf) -> float | None:
+        """Unavailable: no feed counts vessels in a theater."""
+        return None
+
+
+def _known(what: str, name: str, names: Iterable[str]) -> None:
+    if name not in (known := sorted(names)):
+        raise ValueError(f"unknown {what} {name!r}; there are {', '.join(known)}")
