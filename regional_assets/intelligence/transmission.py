@@ -13,9 +13,6 @@ TEMPLATE_VERSION = "1.0.0"
 class Step:
     """One effect: `latency_hours` after the trigger, an asset class moves by `low` to `high`."""
 
-    start: str
-    mechanism: str
-    end: str
     severity: str
     latency_hours: int
     asset_class: str
@@ -23,6 +20,9 @@ class Step:
     high: float
     unit: str
     confidence: float
+    start: str
+    mechanism: str
+    end: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,286 +36,74 @@ class Template:
     steps: tuple[Step, ...]
 
 
-def _steps(
-    *rows: tuple[str, str, str, str, int, str, float, float, str, float],
-) -> tuple[Step, ...]:
-    return tuple(Step(*row) for row in rows)
-
-
+# A step is a row: when and how hard, what moves and by how much, how certain; then how in words.
+# fmt: off
 TEMPLATES: tuple[Template, ...] = (
-    Template(
-        "hormuz_blockade",
-        "hormuz_transit_drop",
-        "hormuz",
-        ("mena", "east-asia", "south-asia", "europe"),
-        _steps(
-            (
-                "Transits through Hormuz fall",
-                "War-risk premiums are repriced",
-                "Tanker insurance and freight rates multiply",
-                "critical",
-                12,
-                "shipping",
-                200,
-                400,
-                "pct",
-                0.90,
-            ),
-            (
-                "Gulf crude is held back",
-                "A supply risk premium is priced in",
-                "Brent rises",
-                "critical",
-                24,
-                "crude",
-                10,
-                25,
-                "usd_bbl",
-                0.85,
-            ),
-            (
-                "Crude reaches Asia late and dear",
-                "Refiners compete for other grades",
-                "Refining margins in Asia widen",
-                "high",
-                72,
-                "refined_products",
-                15,
-                30,
-                "pct",
-                0.70,
-            ),
-            (
-                "Importers agree on a release",
-                "Strategic reserves reach the market together",
-                "The rise of crude is capped",
-                "medium",
-                96,
-                "crude",
-                -10,
-                0,
-                "usd_bbl",
-                0.60,
-            ),
-        ),
-    ),
-    Template(
-        "red_sea_rerouting",
-        "red_sea_critical",
-        "babelm",
-        ("mena", "europe", "east-asia", "sub-saharan-africa"),
-        _steps(
-            (
-                "Bab el-Mandeb becomes too dangerous",
-                "Liners divert round the Cape",
-                "Asia to Europe takes longer",
-                "high",
-                24,
-                "container",
-                10,
-                14,
-                "days",
-                0.85,
-            ),
-            (
-                "Longer rounds bind ships",
-                "Capacity runs short",
-                "Container spot rates jump",
-                "high",
-                72,
-                "container",
-                2000,
-                4000,
-                "usd_teu",
-                0.85,
-            ),
-            (
-                "Voyages grow longer",
-                "Ships burn more fuel",
-                "Demand for bunker fuel rises",
-                "medium",
-                96,
-                "bunker",
-                8,
-                12,
-                "pct",
-                0.75,
-            ),
-            (
-                "Freight costs stay high",
-                "Importers pass them on",
-                "Retail inflation in the EU rises",
-                "medium",
-                720,
-                "cpi",
-                0.3,
-                0.5,
-                "pp",
-                0.50,
-            ),
-        ),
-    ),
-    Template(
-        "taiwan_strait_tension",
-        "taiwan_tension_high",
-        "taiwan-strait",
-        ("east-asia", "north-america", "europe"),
-        _steps(
-            (
-                "Tension in the Taiwan Strait",
-                "Chip supply is doubted",
-                "Semiconductor shares fall",
-                "high",
-                12,
-                "equity",
-                -12,
-                -5,
-                "pct",
-                0.75,
-            ),
-            (
-                "Dependence on one island",
-                "Buyers spread their suppliers",
-                "Investment in other chip plants rises",
-                "medium",
-                720,
-                "capex",
-                20,
-                50,
-                "usd_b",
-                0.60,
-            ),
-            (
-                "Ships avoid the strait",
-                "Transpacific capacity tightens",
-                "Transpacific container rates rise",
-                "high",
-                48,
-                "container",
-                30,
-                60,
-                "pct",
-                0.70,
-            ),
-        ),
-    ),
-    Template(
-        "iran_cii_escalation",
-        "iran_cii_spike",
-        "hormuz",
-        ("mena", "east-asia", "europe"),
-        _steps(
-            (
-                "Instability in Iran",
-                "A risk premium is priced in",
-                "Crude rises",
-                "high",
-                6,
-                "crude",
-                3,
-                8,
-                "usd_bbl",
-                0.80,
-            ),
-            (
-                "Instability in Iran",
-                "Money seeks safety",
-                "Gold rises",
-                "medium",
-                6,
-                "metals",
-                1,
-                3,
-                "pct",
-                0.70,
-            ),
-        ),
-    ),
-    Template(
-        "russia_naval_baltic",
-        "russia_naval_buildup",
-        "danish",
-        ("europe",),
-        _steps(
-            (
-                "Russian ships gather",
-                "Defence budgets are expected to grow",
-                "Defence shares rise",
-                "medium",
-                48,
-                "equity",
-                5,
-                15,
-                "pct",
-                0.65,
-            ),
-            (
-                "Russian ships gather",
-                "Gas supply by sea is doubted",
-                "TTF gas rises",
-                "high",
-                24,
-                "gas",
-                5,
-                15,
-                "pct",
-                0.70,
-            ),
-        ),
-    ),
-    Template(
-        "european_capital_stress",
-        "european_capital_stress",
-        "bosphorus",
-        ("europe",),
-        _steps(
-            (
-                "Capital stress in Europe",
-                "Investors leave weaker debtors",
-                "Spreads of the periphery widen",
-                "high",
-                48,
-                "fx",
-                30,
-                80,
-                "basis_points",
-                0.75,
-            ),
-            (
-                "Capital stress in Europe",
-                "Money leaves the euro",
-                "EUR/USD falls",
-                "medium",
-                72,
-                "fx",
-                -5,
-                -2,
-                "pct",
-                0.65,
-            ),
-        ),
-    ),
-    Template(
-        "mena_coercive_general",
-        "mena_coercive_high",
-        "hormuz",
-        ("mena", "east-asia", "europe"),
-        _steps(
-            (
-                "Coercion across the Middle East",
-                "Regional risk is shed",
-                "Crude carries a regional premium",
-                "high",
-                12,
-                "crude",
-                5,
-                12,
-                "usd_bbl",
-                0.75,
-            ),
-        ),
-    ),
+    Template("hormuz_blockade", "hormuz_transit_drop", "hormuz",
+             ("mena", "east-asia", "south-asia", "europe"), (
+        Step("critical", 12, "shipping", 200, 400, "pct", 0.90,
+             "Transits through Hormuz fall", "War-risk premiums are repriced",
+             "Tanker insurance and freight rates multiply"),
+        Step("critical", 24, "crude", 10, 25, "usd_bbl", 0.85,
+             "Gulf crude is held back", "A supply risk premium is priced in", "Brent rises"),
+        Step("high", 72, "refined_products", 15, 30, "pct", 0.70,
+             "Crude reaches Asia late and dear", "Refiners compete for other grades",
+             "Refining margins in Asia widen"),
+        Step("medium", 96, "crude", -10, 0, "usd_bbl", 0.60,
+             "Importers agree on a release", "Strategic reserves reach the market together",
+             "The rise of crude is capped"),
+    )),
+    Template("red_sea_rerouting", "red_sea_critical", "babelm",
+             ("mena", "europe", "east-asia", "sub-saharan-africa"), (
+        Step("high", 24, "container", 10, 14, "days", 0.85,
+             "Bab el-Mandeb becomes too dangerous", "Liners divert round the Cape",
+             "Asia to Europe takes longer"),
+        Step("high", 72, "container", 2000, 4000, "usd_teu", 0.85,
+             "Longer rounds bind ships", "Capacity runs short", "Container spot rates jump"),
+        Step("medium", 96, "bunker", 8, 12, "pct", 0.75,
+             "Voyages grow longer", "Ships burn more fuel", "Demand for bunker fuel rises"),
+        Step("medium", 720, "cpi", 0.3, 0.5, "pp", 0.50,
+             "Freight costs stay high", "Importers pass them on",
+             "Retail inflation in the EU rises"),
+    )),
+    Template("taiwan_strait_tension", "taiwan_tension_high", "taiwan-strait",
+             ("east-asia", "north-america", "europe"), (
+        Step("high", 12, "equity", -12, -5, "pct", 0.75,
+             "Tension in the Taiwan Strait", "Chip supply is doubted", "Semiconductor shares fall"),
+        Step("medium", 720, "capex", 20, 50, "usd_b", 0.60,
+             "Dependence on one island", "Buyers spread their suppliers",
+             "Investment in other chip plants rises"),
+        Step("high", 48, "container", 30, 60, "pct", 0.70,
+             "Ships avoid the strait", "Transpacific capacity tightens",
+             "Transpacific container rates rise"),
+    )),
+    Template("iran_cii_escalation", "iran_cii_spike", "hormuz", ("mena", "east-asia", "europe"), (
+        Step("high", 6, "crude", 3, 8, "usd_bbl", 0.80,
+             "Instability in Iran", "A risk premium is priced in", "Crude rises"),
+        Step("medium", 6, "metals", 1, 3, "pct", 0.70,
+             "Instability in Iran", "Money seeks safety", "Gold rises"),
+    )),
+    Template("russia_naval_baltic", "russia_naval_buildup", "danish", ("europe",), (
+        Step("medium", 48, "equity", 5, 15, "pct", 0.65,
+             "Russian ships gather", "Defence budgets are expected to grow", "Defence shares rise"),
+        Step("high", 24, "gas", 5, 15, "pct", 0.70,
+             "Russian ships gather", "Gas supply by sea is doubted", "TTF gas rises"),
+    )),
+    Template("european_capital_stress", "european_capital_stress", "bosphorus", ("europe",), (
+        Step("high", 48, "fx", 30, 80, "basis_points", 0.75,
+             "Capital stress in Europe", "Investors leave weaker debtors",
+             "Spreads of the periphery widen"),
+        Step("medium", 72, "fx", -5, -2, "pct", 0.65,
+             "Capital stress in Europe", "Money leaves the euro", "EUR/USD falls"),
+    )),
+    Template("mena_coercive_general", "mena_coercive_high", "hormuz",
+             ("mena", "east-asia", "europe"), (
+        Step("high", 12, "crude", 5, 12, "usd_bbl", 0.75,
+             "Coercion across the Middle East", "Regional risk is shed",
+             "Crude carries a regional premium"),
+    )),
 )
+# fmt: on
 
 
 def transmission_paths(region_id: str, triggers: Iterable[TriggerReading]) -> list[dict[str, Any]]:
