@@ -10,9 +10,10 @@ import redis
 from redis.client import Pipeline
 
 from regional_assets.store import keys
+from regional_assets.store.connection import refusal
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore, StoredSnapshot, Summary
-from regional_assets.store.wire import as_json
+from regional_assets.store.wire import as_text, encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
 
@@ -71,12 +72,12 @@ class BriefStore:
         def write() -> list[Any]:
             with self._client.pipeline(transaction=False) as pipeline:
                 for region, brief in briefs.items():
-                    pipeline.set(keys.brief(region), as_json(brief), ex=keys.BRIEF_EXPIRY)
+                    pipeline.set(keys.brief(region), encode(brief), ex=keys.BRIEF_EXPIRY)
                 return pipeline.execute(raise_on_error=False)
 
         replies = self._store.attempt(write)
         return {
-            region: f"{keys.brief(region)}: {' '.join(str(reply).split())}"
+            region: f"{keys.brief(region)}: {refusal(reply)}"
             for region, reply in zip(briefs, replies, strict=True)
             if isinstance(reply, redis.RedisError)
         }
@@ -91,15 +92,15 @@ class BriefStore:
         def update(pipeline: Pipeline) -> None:
             summary = summarise(self.briefs(regions))
             pipeline.multi()
-            pipeline.set(keys.BRIEF_SUMMARY, as_json(summary.summary), ex=keys.BRIEF_EXPIRY)
-            pipeline.set(keys.BRIEF_SEED_META, as_json(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(keys.BRIEF_SUMMARY, encode(summary.summary), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(keys.BRIEF_SEED_META, encode(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
 
         self._store.attempt(partial(self._client.transaction, update, *names))
 
 
 def _read(reply: list[bytes]) -> BriefRead:
     if len(reply) == 1:
-        return BriefRead(error=reply[0].decode("utf-8", "replace"))
+        return BriefRead(error=as_text(reply[0]))
     snapshot_id, body, brief, *history = reply
-    snapshot = StoredSnapshot(snapshot_id.decode("utf-8", "replace"), body) if body else None
+    snapshot = StoredSnapshot(as_text(snapshot_id), body) if body else None
     return BriefRead(snapshot, history, brief or None)

@@ -6,9 +6,8 @@ from typing import Any
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.store import keys
 from regional_assets.store.connection import refusal
-from regional_assets.store.observations import member
 from regional_assets.store.scripts import Call, Script
-from regional_assets.store.wire import as_json, as_text
+from regional_assets.store.wire import as_text, encode, member
 
 COMMIT = Script.load("commit.lua")
 
@@ -46,7 +45,7 @@ CommitReply = Written | Duplicate | Superseded | Refused
 
 def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
     """What `commit.lua` is given to commit the snapshot; `force` writes a duplicate, too, `expiry`
-    is that of its body (s)."""
+    is that of its body (s). Raises as `encode` does."""
     region, at = snapshot.picture.region_id, snapshot.generated_at
     apart = keys.OBSERVATION_INTERVAL * 1000
     names = [
@@ -58,10 +57,10 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         keys.live(region),
         *(keys.observations(region, metric) for metric in snapshot.observations),
     ]
-    entry = ""
+    entry = b""
     if snapshot.history_entry:
         names.append(keys.regime_history(region))
-        entry = as_json(snapshot.history_entry)
+        entry = encode(snapshot.history_entry)
     if snapshot.alerts:
         names.append(keys.ALERT_QUEUE)
         names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
@@ -70,7 +69,7 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         [
             snapshot.snapshot_id,
             at,
-            snapshot.body,
+            encode(snapshot.body),
             snapshot.previous_id,
             int(force),
             expiry,
@@ -85,7 +84,7 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
             f"({at - apart}",
             f"({at + apart}",
             *(member(at, value) for value in snapshot.observations.values()),
-            *(as_json(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
+            *(encode(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
         ],
     )
 

@@ -9,7 +9,7 @@ from redis.retry import Retry
 
 from regional_assets.settings import SettingsError, StoreSettings
 from regional_assets.store import embedded
-from regional_assets.store.errors import StoreError
+from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.state_folder import write_problem
 
 # A host name that cannot be encoded fails as a UnicodeError.
@@ -111,7 +111,7 @@ _REFUSAL_ADVICE: dict[type[Exception], str] = {
 
 def refusal(error: Exception) -> str:
     """The server's words when it refuses a command, and what to do."""
-    words = _NOISE.sub("", " ".join(str(error).split())) or type(error).__name__
+    words = _NOISE.sub("", one_line(error)) or type(error).__name__
     advice = _REFUSAL_ADVICE.get(type(error))
     return f"{words.rstrip('.')}: {advice}" if advice else words
 

@@ -20,10 +20,11 @@ from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access, keys
 from regional_assets.store.connection import UNREACHABLE, address
-from regional_assets.store.errors import STORE_ERRORS, StoreError
+from regional_assets.store.errors import STORE_ERRORS, StoreError, one_line
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
+from regional_assets.store.wire import as_text
 
 Verdict = Literal["ok", "warning", "problem", "skipped"]
 
@@ -71,7 +72,11 @@ class _Server:
     def hello(self) -> dict[str, str]:
         """What every user may ask."""
         reply = iter(self.store.attempt(partial(self.client.execute_command, "HELLO")))
-        return {_text(name): _text(value) for name, value in zip(reply, reply, strict=True)}
+        return {
+            as_text(name): as_text(value)
+            for name, value in zip(reply, reply, strict=True)
+            if isinstance(value, bytes)
+        }
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def _result(look: Callable[[_Server], Result], server: _Server) -> Result:
     except ResponseError as error:
         return "skipped", f"the server does not tell: {error}", ""
     except (StoreError, *UNREACHABLE) as error:
-        return "problem", " ".join(str(error).split()), ""
+        return "problem", one_line(error), ""
 
 
 def _state_folder(settings: StoreSettings) -> Finding:
@@ -282,7 +287,7 @@ def _types(server: _Server) -> Result:
             pipeline.type(name)
         replies = pipeline.execute(raise_on_error=False)
     held = {
-        name: _text(reply)
+        name: as_text(reply)
         for name, reply in zip(needed, replies, strict=True)
         if not isinstance(reply, Exception)
     }
@@ -359,7 +364,3 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -25,7 +25,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from regional_assets.store.errors import StoreError
+from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.state_folder import not_writable, write_problem
 
 START_TIMEOUT = 20.0
@@ -209,7 +209,7 @@ def _start(folder: Path, lock: int) -> None:
         check=False,
     )
     if started.returncode:
-        said = write_problem(folder) or " ".join((started.stdout + started.stderr).split())
+        said = write_problem(folder) or one_line(started.stdout + started.stderr)
         raise EmbeddedServerError(f"the embedded server in {folder} does not start: {said}")
 
 

@@ -5,9 +5,11 @@ A value of a wrong type is a miss when it is read, and replaced when it is writt
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.wire import encode
 
 
 def read_cache(store: SnapshotStore, digests: Mapping[str, str]) -> dict[str, bytes]:
@@ -21,7 +23,7 @@ def read_cache(store: SnapshotStore, digests: Mapping[str, str]) -> dict[str, by
 
 
 def write_cache(
-    store: SnapshotStore, digests: Mapping[str, str], values: Mapping[str, bytes]
+    store: SnapshotStore, digests: Mapping[str, str], values: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Keeps `values`, by region, in one round trip. Raises `StoreError` when the server does not
     serve or refuses."""
@@ -30,7 +32,7 @@ def write_cache(
         with store.client.pipeline(transaction=False) as pipeline:
             for region, value in values.items():
                 name = keys.narrative(region, digests[region])
-                pipeline.set(name, value, ex=keys.NARRATIVE_EXPIRY)
+                pipeline.set(name, encode(value), ex=keys.NARRATIVE_EXPIRY)
             pipeline.execute()
 
     if values:

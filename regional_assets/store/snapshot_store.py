@@ -18,18 +18,18 @@ from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import keys, verification
-from regional_assets.store.commit import COMMIT, CommitReply, commit_call, commit_reply
+from regional_assets.store.commit import COMMIT, CommitReply, Refused, commit_call, commit_reply
 from regional_assets.store.connection import (
     UNREACHABLE,
     address,
     connect,
+    refusal,
     retry_policy,
     unavailable,
 )
-from regional_assets.store.errors import StoreError
-from regional_assets.store.observations import observations
+from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.scripts import Call, Script, run, run_after_values
-from regional_assets.store.wire import as_json, as_text
+from regional_assets.store.wire import as_text, encode, observations
 
 T = TypeVar("T")
 
@@ -194,9 +194,14 @@ class SnapshotStore:
         expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
-        while batch := [commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
-            answered = self.attempt(partial(run, self.client, COMMIT, batch), deadline=deadline)
-            replies += map(commit_reply, answered)
+        while batch := [_commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
+            calls = [call for call in batch if isinstance(call, Call)]
+            answered = iter(
+                self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
+            )
+            replies += [
+                commit_reply(next(answered)) if isinstance(call, Call) else call for call in batch
+            ]
         return replies
 
     def update_summary(
@@ -227,9 +232,9 @@ class SnapshotStore:
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:
-                pipeline.set(keys.SUMMARY, as_json(summary.summary), ex=keys.SUMMARY_EXPIRY)
+                pipeline.set(keys.SUMMARY, encode(summary.summary), ex=keys.SUMMARY_EXPIRY)
                 pipeline.set(
-                    keys.SUMMARY_SEED_META, as_json(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
+                    keys.SUMMARY_SEED_META, encode(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
                 )
 
         pointers = [keys.latest(region) for region in regions]
@@ -300,6 +305,14 @@ class SnapshotStore:
             raise unavailable(self.client, self._settings, error) from None
 
 
+def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
+    # One snapshot that cannot be encoded does not keep the others from being committed.
+    try:
+        return commit_call(snapshot, force, expiry)
+    except (TypeError, ValueError, RecursionError) as error:
+        return Refused(f"the snapshot has no JSON: {one_line(error)}")
+
+
 def _observed(key: str, found: Any) -> ObservationsRead:
     if len(found) == 1:
         return ObservationsRead(error=as_text(found[0]))
@@ -334,5 +347,5 @@ def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
 
 def _index(name: str, reply: Any) -> IndexRead:
     if isinstance(reply, Exception):
-        return IndexRead(error=f"{name}: {' '.join(str(reply).split())}")
+        return IndexRead(error=f"{name}: {refusal(reply)}")
     return IndexRead([(as_text(member), at) for member, at in reply])

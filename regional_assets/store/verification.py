@@ -13,7 +13,8 @@ from regional_assets.intelligence.numbers import num
 from regional_assets.intelligence.regime import CALM
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
-from regional_assets.store.observations import observations
+from regional_assets.store.connection import refusal
+from regional_assets.store.wire import as_text, observations
 
 _BATCH = 100
 
@@ -40,7 +41,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
             pipeline.zrange(name, 0, -1, withscores=True)
         replies = pipeline.execute(raise_on_error=False)
     errors = [
-        f"{name}: {reply}"
+        f"{name}: {refusal(reply)}"
         for name, reply in zip(names, replies, strict=True)
         if isinstance(reply, Exception)
     ]
@@ -49,7 +50,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
     latest, index, history, *observed = replies
     # Bodies expire by themselves, index entries only with the region's next commit.
     oldest = now - keys.SNAPSHOT_EXPIRY * 1000
-    kept = {member.decode("utf-8", "replace"): at for member, at in index if at > oldest}
+    kept = {as_text(member): at for member, at in index if at > oldest}
     problems, beginnings = _index_problems(client, region, kept)
     problems += [
         f"{name} holds something else than observations"
@@ -60,7 +61,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
         if kept:
             problems.append(f"{names[0]} is absent, but {names[1]} lists snapshots")
         return problems
-    snapshot_id = latest.decode("utf-8", "replace")
+    snapshot_id = as_text(latest)
     if not keys.is_snapshot_id(snapshot_id):
         return [*problems, f"{names[0]} holds no snapshot id"]
     snapshot, problem = _snapshot(client, keys.snapshot_by_id(snapshot_id))

@@ -17,6 +17,7 @@ from regional_assets_tests.support.worlds import (
     sample_world,
     snapshot_of,
     snapshots_of,
+    stored_body,
     world_of,
 )
 
@@ -51,14 +52,14 @@ def test_the_delta_of_an_actor() -> None:
     two = world_of(forecasts={"predictions": [forecast("iran"), forecast("iran israel")]})
     first = snapshot_of(one, "mena")
     second = snapshot_of(two, "mena", first)
-    assert [a["delta"] for a in json.loads(first.body)["actors"]] == [0]
-    assert [a["delta"] for a in json.loads(second.body)["actors"]] == [0.2, 0.2]
+    assert [a["delta"] for a in stored_body(first)["actors"]] == [0]
+    assert [a["delta"] for a in stored_body(second)["actors"]] == [0.2, 0.2]
 
 
 def test_paths_reach_every_region_their_template_lists() -> None:
     world = world_of(chokepoints={"chokepoints": [{"id": "taiwan_strait", "threatLevel": "high"}]})
     for region in REGION_IDS:
-        found = json.loads(snapshot_of(world, region).body)
+        found = stored_body(snapshot_of(world, region))
         templates = {path["template_id"] for path in found["transmission_paths"]}
         reached = region in ("east-asia", "north-america", "europe")
         assert templates == ({"taiwan_strait_tension"} if reached else set())
@@ -69,7 +70,7 @@ def test_paths_reach_every_region_their_template_lists() -> None:
 
 def test_thirty_evidence_items_at_most_newest_first() -> None:
     rows = [{"id": f"s{i}", "theater": "Levant", "detectedAt": NOW - i} for i in range(40)]
-    found = json.loads(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena").body)
+    found = stored_body(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena"))
     assert [item["id"] for item in found["evidence"]] == [f"s{i}" for i in range(30)]
 
 
@@ -90,7 +91,7 @@ def test_the_newest_of_many_without_times_or_with_the_same(times: list[int | Non
 @pytest.mark.parametrize("beyond", [1e300, -1e300, 2**53 + 2, 10**400, "1e30"])
 def test_a_time_beyond_any_calendar_is_none(beyond: Any) -> None:
     rows = [{"id": "s", "theater": "Levant", "detectedAt": beyond}]
-    found = json.loads(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena").body)
+    found = stored_body(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena"))
     assert [item["observed_at"] for item in found["evidence"]] == [NOW]
 
 
@@ -103,7 +104,7 @@ def test_texts_are_cleaned_wherever_they_come_from() -> None:
         },
         notam_closures={"closedIcaos": ["OIIE"], "reasons": {"OIIE": dirty}},
     )
-    found = json.loads(snapshot_of(world, "mena").body)
+    found = stored_body(snapshot_of(world, "mena"))
     assert found["evidence"][0]["id"] == found["evidence"][0]["summary"] == "ba b/b"
     assert found["mobility"]["airports"][0]["icao"] == "OERK"
     assert found["mobility"]["airports"][0]["name"] == "ba b/b"
@@ -120,7 +121,7 @@ def test_clean_and_strings() -> None:
 def test_first_snapshots() -> None:
     calm = snapshot_of(world_of(), "north-america")
     assert calm.picture.regime == "calm"
-    regime = json.loads(calm.body)["regime"]
+    regime = stored_body(calm)["regime"]
     assert regime == {
         "label": "calm",
         "previous_label": "",
@@ -132,7 +133,7 @@ def test_first_snapshots() -> None:
 
 
 def edited(snapshot: Any, **balance: float) -> Any:
-    body = json.loads(snapshot.body)
+    body = stored_body(snapshot)
     body["balance"] |= balance
     return read_previous("before", json.dumps(body).encode())
 
