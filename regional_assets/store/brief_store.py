@@ -1,4 +1,4 @@
-"""Weekly briefs in Redis: what they are made of in one read, each written by itself, and their
+"""Weekly briefs in Redis: one read of their sources, one independent write per brief, and their
 summary (SPEC 6, Weekly brief)."""
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ from regional_assets.store.wire import as_text, encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
 
-# As many changes of regime as the history's other reader looks at.
+# The platform's other reader of the history looks at as many regime changes.
 _ENTRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
 class BriefRead:
     """A region's latest snapshot, its newest regime changes and its brief as they are stored
-    (None and empty: it has none); or the server's word why one of them cannot be read."""
+    (None or empty where there is none); or the server's error when one cannot be read."""
 
     snapshot: StoredSnapshot | None = None
     history: Sequence[bytes] = ()
@@ -33,15 +33,15 @@ class BriefRead:
 
 
 class BriefStore:
-    """The weekly briefs in a store; it repeats lost commands as the store does."""
+    """The weekly briefs in a store. Lost commands are repeated as the store repeats them."""
 
     def __init__(self, store: SnapshotStore) -> None:
         self._store = store
         self._client = store.client
 
     def read(self, regions: Sequence[str]) -> dict[str, BriefRead]:
-        """What the briefs of `regions` are made of, in one round trip. Raises `StoreError` when
-        the server does not serve."""
+        """The sources of the briefs of `regions`, in one round trip. Raises `StoreError` when the
+        server is unavailable."""
         names = [
             name
             for region in regions
@@ -59,15 +59,16 @@ class BriefStore:
         return {region: _read(reply) for region, reply in zip(regions, found, strict=True)}
 
     def briefs(self, regions: Sequence[str]) -> dict[str, bytes | None]:
-        """The stored briefs (None: none, or something else in its place), in one round trip.
-        Raises `StoreError` when the server does not serve."""
+        """The stored briefs (None where there is none, or a key of another type), in one round
+        trip. Raises `StoreError` when the server is unavailable."""
         names = [keys.brief(region) for region in regions]
         found = self._store.attempt(partial(self._client.execute_command, "MGET", *names))
         return dict(zip(regions, found, strict=True))
 
     def write(self, briefs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """Stores each brief by itself, all in one round trip; the server's words for those that
-        it refused. Raises `StoreError` when it does not serve; writing them again is safe."""
+        """Stores each brief independently, all in one round trip. Returns the server's error for
+        each that it refused. Raises `StoreError` when the server is unavailable; writing them
+        again is safe."""
 
         def write() -> list[Any]:
             with self._client.pipeline(transaction=False) as pipeline:
@@ -85,8 +86,8 @@ class BriefStore:
     def update_summary(
         self, regions: Sequence[str], summarise: Callable[[dict[str, bytes | None]], Summary]
     ) -> None:
-        """Stores what `summarise` makes of the stored briefs of `regions`: the summary and its
-        seed-meta, both or neither. It is called again when one of the briefs changed meanwhile."""
+        """Stores the summary that `summarise` makes of the stored briefs of `regions`, and its
+        seed-meta: both or neither. `summarise` is called again when a brief changed meanwhile."""
         names = [keys.brief(region) for region in regions]
 
         def update(pipeline: Pipeline) -> None:

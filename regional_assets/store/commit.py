@@ -1,4 +1,4 @@
-"""One region's commit: what `commit.lua` is given and what it answers (SPEC 6)."""
+"""One region's commit: the arguments of `commit.lua` and its reply (SPEC 6)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ COMMIT = Script.load("commit.lua")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The snapshot is stored; `late`: a newer one was there already, so `latest` stayed.
+    """The snapshot is stored. `late`: a newer one was there already, so `latest` did not move.
     `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it."""
 
     alerts_queued: int | None
@@ -23,19 +23,19 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Nothing was written: the region's latest snapshot says the same."""
+    """Nothing was written: the region's latest snapshot has the same content."""
 
     of: str
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """Nothing was written: the region's latest is not the snapshot this one was compared with."""
+    """Nothing was written: the region's latest is no longer the snapshot this was compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was written: the server's words, with the key where it names one."""
+    """Nothing was written. `error` is the server's, with the key where it names one."""
 
     error: str
 
@@ -44,8 +44,8 @@ CommitReply = Written | Duplicate | Superseded | Refused
 
 
 def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
-    """What `commit.lua` is given to commit the snapshot; `force` writes a duplicate, too, `expiry`
-    is that of its body (s). Raises as `encode` does."""
+    """The call of `commit.lua` that commits the snapshot. `force` writes a duplicate, too;
+    `expiry` is that of its body (s). Raises as `encode` does."""
     region, at = snapshot.picture.region_id, snapshot.generated_at
     apart = keys.OBSERVATION_INTERVAL * 1000
     names = [
@@ -90,7 +90,7 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
 
 
 def commit_reply(reply: Any) -> CommitReply:
-    """What `commit.lua`, or the server in its place, answered."""
+    """The reply of `commit.lua`, or the server's error in its place."""
     if isinstance(reply, Exception):
         return Refused(refusal(reply))
     outcome = as_text(reply[0])

@@ -1,6 +1,6 @@
-"""Answers of language models, kept for a day so that the same question is paid for once (SPEC 8).
+"""The cache of language models' answers: for a day, the same question is paid for once (SPEC 8).
 
-A value of a wrong type is a miss when it is read, and replaced when it is written.
+A key of the wrong type counts as a miss when it is read, and is replaced when it is written.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from regional_assets.store.wire import encode
 
 
 def read_cache(store: SnapshotStore, digests: Mapping[str, str]) -> dict[str, bytes]:
-    """What is kept for the prompts of these digests, by region, in one round trip; regions
-    without are left out. Raises `StoreError` when the server does not serve."""
+    """The cached values for the prompts with these digests, by region, in one round trip. Regions
+    without one are left out. Raises `StoreError` when the server is unavailable."""
     names = [keys.narrative(region, digest) for region, digest in digests.items()]
     if not names:
         return {}
@@ -25,8 +25,8 @@ def read_cache(store: SnapshotStore, digests: Mapping[str, str]) -> dict[str, by
 def write_cache(
     store: SnapshotStore, digests: Mapping[str, str], values: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Keeps `values`, by region, in one round trip. Raises `StoreError` when the server does not
-    serve or refuses."""
+    """Stores `values`, by region, in one round trip. Raises `StoreError` when the server is
+    unavailable or refuses."""
 
     def write() -> None:
         with store.client.pipeline(transaction=False) as pipeline:
