@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run ui test test-faults programs screenshots lint format types reference constraints bench clean
+.PHONY: run ui test test-faults programs screenshots lint format types reference docs constraints bench clean
 
 # The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set.
 run: $(INSTALLED)
@@ -54,6 +54,10 @@ types: .venv/.installed-dev
 # Country names and ICAO prefixes anew from the libraries that know them.
 reference: .venv/.installed-dev
 	$(BIN)/python scripts/make_reference.py
+
+# docs/reference.md from the code.
+docs: .venv/.installed-dev
+	$(BIN)/python -m scripts.make_docs_reference
 
 clean:
 	-test ! -x $(BIN)/regional-assets || $(BIN)/regional-assets server stop

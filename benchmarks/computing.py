@@ -19,6 +19,7 @@ from regional_assets.intelligence.snapshot import assess, complete, region_conte
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.runs.snapshots import uncollected
+from regional_assets.store.wire import encode
 
 # Of the large inputs; each has twice the records of the one before.
 GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
@@ -82,11 +83,13 @@ def ours(stored: Stored, before: Bodies) -> Bodies:
     """What a run does between the read's reply and the commit."""
     assessment = assess(build_world(stored, NOW))
     return {
-        region: complete(
-            region_content(assessment, region),
-            read_previous("before", before[region]) if before else None,
-            f"snapshot-{region}",
-        ).body
+        region: encode(
+            complete(
+                region_content(assessment, region),
+                read_previous("before", before[region]) if before else None,
+                f"snapshot-{region}",
+            ).body
+        )
         for region in REGION_IDS
     }
 
@@ -95,11 +98,13 @@ def ours(stored: Stored, before: Bodies) -> Bodies:
 def unshared(stored: Stored, before: Bodies) -> Bodies:
     """The same, straightforward: each region from the inputs anew."""
     return {
-        region: complete(
-            region_content(assess(build_world(stored, NOW)), region),
-            read_previous("before", before[region]),
-            f"snapshot-{region}",
-        ).body
+        region: encode(
+            complete(
+                region_content(assess(build_world(stored, NOW)), region),
+                read_previous("before", before[region]),
+                f"snapshot-{region}",
+            ).body
+        )
         for region in REGION_IDS
     }
 

@@ -17,6 +17,7 @@ from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Assessment, assess, complete, region_content
 from regional_assets.intelligence.world import build_world
 from regional_assets.store import keys
+from regional_assets.store.wire import encode
 
 
 def take_snapshots_in_sequence(client: redis.Redis, now: int) -> None:
@@ -60,9 +61,10 @@ def take_snapshot(client: redis.Redis, assessment: Assessment, region: str) -> N
     # Always a new one: a run that writes is measured, not one that finds duplicates.
     if not client.set(keys.dedup(region, snapshot_id), "1", nx=True, ex=keys.DEDUP_EXPIRY):
         return
+    body = encode(snapshot.body)
     with client.pipeline(transaction=False) as pipeline:
-        pipeline.set(keys.snapshot_at(region, now), snapshot.body, ex=keys.SNAPSHOT_EXPIRY)
-        pipeline.set(keys.snapshot_by_id(snapshot_id), snapshot.body, ex=keys.SNAPSHOT_EXPIRY)
+        pipeline.set(keys.snapshot_at(region, now), body, ex=keys.SNAPSHOT_EXPIRY)
+        pipeline.set(keys.snapshot_by_id(snapshot_id), body, ex=keys.SNAPSHOT_EXPIRY)
         pipeline.set(keys.latest(region), snapshot_id, ex=keys.SNAPSHOT_EXPIRY)
         pipeline.zadd(keys.index(region), {snapshot_id: now})
         oldest = now - keys.SNAPSHOT_EXPIRY * 1000

@@ -198,6 +198,7 @@ class Regions:
         from regional_assets.runs.snapshots import take_snapshots
         from regional_assets.store.connection import connect
         from regional_assets.store.snapshot_store import SnapshotStore
+        from regional_assets.store.wire import encode
 
         class Watched(SnapshotStore):
             """Tells when a run reads and when it commits."""
@@ -226,7 +227,7 @@ class Regions:
             moments.clear()
             result = take_snapshots(store, regions, next(times), force=True)
             assert not result.failed, result.failed[0].error
-            return moments.copy(), [r.snapshot.body for r in result.regions if r.snapshot]
+            return moments.copy(), [encode(r.snapshot.body) for r in result.regions if r.snapshot]
 
         self._run = run
         self._size = size

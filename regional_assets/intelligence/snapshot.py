@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
-from msgspec.json import encode
-
 from regional_assets.intelligence.actors import Actor, actors
 from regional_assets.intelligence.alerts import Alert, alerts
 from regional_assets.intelligence.balance import Balance, balance
@@ -83,7 +81,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A complete snapshot and what its commit needs; `body` is the JSON that is stored, in UTF-8,
+    """A complete snapshot and what its commit needs; `body` is the JSON value that is stored,
     `previous_id` the snapshot it was compared with ("" for none), `observations` what its region's
     triggers saw, by metric (SPEC 7)."""
 
@@ -93,7 +91,7 @@ class Snapshot:
     generated_at: int
     previous_id: str
     previous_label: str
-    body: bytes
+    body: dict[str, Any]
     changes: Diff
     alerts: tuple[Alert, ...]
     history_entry: dict[str, Any] | None
@@ -213,7 +211,7 @@ def complete(
         generated_at=now,
         previous_id=previous.snapshot_id if previous else "",
         previous_label=previous_label,
-        body=encode(body),
+        body=body,
         changes=changes,
         alerts=alerts(content.region_id, changes),
         history_entry=(

@@ -45,6 +45,11 @@ class BriefResult:
     changes: int = 0
     error: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the store is why there is no brief; then the summary stands (SPEC 6)."""
+        return self.outcome == "failed"
+
 
 def write_briefs(
     store: BriefStore, narrator: Narrator, regions: Sequence[str], now: int, *, force: bool = False

@@ -97,7 +97,7 @@ def _kept(
 def _keep(store: SnapshotStore, digests: Mapping[str, str], told: Mapping[str, Narration]) -> str:
     """Puts what models told into the cache; what went wrong."""
     values = {
-        region: json.dumps({**n.narrative.as_json(), "model": n.narrative.model}).encode()
+        region: {**n.narrative.as_json(), "model": n.narrative.model}
         for region, n in told.items()
         if n.narrative.provider
     }

@@ -29,7 +29,7 @@ from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.narration import Narration, narrations
 from regional_assets.store import keys
 from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
-from regional_assets.store.errors import StoreError
+from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, StoreRead
 
 
@@ -53,9 +53,14 @@ class RegionResult:
     narration: Narration | None = None
 
     @property
+    def failed(self) -> bool:
+        """Whether nothing stored stands for the region in this run."""
+        return self.outcome == "failed"
+
+    @property
     def stored_id(self) -> str | None:
         """The id of the stored snapshot that stands for this result."""
-        if self.outcome == "failed" or self.snapshot is None:
+        if self.failed or self.snapshot is None:
             return None
         return self.duplicate_of or self.snapshot.snapshot_id
 
@@ -70,7 +75,7 @@ class RunResult:
     @property
     def failed(self) -> tuple[RegionResult, ...]:
         """The regions that failed."""
-        return tuple(r for r in self.regions if r.outcome == "failed")
+        return tuple(r for r in self.regions if r.failed)
 
 
 @contextmanager
@@ -292,5 +297,5 @@ def _since(started: float) -> float:
 
 
 def _words(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return text if isinstance(error, PreviousSnapshotError) else f"{type(error).__name__}: {text}"

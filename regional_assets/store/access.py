@@ -1,4 +1,4 @@
-"""The least rights of a Redis user who writes as this project does, and of one who reads as the
+"""The least rights that a Redis user needs to write as this project does, and to read as the
 platform's panels and health checks do."""
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.store import keys
 
-PASSWORD = "CHANGE-ME"  # noqa: S105 - to be replaced by whoever creates the users
+PASSWORD = "CHANGE-ME"  # noqa: S105 - a placeholder, replaced when the users are created
 
-# What other jobs write.
+# Written by other jobs.
 READ_ONLY_KEYS = (*INPUT_KEYS, *COMPANION_KEYS)
-# What health checks read.
+# Read by health checks, never by this project.
 WRITE_ONLY_KEYS = (keys.SUMMARY_SEED_META, keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
 
-# What is done to keys of each type, as whole commands; KEY stands for the key.
+# The commands used on keys of each type, with arguments; KEY stands for the key.
 _COMMANDS = {
     "string": (
         *(
@@ -36,14 +36,14 @@ _COMMANDS = {
 }
 _ON_ANY_TYPE = ("EVALSHA sha 1 KEY", "EVALSHA_RO sha 1 KEY", "TYPE KEY")
 _WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD x", "TIME", "UNWATCH")
-# Not needed by runs: for a database other than 0, and for `regional-assets doctor`.
+# Runs do without these: they serve databases other than 0 and `regional-assets doctor`.
 _HELPFUL = ("PING", "SELECT 1")
 
 
 def stored_keys(region: str, rest: str) -> Mapping[str, str]:
-    """Every key the project writes and reads back, as key → its type in Redis: those of a region,
-    and those it has once for all. `rest` stands for what tells a region's keys apart (an id, a
-    time, a metric, a digest). "*" for both makes the patterns."""
+    """Every key that the project both writes and reads, with its Redis type: the keys of a region
+    and those shared by all regions. `rest` stands for the part that varies within a region (an
+    id, a time, a metric, a digest). "*" for both gives the key patterns."""
     return {
         keys.dedup(region, rest): "string",
         keys.snapshot_at(region, rest): "string",  # As a pattern also `latest` and `live`.
@@ -62,19 +62,19 @@ def stored_keys(region: str, rest: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A command, whole, as `words`, and the key among them, if any."""
+    """A whole command as `words`, and the key among them, if any."""
 
     words: tuple[str, ...]
     key: str | None
 
     @property
     def command(self) -> str:
-        """Its name, as rules name it."""
+        """The command's name in ACL rules."""
         return "|".join(self.words[:2]) if self.words[0] == "SCRIPT" else self.words[0]
 
 
 def uses(regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
-    """All that runs over `regions` do, on keys such as they use."""
+    """Every command that runs over `regions` send, on keys like theirs."""
     for command in _WITHOUT_KEY:
         yield _use(command, None)
     for key in READ_ONLY_KEYS:
@@ -93,7 +93,7 @@ def _use(command: str, key: str | None) -> Use:
 
 
 def rules() -> Iterator[str]:
-    """The commands that create both users anew, enabled, with `PASSWORD`."""
+    """The commands that create or replace both users, enabled, with `PASSWORD`."""
     helpful = [_use(command, None) for command in _HELPFUL]
     yield _rule(
         "regional-writer",
@@ -104,7 +104,7 @@ def rules() -> Iterator[str]:
             *(f"%W~{key}" for key in WRITE_ONLY_KEYS),
         ],
     )
-    # The notification relay takes messages away (RPOP): a consumer with rights of its own.
+    # The notification relay pops messages (RPOP), so it needs a user of its own.
     read = (keys.latest("*"), keys.snapshot_by_id("*"), keys.regime_history("*"), keys.brief("*"))
     yield _rule(
         "regional-reader",

@@ -1,4 +1,4 @@
-"""Weekly briefs in Redis: what they are made of in one read, each written by itself, and their
+"""Weekly briefs in Redis: one read of their sources, one independent write per brief, and their
 summary (SPEC 6, Weekly brief)."""
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,20 +10,21 @@ import redis
 from redis.client import Pipeline
 
 from regional_assets.store import keys
+from regional_assets.store.connection import refusal
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore, StoredSnapshot, Summary
-from regional_assets.store.wire import as_json
+from regional_assets.store.wire import as_text, encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
 
-# As many changes of regime as the history's other reader looks at.
+# The platform's other reader of the history looks at as many regime changes.
 _ENTRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
 class BriefRead:
     """A region's latest snapshot, its newest regime changes and its brief as they are stored
-    (None and empty: it has none); or the server's word why one of them cannot be read."""
+    (None or empty where there is none); or the server's error when one cannot be read."""
 
     snapshot: StoredSnapshot | None = None
     history: Sequence[bytes] = ()
@@ -32,15 +33,15 @@ class BriefRead:
 
 
 class BriefStore:
-    """The weekly briefs in a store; it repeats lost commands as the store does."""
+    """The weekly briefs in a store. Lost commands are repeated as the store repeats them."""
 
     def __init__(self, store: SnapshotStore) -> None:
         self._store = store
         self._client = store.client
 
     def read(self, regions: Sequence[str]) -> dict[str, BriefRead]:
-        """What the briefs of `regions` are made of, in one round trip. Raises `StoreError` when
-        the server does not serve."""
+        """The sources of the briefs of `regions`, in one round trip. Raises `StoreError` when the
+        server is unavailable."""
         names = [
             name
             for region in regions
@@ -58,25 +59,26 @@ class BriefStore:
         return {region: _read(reply) for region, reply in zip(regions, found, strict=True)}
 
     def briefs(self, regions: Sequence[str]) -> dict[str, bytes | None]:
-        """The stored briefs (None: none, or something else in its place), in one round trip.
-        Raises `StoreError` when the server does not serve."""
+        """The stored briefs (None where there is none, or a key of another type), in one round
+        trip. Raises `StoreError` when the server is unavailable."""
         names = [keys.brief(region) for region in regions]
         found = self._store.attempt(partial(self._client.execute_command, "MGET", *names))
         return dict(zip(regions, found, strict=True))
 
     def write(self, briefs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """Stores each brief by itself, all in one round trip; the server's words for those that
-        it refused. Raises `StoreError` when it does not serve; writing them again is safe."""
+        """Stores each brief independently, all in one round trip. Returns the server's error for
+        each that it refused. Raises `StoreError` when the server is unavailable; writing them
+        again is safe."""
 
         def write() -> list[Any]:
             with self._client.pipeline(transaction=False) as pipeline:
                 for region, brief in briefs.items():
-                    pipeline.set(keys.brief(region), as_json(brief), ex=keys.BRIEF_EXPIRY)
+                    pipeline.set(keys.brief(region), encode(brief), ex=keys.BRIEF_EXPIRY)
                 return pipeline.execute(raise_on_error=False)
 
         replies = self._store.attempt(write)
         return {
-            region: f"{keys.brief(region)}: {' '.join(str(reply).split())}"
+            region: f"{keys.brief(region)}: {refusal(reply)}"
             for region, reply in zip(briefs, replies, strict=True)
             if isinstance(reply, redis.RedisError)
         }
@@ -84,22 +86,22 @@ class BriefStore:
     def update_summary(
         self, regions: Sequence[str], summarise: Callable[[dict[str, bytes | None]], Summary]
     ) -> None:
-        """Stores what `summarise` makes of the stored briefs of `regions`: the summary and its
-        seed-meta, both or neither. It is called again when one of the briefs changed meanwhile."""
+        """Stores the summary that `summarise` makes of the stored briefs of `regions`, and its
+        seed-meta: both or neither. `summarise` is called again when a brief changed meanwhile."""
         names = [keys.brief(region) for region in regions]
 
         def update(pipeline: Pipeline) -> None:
             summary = summarise(self.briefs(regions))
             pipeline.multi()
-            pipeline.set(keys.BRIEF_SUMMARY, as_json(summary.summary), ex=keys.BRIEF_EXPIRY)
-            pipeline.set(keys.BRIEF_SEED_META, as_json(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(keys.BRIEF_SUMMARY, encode(summary.summary), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(keys.BRIEF_SEED_META, encode(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
 
         self._store.attempt(partial(self._client.transaction, update, *names))
 
 
 def _read(reply: list[bytes]) -> BriefRead:
     if len(reply) == 1:
-        return BriefRead(error=reply[0].decode("utf-8", "replace"))
+        return BriefRead(error=as_text(reply[0]))
     snapshot_id, body, brief, *history = reply
-    snapshot = StoredSnapshot(snapshot_id.decode("utf-8", "replace"), body) if body else None
+    snapshot = StoredSnapshot(as_text(snapshot_id), body) if body else None
     return BriefRead(snapshot, history, brief or None)

@@ -1,19 +1,19 @@
 -- Commits one region's snapshot: all of it, or nothing.
 --
 -- The server does not undo what a script wrote before it failed. So this script plans all its
--- writes, checks that each can be done (type of the key, rights of the user), and only then
--- writes, `latest` last. What else could fail (no memory, a read-only server, a full disk) makes
--- the server refuse the first write, when nothing is written yet.
+-- writes, checks that each is possible (type of the key, rights of the user), and only then
+-- writes, `latest` last. Any other cause of failure (no memory, a read-only server, a full disk)
+-- makes the server refuse the first write, when nothing is written yet.
 --
 -- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live; then one per
---       observation; then, only where they are written: the regime history, the alert queue and
---       one guard per alert.
+--       observation; then, only if written: the regime history, the alert queue and one guard per
+--       alert.
 -- ARGV: 1 snapshot id, 2 generated_at, 3 body, 4 id of the snapshot it was compared with, 5 "1" to
 --       write a duplicate, too, 6 body expiry, 7 dedup expiry, 8 oldest score the index keeps,
---       9 guard expiry, 10 history length, 11 history entry ("" for none), 12 how many
---       observations there are, 13 their expiry, 14 oldest score they keep, 15 and 16 the scores
---       between which there is to be no other; then the observations, then the alerts.
--- Reply: {"written", alerts queued (-1 when it was written by an earlier attempt), "late" or ""},
+--       9 guard expiry, 10 history length, 11 history entry ("" for none), 12 the
+--       number of observations, 13 their expiry, 14 oldest score they keep, 15 and 16 the scores
+--       between which no other may lie; then the observations, then the alerts.
+-- Reply: {"written", alerts queued (-1 when an earlier attempt wrote it), "late" or ""},
 --        {"duplicate", id}, {"superseded"} (the region's latest is not the one it was compared
 --        with: compare again), or an error.
 
@@ -58,8 +58,8 @@ end
 
 local latest = redis.call('GET', LATEST) or ''
 
--- Whether the region's latest is newer: by the index, or should that have lost it, by its body
--- (under a key that only the pointer names, so it is not in KEYS).
+-- Whether the region's latest is newer: by the index, or if the index lacks it, by its body (its
+-- key is known from the pointer only, so it is not in KEYS).
 local function latest_is_newer()
   if latest == '' then
     return false
@@ -73,7 +73,7 @@ local function latest_is_newer()
 end
 local late = latest_is_newer()
 
--- An attempt whose reply was lost is sent again: it finds its own snapshot.
+-- An attempt whose reply was lost is sent again, and then finds its own snapshot.
 if redis.call('EXISTS', BY_ID) == 1 then
   return {'written', -1, late and 'late' or ''}
 end
@@ -85,7 +85,7 @@ if not late and latest ~= compared_with then
   return {'superseded'}
 end
 
--- What a clock that runs ahead takes for old is not: all else expires by the server's.
+-- A clock that runs ahead would drop entries too early: all else expires by the server's clock.
 local ahead = math.max(0, tonumber(generated_at) - tonumber(redis.call('TIME')[1]) * 1000)
 local function older_than(score)
   return string.format('(%.0f', tonumber(score) - ahead)
@@ -93,7 +93,7 @@ end
 
 local writes = {
   {'SET', BY_ID, body, 'EX', ARGV[6]},
-  -- With its expiry. By the server, whose log and replicas so get the body once.
+  -- With its expiry. A copy on the server sends the body to its log and replicas only once.
   {'COPY', BY_ID, AT_ITS_TIME, 'REPLACE'},
   {'ZADD', INDEX, generated_at, id},
   {'ZREMRANGEBYSCORE', INDEX, '-inf', older_than(ARGV[8])},
@@ -108,7 +108,7 @@ for i = 1, observations do
   end
 end
 local queued = 0
--- A snapshot that comes after a newer one changes nothing that readers were told since.
+-- A late snapshot changes nothing that readers have seen since.
 if not late then
   writes[#writes + 1] = {'SET', DEDUP, id, 'EX', ARGV[7]}
   if history then
@@ -126,7 +126,7 @@ if not late then
   writes[#writes + 1] = {'SET', LATEST, id, 'EX', ARGV[6]}
 end
 
--- From Redis 7.0 on a script can ask.
+-- Redis 7.0 and later let a script check rights.
 if redis.acl_check_cmd then
   for _, write in ipairs(writes) do
     if not redis.acl_check_cmd(unpack(write)) then

@@ -1,4 +1,4 @@
-"""One region's commit: what `commit.lua` is given and what it answers (SPEC 6)."""
+"""One region's commit: the arguments of `commit.lua` and its reply (SPEC 6)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,16 +6,15 @@ from typing import Any
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.store import keys
 from regional_assets.store.connection import refusal
-from regional_assets.store.observations import member
 from regional_assets.store.scripts import Call, Script
-from regional_assets.store.wire import as_json, as_text
+from regional_assets.store.wire import as_text, encode, member
 
 COMMIT = Script.load("commit.lua")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The snapshot is stored; `late`: a newer one was there already, so `latest` stayed.
+    """The snapshot is stored. `late`: a newer one was there already, so `latest` did not move.
     `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it."""
 
     alerts_queued: int | None
@@ -24,19 +23,19 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Nothing was written: the region's latest snapshot says the same."""
+    """Nothing was written: the region's latest snapshot has the same content."""
 
     of: str
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """Nothing was written: the region's latest is not the snapshot this one was compared with."""
+    """Nothing was written: the region's latest is no longer the snapshot this was compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was written: the server's words, with the key where it names one."""
+    """Nothing was written. `error` is the server's, with the key where it names one."""
 
     error: str
 
@@ -45,8 +44,8 @@ CommitReply = Written | Duplicate | Superseded | Refused
 
 
 def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
-    """What `commit.lua` is given to commit the snapshot; `force` writes a duplicate, too, `expiry`
-    is that of its body (s)."""
+    """The call of `commit.lua` that commits the snapshot. `force` writes a duplicate, too;
+    `expiry` is that of its body (s). Raises as `encode` does."""
     region, at = snapshot.content.region_id, snapshot.generated_at
     apart = keys.OBSERVATION_INTERVAL * 1000
     names = [
@@ -58,10 +57,10 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         keys.live(region),
         *(keys.observations(region, metric) for metric in snapshot.observations),
     ]
-    entry = ""
+    entry = b""
     if snapshot.history_entry:
         names.append(keys.regime_history(region))
-        entry = as_json(snapshot.history_entry)
+        entry = encode(snapshot.history_entry)
     if snapshot.alerts:
         names.append(keys.ALERT_QUEUE)
         names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
@@ -70,7 +69,7 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         [
             snapshot.snapshot_id,
             at,
-            snapshot.body,
+            encode(snapshot.body),
             snapshot.previous_id,
             int(force),
             expiry,
@@ -85,13 +84,13 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
             f"({at - apart}",
             f"({at + apart}",
             *(member(at, value) for value in snapshot.observations.values()),
-            *(as_json(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
+            *(encode(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
         ],
     )
 
 
 def commit_reply(reply: Any) -> CommitReply:
-    """What `commit.lua`, or the server in its place, answered."""
+    """The reply of `commit.lua`, or the server's error in its place."""
     if isinstance(reply, Exception):
         return Refused(refusal(reply))
     outcome = as_text(reply[0])

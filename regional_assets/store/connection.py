@@ -1,4 +1,4 @@
-"""A redis-py client for the configured server, and errors that say where and what to do."""
+"""A redis-py client for the configured server, and its errors with address and remedy."""
 
 import re
 import ssl
@@ -9,7 +9,7 @@ from redis.retry import Retry
 
 from regional_assets.settings import SettingsError, StoreSettings
 from regional_assets.store import embedded
-from regional_assets.store.errors import StoreError
+from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.state_folder import write_problem
 
 # A host name that cannot be encoded fails as a UnicodeError.
@@ -24,13 +24,13 @@ _OWN_CERTIFICATE_ADVICE = (
     "a server that asks for a certificate gets it by ssl_certfile=... and ssl_keyfile=... in "
     "REDIS_URL"
 )
-# By OpenSSL's number of what is wrong (X509_V_ERR_...).
+# By OpenSSL's error number (X509_V_ERR_...).
 _CERTIFICATE_ADVICE = {9: _CLOCK_ADVICE, 10: _CLOCK_ADVICE, 62: _HOST_ADVICE, 64: _HOST_ADVICE}
 
 
 def connect(settings: StoreSettings) -> redis.Redis:
-    """A client of the configured server, of the embedded one (started if need be) when there is
-    no `redis_url`. Connects with the first command.
+    """A client of the configured server, or of the embedded one (started if necessary) when there
+    is no `redis_url`. It connects with the first command. Raises `SettingsError`.
 
     The client itself does not repeat commands: `SnapshotStore` does, under a deadline.
     """
@@ -50,7 +50,7 @@ def connect(settings: StoreSettings) -> redis.Redis:
             socket_timeout=settings.answer_timeout,
         )
         client.connection_pool.make_connection()
-    # Their words may quote what they take for a port or an address: part of a password.
+    # Their messages may quote part of a password, mistaken for a port or an address.
     except (ValueError, TypeError, redis.RedisError):
         raise SettingsError(
             "REDIS_URL is not a Redis address, such as rediss://user:password@host:6379/0 "
@@ -66,7 +66,7 @@ def connect(settings: StoreSettings) -> redis.Redis:
 
 
 def _check_ca(path: str) -> None:
-    # Else the first connection fails with words that do not name the file.
+    # Otherwise the first connection fails with a message that does not name the file.
     try:
         ssl.create_default_context().load_verify_locations(path)
     except OSError as error:
@@ -75,7 +75,7 @@ def _check_ca(path: str) -> None:
 
 
 def address(client: redis.Redis) -> str:
-    """Where the client's server is, without user or password."""
+    """The address of the client's server, without user or password."""
     options = client.get_connection_kwargs()
     if "path" in options:
         return f"unix://{options['path']}"
@@ -84,7 +84,7 @@ def address(client: redis.Redis) -> str:
 
 
 def retry_policy(settings: StoreSettings) -> Retry:
-    """How lost connections are retried: a jittered pause that doubles from 0.1 s up to 2 s."""
+    """The policy for lost connections: jittered pauses that double from 0.1 s up to 2 s."""
     return Retry(
         ExponentialWithJitterBackoff(cap=2.0, base=0.1),
         settings.retries,
@@ -92,8 +92,8 @@ def retry_policy(settings: StoreSettings) -> Retry:
     )
 
 
-# What the server appends when it stops a script, and what redis-py puts before the words of a
-# server that refuses one command of several: nothing a reader could use.
+# The server appends the first when it stops a script; redis-py puts the second before an error in
+# a pipeline. Neither helps a reader.
 _NOISE = re.compile(
     r"\.? script: .*@user_script.*|^Command # \d+ \(.*?\) of pipeline caused error: "
 )
@@ -110,14 +110,14 @@ _REFUSAL_ADVICE: dict[type[Exception], str] = {
 
 
 def refusal(error: Exception) -> str:
-    """The server's words when it refuses a command, and what to do."""
-    words = _NOISE.sub("", " ".join(str(error).split())) or type(error).__name__
+    """The server's error when it refuses a command, and what to do."""
+    words = _NOISE.sub("", one_line(error)) or type(error).__name__
     advice = _REFUSAL_ADVICE.get(type(error))
     return f"{words.rstrip('.')}: {advice}" if advice else words
 
 
 def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) -> StoreError:
-    """The error to raise when the server does not serve."""
+    """The error to raise when the server is unavailable."""
     where = address(client)
     if isinstance(error, redis.AuthenticationError):
         return StoreError(
@@ -142,7 +142,7 @@ def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) 
         if settings.redis_url.startswith("rediss:"):
             if isinstance(error, redis.TimeoutError):
                 advice += "; a port without TLS stays silent like this, redis:// is for it"
-            # Sometimes its words why are lost when the server closes the connection.
+            # The server's reason is sometimes lost when it closes the connection.
             elif isinstance(cause, ConnectionResetError | BrokenPipeError) or cause is None:
                 advice += f"; {_OWN_CERTIFICATE_ADVICE}"
     else:

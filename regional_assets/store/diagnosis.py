@@ -1,4 +1,4 @@
-"""What `regional-assets doctor` finds out about the server and the state folder, a probe each."""
+"""The probes of `regional-assets doctor`: server and state folder."""
 
 import json
 import shutil
@@ -21,17 +21,18 @@ from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access, keys
 from regional_assets.store.connection import UNREACHABLE, address
-from regional_assets.store.errors import STORE_ERRORS, StoreError
+from regional_assets.store.errors import STORE_ERRORS, StoreError, one_line
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
+from regional_assets.store.wire import as_text
 
 Verdict = Literal["ok", "warning", "problem", "skipped"]
 
-# Bounds. A run is two round trips; a latency above this is a server far away or overloaded.
+# A run makes two round trips; a slower server is far away or overloaded.
 LATENCY_WARNING_MS = 50.0
 _PINGS = 11
-# Inputs are fresh by the minute, alerts guarded by the hour; a snapshot's time is this machine's.
+# Inputs age in minutes and alerts are guarded for hours, by this machine's clock.
 CLOCK_WARNING_MS = 1_000
 CLOCK_PROBLEM_MS = 60_000
 MEMORY_WARNING = 0.9
@@ -42,7 +43,7 @@ _NAMED = 3
 _RIGHTS = Script.load("rights.lua", read_only=True)
 
 
-# A verdict, what was found, what to do.
+# Verdict, finding, advice.
 Result = tuple[Verdict, str, str]
 
 
@@ -58,7 +59,7 @@ class Finding:
 
 @dataclass
 class _Server:
-    """The server that is examined, through a store on it; each reply is fetched once."""
+    """The server under examination, through a store on it; each reply is fetched once."""
 
     store: SnapshotStore
     settings: StoreSettings
@@ -70,9 +71,13 @@ class _Server:
 
     @cached_property
     def hello(self) -> dict[str, str]:
-        """What every user may ask."""
+        """The reply to HELLO, which every user may send; its text fields alone."""
         reply = iter(self.store.attempt(partial(self.client.execute_command, "HELLO")))
-        return {_text(name): _text(value) for name, value in zip(reply, reply, strict=True)}
+        return {
+            as_text(name): as_text(value)
+            for name, value in zip(reply, reply, strict=True)
+            if isinstance(value, bytes)
+        }
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -80,8 +85,9 @@ class _Server:
 
 
 def diagnose(settings: StoreSettings | None, now: Callable[[], int]) -> Iterator[Finding]:
-    """The findings of all probes, one after the other; None: the settings are not understood, so
-    none can be made. Changes nothing, but starts the embedded server where that is used."""
+    """The findings of all probes, one after the other. With `settings` None, because they are
+    invalid, every probe is skipped. Changes nothing, but starts the embedded server where that is
+    configured."""
     store = None
     if settings is None:
         reached = Finding("reachability", "skipped", "needs settings that are understood")
@@ -110,15 +116,15 @@ def _result(look: Callable[[_Server], Result], server: _Server) -> Result:
     except NoPermissionError as error:
         return "skipped", f"this user may not look: {error}", "grant that to have it checked"
     except ResponseError as error:
-        return "skipped", f"the server does not tell: {error}", ""
+        return "skipped", f"the server does not answer this: {error}", ""
     except (StoreError, *UNREACHABLE) as error:
-        return "problem", " ".join(str(error).split()), ""
+        return "problem", one_line(error), ""
 
 
 def _state_folder(settings: StoreSettings) -> Finding:
     folder = settings.state_dir
     if not folder.exists():
-        return Finding("state folder", "ok", f"{folder} is made when it is needed")
+        return Finding("state folder", "ok", f"{folder} will be created when it is needed")
     problem = write_problem(folder)
     if problem:
         return Finding("state folder", "problem", problem)
@@ -146,7 +152,7 @@ def _encryption(server: _Server) -> Result:
         return "ok", "none, on this machine", ""
     return (
         "warning",
-        "none: password and data can be read on the way",
+        "none: password and data can be read in transit",
         "use rediss:// (see README, Security)",
     )
 
@@ -210,7 +216,7 @@ def _eviction(server: _Server) -> Result:
         "warning",
         f"{policy} at {_size(limit)}: snapshots, histories or the guards against doubled alerts "
         "may vanish at any time",
-        "CONFIG SET maxmemory-policy noeviction; then a full server refuses writes, and says so",
+        "CONFIG SET maxmemory-policy noeviction; then a full server refuses writes with an error",
     )
 
 
@@ -283,7 +289,7 @@ def _types(server: _Server) -> Result:
             pipeline.type(name)
         replies = pipeline.execute(raise_on_error=False)
     held = {
-        name: _text(reply)
+        name: as_text(reply)
         for name, reply in zip(needed, replies, strict=True)
         if not isinstance(reply, Exception)
     }
@@ -304,21 +310,21 @@ def _clock(server: _Server) -> Result:
     seconds, microseconds = server.client.time()
     after = server.now()
     ahead = seconds * 1000 + microseconds / 1000 - (before + after) / 2
-    # The reply may have been under way for all of that time.
+    # The reply may have taken all of that time.
     surely = max(0.0, abs(ahead) - (after - before) / 2)
     found = f"the server is {abs(ahead) / 1000:.1f} s {'ahead' if ahead > 0 else 'behind'}"
     if surely <= CLOCK_WARNING_MS:
         return "ok", found, ""
     verdict: Verdict = "problem" if surely > CLOCK_PROBLEM_MS else "warning"
-    return verdict, found, "have both machines set their clocks by NTP"
+    return verdict, found, "synchronise the clocks of both machines by NTP"
 
 
 def _inputs(server: _Server) -> Result:
     states = read_inputs(server.store.read([]).values, server.now())
     by_freshness: dict[str, list[str]] = {}
     for name, state in states.items():
-        said = f"{name} ({state.problem})" if state.problem else name
-        by_freshness.setdefault(state.freshness, []).append(said)
+        shown = f"{name} ({state.problem})" if state.problem else name
+        by_freshness.setdefault(state.freshness, []).append(shown)
     missing = by_freshness.pop("missing", [])
     found = f"{len(CATALOGUE) - len(missing)} of {len(CATALOGUE)} present"
     if len(missing) == len(CATALOGUE):
@@ -327,7 +333,11 @@ def _inputs(server: _Server) -> Result:
     for word, names in (("missing", missing), ("stale", by_freshness.get("stale", []))):
         found += f"; {word}: {', '.join(names)}" if names else ""
     if by_freshness.get("fresh") != list(states):
-        return "warning", found, "see to their writers; `regional-assets inputs status` tells more"
+        return (
+            "warning",
+            found,
+            "see to their writers; `regional-assets inputs status` shows details",
+        )
     return "ok", f"{found} and fresh", ""
 
 
@@ -360,7 +370,3 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

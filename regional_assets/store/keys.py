@@ -1,4 +1,5 @@
-"""Every Redis key this project writes, and how long it lives (SPEC 6)."""
+"""Every Redis key this project writes, and how long it lives (SPEC 6). The docstring of a key's
+function is its description in `docs/reference.md`; "*" as an argument makes a pattern."""
 
 DAY = 86_400
 
@@ -21,17 +22,18 @@ BRIEF_SEED_META = "seed-meta:intelligence:regional-briefs"
 
 
 def dedup(region: str, digest: str) -> str:
-    """Names the snapshot that has this content."""
+    """The id of the snapshot with this content: while it is the latest, the same content is a
+    duplicate."""
     return f"dedup:snapshot:v1:{region}:{digest}"
 
 
 def snapshot_at(region: str, generated_at: int | str) -> str:
-    """The snapshot generated at that time (ms); "*" as time, as elsewhere, makes a pattern."""
+    """The snapshot that was generated at this time (ms)."""
     return f"intelligence:snapshot:v1:{region}:{generated_at}"
 
 
 def snapshot_by_id(snapshot_id: str) -> str:
-    """The snapshot of that id."""
+    """The snapshot with this id, as JSON."""
     return SNAPSHOT_BY_ID_PREFIX + snapshot_id
 
 
@@ -51,23 +53,23 @@ def live(region: str) -> str:
 
 
 def index(region: str) -> str:
-    """Sorted set of snapshot ids by generated_at (ms)."""
+    """The ids of the region's snapshots by their time (ms)."""
     return f"intelligence:snapshot-index:v1:{region}"
 
 
 def regime_history(region: str) -> str:
-    """List of regime changes, newest first."""
+    """The region's last regime changes, newest first."""
     return f"intelligence:regime-history:v1:{region}"
 
 
 def observations(region: str, metric: str) -> str:
-    """Sorted set of a metric's observations, `time:value`, by time (ms): what its trailing
-    baseline is made of (SPEC 7)."""
+    """What a trigger of the region observed, as `time:value` by time (ms): its trailing baseline
+    (SPEC 7)."""
     return f"intelligence:observations:v1:{region}:{metric}"
 
 
 def narrative(region: str, prompt_digest: str) -> str:
-    """The narrative that a model gave for that prompt."""
+    """The narrative that a language model wrote for this prompt."""
     return f"intelligence:narrative-cache:v2:{region}:{prompt_digest}"
 
 
@@ -77,5 +79,5 @@ def brief(region: str) -> str:
 
 
 def alert_guard(event_type: str, guard_hash: str) -> str:
-    """Remembers that a message was queued."""
+    """Marks an alert as queued, so that it is not queued again."""
     return f"wm:notif:scan-dedup:{event_type}:{guard_hash}"

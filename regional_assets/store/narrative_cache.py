@@ -1,18 +1,20 @@
-"""Answers of language models, kept for a day so that the same question is paid for once (SPEC 8).
+"""The cache of language models' answers: for a day, the same question is paid for once (SPEC 8).
 
-A value of a wrong type is a miss when it is read, and replaced when it is written.
+A key of the wrong type counts as a miss when it is read, and is replaced when it is written.
 """
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.wire import encode
 
 
 def read_cache(store: SnapshotStore, digests: Mapping[str, str]) -> dict[str, bytes]:
-    """What is kept for the prompts of these digests, by region, in one round trip; regions
-    without are left out. Raises `StoreError` when the server does not serve."""
+    """The cached values for the prompts with these digests, by region, in one round trip. Regions
+    without one are left out. Raises `StoreError` when the server is unavailable."""
     names = [keys.narrative(region, digest) for region, digest in digests.items()]
     if not names:
         return {}
@@ -21,16 +23,16 @@ def read_cache(store: SnapshotStore, digests: Mapping[str, str]) -> dict[str, by
 
 
 def write_cache(
-    store: SnapshotStore, digests: Mapping[str, str], values: Mapping[str, bytes]
+    store: SnapshotStore, digests: Mapping[str, str], values: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Keeps `values`, by region, in one round trip. Raises `StoreError` when the server does not
-    serve or refuses."""
+    """Stores `values`, by region, in one round trip. Raises `StoreError` when the server is
+    unavailable or refuses."""
 
     def write() -> None:
         with store.client.pipeline(transaction=False) as pipeline:
             for region, value in values.items():
                 name = keys.narrative(region, digests[region])
-                pipeline.set(name, value, ex=keys.NARRATIVE_EXPIRY)
+                pipeline.set(name, encode(value), ex=keys.NARRATIVE_EXPIRY)
             pipeline.execute()
 
     if values:

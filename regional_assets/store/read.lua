@@ -1,12 +1,12 @@
--- Reads what a run needs beside the values of plain keys, which an MGET brings just before: an
--- input can be many MB, and a script would copy it while nobody else is served.
+-- Reads what a run needs besides the values of plain keys, which an MGET fetches just before: an
+-- input can be many MB, and copying it in a script would keep other clients waiting.
 --
 -- KEYS: plain keys, then observations, then the regions' latest pointers.
--- ARGV: 1 how many plain keys there are, 2 how many observations, 3 the prefix of snapshot bodies.
+-- ARGV: 1 the number of plain keys, 2 the number of observations, 3 the prefix of snapshot bodies.
 -- Reply: per plain key nil, or {error} when it holds no string; per observations {nil, members} or
 -- {error}; per pointer nil, {error}, {id, body} (body nil when it is gone) or {id, nil, error}.
 --
--- A snapshot's body lies under a key that only its pointer names, so that key is not in KEYS.
+-- The key of a snapshot's body is known from the pointer only, so it is not in KEYS.
 
 local plain = tonumber(ARGV[1])
 local observations = plain + tonumber(ARGV[2])
@@ -21,7 +21,7 @@ local function call(command, key, ...)
 end
 
 for i = 1, plain do
-  -- For MGET a key that holds something else is one that holds nothing.
+  -- MGET treats a key of another type as absent.
   local kind, err = call('TYPE', KEYS[i])
   if kind and kind.ok ~= 'string' and kind.ok ~= 'none' then
     err = 'WRONGTYPE ' .. KEYS[i] .. ' holds a ' .. kind.ok .. ' where a string belongs'

@@ -1,10 +1,10 @@
--- Reads what weekly briefs are made of, and the briefs that are stored, in one step.
+-- Reads the sources of weekly briefs, and the stored briefs, in one step.
 --
 -- KEYS: per region its latest pointer, its regime history, its brief.
--- ARGV: 1 the prefix of snapshot bodies, 2 how many entries of a history, newest first.
--- Reply: per region {snapshot id, body, brief, entries...}, '' for what is not there, or {error}.
+-- ARGV: 1 the prefix of snapshot bodies, 2 the number of history entries, newest first.
+-- Reply: per region {snapshot id, body, brief, entries...}, '' for what is absent, or {error}.
 --
--- A snapshot's body lies under a key that only its pointer names, so that key is not in KEYS.
+-- The key of a snapshot's body is known from the pointer only, so it is not in KEYS.
 
 local function read(pointer, history, brief)
   local found = {}

@@ -1,7 +1,7 @@
--- Which commands the calling user may not run; none of them is run.
+-- Finds the commands that the calling user may not run; runs none of them.
 --
--- ARGV: 1.. commands, each a JSON list. They have to be whole: a server may crash when it looks
---       for the keys of one whose arguments are missing.
+-- ARGV: 1.. commands, each a JSON list. They have to be complete: a server may crash when it looks
+--       for the keys of a command with missing arguments.
 -- Reply: the positions (from 1) of those that are not allowed.
 
 local refused = {}

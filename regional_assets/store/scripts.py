@@ -1,5 +1,5 @@
-"""Server-side scripts: one .lua file each, called by hash, sent whole only to a server that does
-not know them (a new one, or one that was restarted or flushed)."""
+"""Server-side scripts: one .lua file each, called by hash, and sent whole only to a server that
+does not have them (new, restarted or flushed)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from redis.exceptions import NoScriptError
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script's source and the hash Redis knows it by. A `read_only` one is called as such, so
-    that a user who may only read its keys may run it."""
+    """A script's source and its hash in Redis. A `read_only` script is called as such, so that a
+    user with read rights alone on its keys may run it."""
 
     source: str
     sha: str
@@ -23,7 +23,7 @@ class Script:
 
     @classmethod
     def load(cls, name: str, *, read_only: bool = False) -> "Script":
-        """The script of that file name beside this module."""
+        """The script in the file of this name beside this module."""
         source = (resources.files(__package__) / name).read_text(encoding="utf-8")
         sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         script = cls(source, sha, read_only)
@@ -40,11 +40,11 @@ class Call:
 
 
 def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]:
-    """The replies (or error replies) to all calls, in one round trip; a second one only for
-    those that met a server without the script.
+    """The replies (or error replies) to all calls, in one round trip; a second one only for calls
+    that reached a server without the script.
 
-    redis-py's own `Script` asks the server first whether it has the script when it is used in a
-    pipeline, which is a round trip more for every batch.
+    In a pipeline, redis-py's own `Script` first asks the server whether it has the script: one
+    more round trip for every batch.
     """
     replies = _send(client, script, calls)
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
@@ -58,11 +58,12 @@ def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]
 def run_after_values(
     client: redis.Redis, names: Sequence[str], script: Script, call: Call
 ) -> tuple[Any, Any]:
-    """The values of the keys `names`, of one moment, and then the reply to the call (or the error
-    replies to either), in one round trip; a second one for a server without the script.
+    """The values of the keys `names` at one moment, then the reply to the call (or the error
+    replies), in one round trip; a second one for a server without the script.
 
-    Not by the script: values can be many MB, which it would copy while nobody else is served. Not
-    in a transaction either: a server that is short of memory refuses those, even to read.
+    The script does not read the values itself: they can be many MB, and copying them would keep
+    other clients waiting. A transaction does not serve either: a server short of memory refuses
+    it, even for reads.
     """
     values, reply = _send(client, script, [call], names=names)
     if isinstance(reply, NoScriptError):
@@ -82,7 +83,7 @@ def _send(
         if names:
             pipeline.mget(names)
         if load:
-            # A server that does not know this one knows none: the others need not find it out.
+            # A server without this script has none of them, so that the others need not find out.
             for known in Script.known:
                 pipeline.script_load(known.source)
         evalsha = pipeline.evalsha_ro if script.read_only else pipeline.evalsha

@@ -1,5 +1,5 @@
-"""What the platform keeps in Redis: inputs and previous snapshots in one read, a region's
-snapshot in one atomic commit (SPEC 6)."""
+"""The platform's data in Redis: inputs and previous snapshots in one read, a region's snapshot in
+one atomic commit (SPEC 6)."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,18 +19,18 @@ from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import keys, verification
-from regional_assets.store.commit import COMMIT, CommitReply, commit_call, commit_reply
+from regional_assets.store.commit import COMMIT, CommitReply, Refused, commit_call, commit_reply
 from regional_assets.store.connection import (
     UNREACHABLE,
     address,
     connect,
+    refusal,
     retry_policy,
     unavailable,
 )
-from regional_assets.store.errors import StoreError
-from regional_assets.store.observations import observations
+from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.scripts import Call, Script, run, run_after_values
-from regional_assets.store.wire import as_json, as_text
+from regional_assets.store.wire import as_text, encode, observations
 
 T = TypeVar("T")
 
@@ -38,9 +38,9 @@ _backoff = ExponentialWithJitterBackoff(cap=0.1, base=0.025)
 
 _READ = Script.load("read.lua", read_only=True)
 
-# Regions in one message; it stays small whatever their number.
+# Regions per message, which bounds its size whatever their number.
 _BATCH = 64
-# Bodies are some 20 kB each: so many are one answer of a few MB at most.
+# A body is some 20 kB, so that a reply stays within a few MB.
 _BODIES = 100
 
 
@@ -54,7 +54,7 @@ class StoredSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class LatestRead:
-    """A region's latest snapshot (None: it has none), or the server's word why there is none."""
+    """A region's latest snapshot (None: it has none), or why it cannot be read."""
 
     snapshot: StoredSnapshot | None = None
     error: str | None = None
@@ -62,7 +62,7 @@ class LatestRead:
 
 @dataclass(frozen=True, slots=True)
 class ObservationsRead:
-    """What was observed of a trigger's metric, oldest first; or why that cannot be read."""
+    """The observations of a trigger's metric, oldest first; or why they cannot be read."""
 
     observations: Sequence[Observation] = ()
     error: str | None = None
@@ -70,8 +70,8 @@ class ObservationsRead:
 
 @dataclass(frozen=True, slots=True)
 class StoreRead:
-    """Stored values by key, latest snapshots by region id, and what was observed of the metrics of
-    trailing triggers by trigger id."""
+    """Stored values by key, latest snapshots by region id, and the observations of trailing
+    triggers by trigger id."""
 
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
@@ -80,8 +80,8 @@ class StoreRead:
 
 @dataclass(frozen=True, slots=True)
 class IndexRead:
-    """What a region's index lists, oldest first: snapshot ids with generated_at (ms); or the
-    server's word why it cannot be read."""
+    """The entries of a region's index, oldest first: snapshot ids with generated_at (ms); or the
+    server's error when it cannot be read."""
 
     entries: Sequence[tuple[str, float]] = ()
     error: str | None = None
@@ -89,8 +89,8 @@ class IndexRead:
 
 @dataclass(frozen=True, slots=True)
 class WaitingAlerts:
-    """The messages that are next to be taken from the alert queue, the next one first, and how
-    many there are in all."""
+    """The messages that the relay takes next from the alert queue, in that order, and how many
+    wait in all."""
 
     messages: Sequence[bytes]
     total: int
@@ -107,8 +107,8 @@ class Summary:
 class SnapshotStore:
     """The store over one Redis client; safe to share between threads.
 
-    Commands that a lost connection may have swallowed are sent again, under `retry_policy` and
-    until the region deadline has passed: every script here answers a repetition right.
+    Commands that a lost connection may have swallowed are sent again, under `retry_policy`, until
+    the region deadline. This is safe: every script here is idempotent.
     """
 
     def __init__(
@@ -127,26 +127,26 @@ class SnapshotStore:
         return self._settings.region_deadline
 
     def give_way(self) -> None:
-        """Waits for a short time of random length, so that competing runs do not return in step."""
+        """Waits for a short random time, so that competing runs do not retry in step."""
         time.sleep(_backoff.compute(1))
 
     @classmethod
     def open(
         cls, settings: StoreSettings, snapshot_expiry: int = keys.SNAPSHOT_EXPIRY
     ) -> "SnapshotStore":
-        """A store on the configured server; snapshots are kept for `snapshot_expiry` (s)."""
+        """A store on the configured server; snapshots expire after `snapshot_expiry` (s)."""
         return cls(connect(settings), settings, snapshot_expiry)
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
-        """The inputs with their companions and what was observed before, and the latest snapshots
-        of `regions` (without `inputs`, only these); one round trip for up to 64 regions. The
-        inputs are one moment's view, and so is what is stored of up to 64 regions. Raises
-        `StoreError` when the server does not serve."""
+        """The inputs with their companions, earlier observations, and the latest snapshots of
+        `regions` (without `inputs`, only these), in one round trip for up to 64 regions. The
+        inputs are a view of one moment, and so is the rest for up to 64 regions. Raises
+        `StoreError` when the server is unavailable."""
         plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
         triggers = TRAILING_TRIGGERS if inputs else ()
         observed = [keys.observations(t.region, str(t.metric)) for t in triggers]
         values, found = self._read(plain, observed, regions[:_BATCH])
-        # More in one script would keep the server from its other clients for too long.
+        # A script over more regions would block the server's other clients for too long.
         for start in range(_BATCH, len(regions), _BATCH):
             found += self._read([], [], regions[start : start + _BATCH])[1]
         replies = iter(found[len(plain) :])
@@ -176,7 +176,7 @@ class SnapshotStore:
                 return run_after_values(self.client, plain, _READ, call)
             return [], run(self.client, _READ, [call])[0]
 
-        # A server that stays silent is reported, not asked again: nothing is at stake yet.
+        # A silent server is reported, not asked again: nothing has been computed yet.
         found = self.attempt(command, patient=False)
         for reply in found:
             if isinstance(reply, Exception):
@@ -186,18 +186,23 @@ class SnapshotStore:
     def commit(
         self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
     ) -> list[CommitReply]:
-        """Commits each snapshot atomically and by itself; one round trip for up to 64 of them.
+        """Commits each snapshot atomically and independently; one round trip for up to 64.
 
         `force` writes duplicates, too. No attempt starts after `deadline` (of `time.monotonic`;
-        by default the region deadline from now). Raises `StoreError` when the server does not
-        serve; then nothing is known of the snapshots, and committing them again is safe.
+        by default the region deadline from now). Raises `StoreError` when the server is
+        unavailable; the outcome is then unknown, and committing again is safe.
         """
         expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
-        while batch := [commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
-            answered = self.attempt(partial(run, self.client, COMMIT, batch), deadline=deadline)
-            replies += map(commit_reply, answered)
+        while batch := [_commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
+            calls = [call for call in batch if isinstance(call, Call)]
+            answered = iter(
+                self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
+            )
+            replies += [
+                commit_reply(next(answered)) if isinstance(call, Call) else call for call in batch
+            ]
         return replies
 
     def update_summary(
@@ -205,18 +210,18 @@ class SnapshotStore:
         regions: Sequence[str],
         summarise: Callable[[Mapping[str, LatestRead], bytes | None], Summary | None],
     ) -> None:
-        """Stores what `summarise` makes of the latest snapshots of `regions` and of the summary
-        that is stored, the summary and its seed-meta both or neither; None leaves all as it is.
+        """Stores the summary that `summarise` makes of the latest snapshots of `regions` and of
+        the stored summary, with its seed-meta: both or neither. None changes nothing.
 
         `summarise` is called again when a region's latest moved meanwhile, so that an older view
-        never replaces a newer one. Raises `StoreError` when the server does not serve, or after
+        never replaces a newer one. Raises `StoreError` when the server is unavailable, or after
         the region deadline.
         """
         deadline = time.monotonic() + self.region_deadline
 
         def update(pipeline: Pipeline) -> None:
-            # redis-py takes a connection that is lost while it watches for a change of what is
-            # watched, and begins anew, for ever.
+            # redis-py mistakes a connection lost during WATCH for a change of the watched keys,
+            # and starts over without end.
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"the summary was not stored within {self.region_deadline:g} s: other runs "
@@ -228,9 +233,9 @@ class SnapshotStore:
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:
-                pipeline.set(keys.SUMMARY, as_json(summary.summary), ex=keys.SUMMARY_EXPIRY)
+                pipeline.set(keys.SUMMARY, encode(summary.summary), ex=keys.SUMMARY_EXPIRY)
                 pipeline.set(
-                    keys.SUMMARY_SEED_META, as_json(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
+                    keys.SUMMARY_SEED_META, encode(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
                 )
 
         pointers = [keys.latest(region) for region in regions]
@@ -238,8 +243,8 @@ class SnapshotStore:
         self.attempt(transaction, deadline=deadline)
 
     def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
-        """The index of each region, in one round trip. Raises `StoreError` when the server does
-        not serve."""
+        """The index of each region, in one round trip. Raises `StoreError` when the server is
+        unavailable."""
         names = [keys.index(region) for region in regions]
         replies = self.attempt(partial(_read_indexes, self.client, names))
         return {
@@ -248,16 +253,15 @@ class SnapshotStore:
         }
 
     def bodies(self, snapshot_ids: Sequence[str]) -> Iterator[bytes | None]:
-        """The snapshots of these ids as they are stored, None for one that is not (any more);
-        read as they are asked for, one round trip for every 100. Raises `StoreError` when the
-        server does not serve."""
+        """The stored snapshots with these ids, None for one that is absent; read lazily, one round
+        trip for every 100. Raises `StoreError` when the server is unavailable."""
         for start in range(0, len(snapshot_ids), _BODIES):
             names = [keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
             yield from self.attempt(partial(self.client.execute_command, "MGET", *names))
 
     def waiting_alerts(self, most: int) -> WaitingAlerts:
-        """Up to `most` messages of the alert queue, which stay there. Raises `StoreError` when
-        the server does not serve, or holds something else than a queue."""
+        """Up to `most` messages of the alert queue, which stay there. Raises `StoreError` when the
+        server is unavailable, or the key holds no queue."""
 
         def read() -> WaitingAlerts:
             with self.client.pipeline(transaction=True) as pipeline:
@@ -270,19 +274,19 @@ class SnapshotStore:
         return self.attempt(read)
 
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
-        """Region id → what is stored of it and does not agree (see `verification`)."""
+        """Region id → inconsistencies of its stored data (see `verification`)."""
         return self.attempt(partial(verification.verify, self.client, regions, now))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
-        """Stores input values under their keys, all or none."""
+        """Stores input values under their keys: all or none."""
         self.attempt(lambda: self.client.mset(dict(values)))
 
     def attempt(
         self, command: Callable[[], T], *, deadline: float | None = None, patient: bool = True
     ) -> T:
-        """What `command` returns, sent again when the connection is lost, until `deadline` (of
-        `time.monotonic`; by default the region deadline from now); unless `patient`, not after a
-        silence. Raises `StoreError` when the server does not serve."""
+        """The result of `command`, which is sent again when the connection is lost, until
+        `deadline` (of `time.monotonic`; by default the region deadline from now). Unless
+        `patient`, a timeout is final. Raises `StoreError` when the server is unavailable."""
         if deadline is None:
             deadline = time.monotonic() + self._settings.region_deadline
 
@@ -299,6 +303,14 @@ class SnapshotStore:
             )
         except (redis.RedisError, *UNREACHABLE) as error:
             raise unavailable(self.client, self._settings, error) from None
+
+
+def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
+    # One snapshot that cannot be encoded does not keep the others from being committed.
+    try:
+        return commit_call(snapshot, force, expiry)
+    except (TypeError, ValueError, RecursionError) as error:
+        return Refused(f"the snapshot has no JSON: {one_line(error)}")
 
 
 def _observed(key: str, found: Any) -> ObservationsRead:
@@ -335,5 +347,5 @@ def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
 
 def _index(name: str, reply: Any) -> IndexRead:
     if isinstance(reply, Exception):
-        return IndexRead(error=f"{name}: {' '.join(str(reply).split())}")
+        return IndexRead(error=f"{name}: {refusal(reply)}")
     return IndexRead([(as_text(member), at) for member, at in reply])

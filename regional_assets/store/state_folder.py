@@ -1,4 +1,4 @@
-"""The folder of everything that is kept beside Redis: the embedded server's data, Dagster's."""
+"""The folder for the embedded server's data and Dagster's."""
 
 import errno
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from regional_assets.settings import SettingsError, state_dir
 
-# More than what is left over in the last block of a full disk.
+# More than fits into the last block of a full disk.
 _PROBE = bytes(1 << 18)
 
 
 def write_problem(folder: Path) -> str | None:
-    """Why nothing can be written into the folder now (disk full, no permission, ...) and what to
-    do, found by writing to it; None when it can."""
+    """Why the folder cannot be written now (disk full, no permission, ...) and what to do, found
+    by a trial write; None when it can."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(_PROBE)
@@ -31,7 +31,7 @@ def write_problem(folder: Path) -> str | None:
 
 
 def not_writable(folder: Path, error: OSError) -> str:
-    """What to tell whoever has a state folder that cannot be made or written."""
+    """The message for a state folder that cannot be created or written."""
     return (
         f"the state folder {folder} cannot be written ({error.strerror}): set REGIONAL_STATE_DIR "
         "to a folder of yours"
@@ -39,8 +39,8 @@ def not_writable(folder: Path, error: OSError) -> str:
 
 
 def use_dagster_home() -> Path:
-    """The folder that `DAGSTER_HOME` names; unset, it is set to `dagster` in the state folder, with
-    the project's dagster.yaml in it."""
+    """The folder that `DAGSTER_HOME` names. When that is unset, it is set to `dagster` in the
+    state folder, with the project's dagster.yaml in it."""
     named = os.environ.get("DAGSTER_HOME")
     if named:
         return Path(named)
@@ -50,8 +50,8 @@ def use_dagster_home() -> Path:
 
 
 def dagster_home(state: Path) -> Path:
-    """The folder `dagster` in that state folder, created if need be. Raises `SettingsError` when
-    nothing can be written there."""
+    """The folder `dagster` in the state folder, created if necessary. Raises `SettingsError` when
+    it cannot be written."""
     home = state / "dagster"
     settings = Path(str(resources.files("regional_assets") / "dagster.yaml"))
     link = home / "dagster.yaml"
@@ -63,7 +63,7 @@ def dagster_home(state: Path) -> Path:
             link.symlink_to(settings)
     except OSError as error:
         raise SettingsError(not_writable(state, error)) from None
-    # Dagster's own message about this is a page long.
+    # Dagster's own message for this is a page long.
     if problem := write_problem(home):
         raise SettingsError(problem)
     return home

@@ -1,4 +1,4 @@
-"""Whether what is stored of a region agrees with itself."""
+"""Checks that the stored data of a region is consistent."""
 
 import json
 import math
@@ -13,14 +13,15 @@ from regional_assets.intelligence.regime import CALM
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
-from regional_assets.store.observations import observations
+from regional_assets.store.connection import refusal
+from regional_assets.store.wire import as_text, observations
 
 _BATCH = 100
 
 
 def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
-    """Region id → what does not agree (empty: all does) at `now` (ms): the pointer, the snapshot
-    by id and at its time, the index, the regime history, the observations."""
+    """Region id → inconsistencies at `now` (ms), empty for none: of the pointer, the snapshot by
+    id and at its time, the index, the regime history and the observations."""
     return {region: _disagreements(client, region, now) for region in regions}
 
 
@@ -31,7 +32,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
         keys.regime_history(region),
         *(keys.observations(t.region, str(t.metric)) for t in TRIGGERS if t.region == region),
     ]
-    # One transaction sees one moment; a snapshot by its id never changes afterwards.
+    # One transaction gives a view of one moment; a snapshot never changes under its id.
     with client.pipeline(transaction=True) as pipeline:
         pipeline.get(names[0])
         pipeline.zrange(names[1], 0, -1, withscores=True)
@@ -40,16 +41,16 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
             pipeline.zrange(name, 0, -1, withscores=True)
         replies = pipeline.execute(raise_on_error=False)
     errors = [
-        f"{name}: {reply}"
+        f"{name}: {refusal(reply)}"
         for name, reply in zip(names, replies, strict=True)
         if isinstance(reply, Exception)
     ]
     if errors:
         return errors
     latest, index, history, *observed = replies
-    # Bodies expire by themselves, index entries only with the region's next commit.
+    # Bodies expire on their own, index entries only with the region's next commit.
     oldest = now - keys.SNAPSHOT_EXPIRY * 1000
-    kept = {member.decode("utf-8", "replace"): at for member, at in index if at > oldest}
+    kept = {as_text(member): at for member, at in index if at > oldest}
     problems, beginnings = _index_problems(client, region, kept)
     problems += [
         f"{name} holds something else than observations"
@@ -60,7 +61,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
         if kept:
             problems.append(f"{names[0]} is absent, but {names[1]} lists snapshots")
         return problems
-    snapshot_id = latest.decode("utf-8", "replace")
+    snapshot_id = as_text(latest)
     if not keys.is_snapshot_id(snapshot_id):
         return [*problems, f"{names[0]} holds no snapshot id"]
     snapshot, problem = _snapshot(client, keys.snapshot_by_id(snapshot_id))
@@ -80,7 +81,7 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
     at_its_time, problem = _snapshot(client, keys.snapshot_at(region, generated_at))
     if at_its_time is None:
         problems.append(problem)
-    # What began before the index does is not known any more.
+    # Regimes that began before the oldest index entry are no longer known.
     beginnings.append(min(kept.values(), default=generated_at))
     label = snapshot["regime"]["label"]
     return problems + _history_problems(region, history, label, beginnings)
@@ -89,8 +90,8 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
 def _index_problems(
     client: redis.Redis, region: str, index: dict[str, float]
 ) -> tuple[list[str], list[float]]:
-    """What is wrong with the snapshots that the index lists, and when the region began calm: that
-    is no regime change, so the history does not tell of it."""
+    """Problems of the snapshots that the index lists, and the times at which the region started
+    out calm, which is no regime change and so not in the history."""
     problems = []
     beginnings = []
     members = [member for member in index if keys.is_snapshot_id(member)]
@@ -107,7 +108,7 @@ def _index_problems(
             elif (snapshot["region_id"], snapshot["meta"]["snapshot_id"]) != (region, member):
                 problems.append(f"{name} is another snapshot")
             elif snapshot["generated_at"] != index[member]:
-                problems.append(f"{name} is of another time than {keys.index(region)} says")
+                problems.append(f"{name} has another time than in {keys.index(region)}")
             elif snapshot["regime"]["label"] == CALM and not snapshot["regime"]["previous_label"]:
                 beginnings.append(index[member])
     return problems, beginnings
@@ -132,13 +133,13 @@ def _history_problems(
             return [f"{name}: entry {position} is not a regime change"]
 
     def follows(after: str, change: tuple[str, str, float]) -> bool:
-        """Whether a region can be in `after` when `change` was its last."""
+        """Whether a region can be in regime `after` when `change` was its last."""
         _, before, at = change
         return after == before or (after == CALM and any(at < begun for begun in beginnings))
 
     if changes and not follows(label, changes[0]):
         return [f"{name} ends at {changes[0][1]!r}, the latest snapshot says {label!r}"]
-    # A change from "" is a new beginning.
+    # A change from "" starts a new history.
     if any(newer[0] and not follows(newer[0], older) for newer, older in pairwise(changes)):
         return [f"{name} has a gap: a change does not start where the one before it ended"]
     return []
@@ -153,13 +154,13 @@ def _are_observations(members: list[tuple[bytes, float]]) -> bool:
 
 
 def _snapshot(client: redis.Redis, name: str) -> tuple[dict[str, Any] | None, str]:
-    # MGET, unlike GET, takes a key of another type for an absent one.
+    # MGET, unlike GET, treats a key of another type as absent.
     [body] = client.mget([name])
     return _parsed(name, body)
 
 
 def _parsed(name: str, body: bytes | str | None) -> tuple[dict[str, Any] | None, str]:
-    """The snapshot in `body`, or why there is none."""
+    """The snapshot in `body`, or why it holds none."""
     if body is None:
         return None, f"{name} is absent"
     try:

@@ -1,15 +1,46 @@
-"""Texts as they are stored and as they come back."""
+"""The encodings of what is stored: JSON, a trigger's observations, the server's text."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 
-def as_json(value: Mapping[str, Any]) -> str:
-    """Strict JSON, as short as can be."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+from regional_assets.intelligence.baselines import Observation
+
+
+def encode(value: Any) -> bytes:
+    """A JSON value as it is stored: UTF-8 without spaces. Raises TypeError or ValueError (a lone
+    surrogate) for what has no JSON. The domain hands over finite numbers only."""
+    return msgspec.json.encode(value)
+
+
+def decode(body: bytes) -> Any:
+    """The value of stored JSON; raises ValueError where a strict parser does, and for a number
+    that no double holds."""
+    return json.loads(body.decode(), parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"it holds {number}")
+    return value
 
 
 def as_text(value: bytes) -> str:
-    """`value` as text; bytes that are none become question marks."""
+    """The server's bytes as text; those that are not UTF-8 become replacement characters."""
     return value.decode("utf-8", "replace")
+
+
+def member(at: int, value: float) -> str:
+    """An observation at a time (ms) as the member `time:value` of its sorted set (SPEC 7)."""
+    return f"{at}:{value!r}"
+
+
+def observations(members: Iterable[bytes]) -> list[Observation]:
+    """The observations in the members of a sorted set; raises ValueError when one is something
+    else."""
+    pairs = (member.split(b":") for member in members)
+    return [(int(at), float(value)) for at, value in pairs]

@@ -20,8 +20,10 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store import keys
+from regional_assets.store.wire import encode
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, statuses
 from regional_assets_tests.support.stores import OpenStore
+from regional_assets_tests.support.worlds import KEY
 
 NAMES = [check.name for check in CHECKS]
 # mena, east-asia, europe: neighbours in the order of partitions.
@@ -77,10 +79,10 @@ def body(client: redis.Redis, region: str = "europe") -> dict[str, Any]:
 
 
 def put(client: redis.Redis, snapshot: Any, region: str = "europe") -> None:
-    """Puts a body in the place of the stored one, encoded as the store does."""
-    if not isinstance(snapshot, str):
-        snapshot = json.dumps(snapshot, ensure_ascii=False, separators=(",", ":"))
-    client.set(body_name(client, region), snapshot)
+    """Puts a body in the place of the stored one, encoded as the store does unless it is text."""
+    client.set(
+        body_name(client, region), snapshot if isinstance(snapshot, str) else encode(snapshot)
+    )
 
 
 def materialising() -> dg.JobDefinition:
@@ -208,6 +210,11 @@ def axis(client: redis.Redis, value: Any) -> None:
     put(client, snapshot)
 
 
+def not_a_number(client: redis.Redis) -> None:
+    axis(client, "here")
+    put(client, encode(body(client)).decode().replace('"here"', "NaN"))
+
+
 def field(client: redis.Redis, name: str, value: Any = None) -> None:
     """Puts another value in the place of one, None removes it."""
     snapshot = body(client)
@@ -215,8 +222,14 @@ def field(client: redis.Redis, name: str, value: Any = None) -> None:
     put(client, snapshot if value is None else {**snapshot, name: value})
 
 
+def further(client: redis.Redis, value: str) -> None:
+    """Adds a field with this value, which is given as JSON."""
+    text = encode(body(client)).decode()
+    put(client, f'{text[:-1]},"x":{value}}}')
+
+
 def twice(client: redis.Redis) -> None:
-    text = json.dumps(body(client), ensure_ascii=False, separators=(",", ":"))
+    text = encode(body(client)).decode()
     put(client, '{"region_id":"mena",' + text[1:])
 
 
@@ -230,11 +243,14 @@ def twice(client: redis.Redis) -> None:
         (lambda c: axis(c, 1.001), {"axes_in_range": "capital_stress is 1.001, not from 0 to 1"}),
         (lambda c: axis(c, True), {"axes_in_range": "capital_stress is True"}),
         (
-            lambda c: axis(c, float("nan")),
+            not_a_number,
             {"axes_in_range": "capital_stress is nan", "strict_json": "it holds NaN"},
         ),
         (lambda c: put(c, json.dumps(body(c))), {"strict_json": "does not round-trip"}),
         (twice, {"strict_json": "does not round-trip"}),
+        (lambda c: further(c, "-Infinity"), {"strict_json": "it holds -Infinity"}),
+        (lambda c: further(c, "1e400"), {"strict_json": "it holds 1e400"}),
+        (lambda c: further(c, '"\\ud83d"'), {"strict_json": "surrogates not allowed"}),
         (
             lambda c: field(c, "balance"),
             {"axes_in_range": "is not a snapshot (KeyError: 'balance')"},
@@ -267,6 +283,22 @@ def test_damage_is_found_and_the_region_named(
         assert evaluation.description.startswith("europe: ")
         assert said in "; ".join(evaluation.metadata["europe"].value)
         assert not evaluation.blocking
+
+
+def test_small_and_large_numbers_are_no_damage(
+    instance: dg.DagsterInstance, client: redis.Redis, valkey_url: str, folder: Path
+) -> None:
+    confidences = [1e-5, 1e-7, 1e16, 1e22, 5e-324, -0.0]
+    rows = [
+        {"id": f"f{i}", "region": "Iran", "probability": 0.5, "confidence": confidence}
+        for i, confidence in enumerate(confidences)
+    ]
+    client.set(KEY["forecasts"], json.dumps({"predictions": rows}))
+    with OpenStore(valkey_url, folder) as store:
+        assert not take_snapshots(store, ["mena"], current_time()).failed
+    stored = [item["confidence"] for item in body(client, "mena")["evidence"]]
+    assert set(map(str, confidences)) <= set(map(str, stored))
+    assert not failing(run_checks(instance, "strict_json", tags=range_tags("mena", "mena")))
 
 
 def test_what_rounding_takes_from_a_sum_is_no_damage() -> None:

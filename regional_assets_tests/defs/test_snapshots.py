@@ -1,6 +1,7 @@
 """`regional_snapshot` through Dagster: a real instance, real runs, a real server."""
 
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,23 @@ def test_a_region_that_cannot_be_read_leaves_the_summary_as_it_is(
     assert result.success
     [summary] = materialisations(instance, result.run_id, SUMMARY).values()
     assert values(summary)["outcome"].startswith("stands: mena cannot be read")
+    assert client.get(keys.SUMMARY) == before
+
+
+def test_a_number_that_is_none_does_not_come_into_the_summary(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    run(instance, tags=ALL)
+    before = client.get(keys.SUMMARY)
+    latest = client.get(keys.latest("mena"))
+    assert isinstance(latest, bytes)
+    name = keys.snapshot_by_id(latest.decode())
+    body = client.get(name)
+    assert isinstance(body, bytes)
+    client.set(name, re.sub(rb'("snapshot_confidence":)[^,]+', rb"\1NaN", body))
+    result = run(instance, partition_key="europe", force=True)
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    assert values(summary)["outcome"] == f"stands: mena cannot be read: {name} is not a snapshot"
     assert client.get(keys.SUMMARY) == before
 
 

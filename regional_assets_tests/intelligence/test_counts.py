@@ -11,6 +11,7 @@ from regional_assets.intelligence import digest, inputs, readers, snapshot
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import build_world
+from regional_assets.store import commit
 from regional_assets_tests.support.worlds import NOW, sample_values, snapshots_of, world_of
 
 Count = Callable[[ModuleType, str], list[Any]]
@@ -36,9 +37,12 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Count:
 
 def test_each_input_is_parsed_once_and_each_body_encoded_once(count: Count) -> None:
     parsed = count(inputs, "_decode")
-    bodies, digests = count(snapshot, "encode"), count(digest, "encode")
+    encoded, digests = count(commit, "encode"), count(digest, "encode")
     values = sample_values()
-    snapshots_of(build_world({key: StoredValue(value) for key, value in values.items()}, NOW))
+    world = build_world({key: StoredValue(value) for key, value in values.items()}, NOW)
+    for found in snapshots_of(world).values():
+        commit.commit_call(found, force=False, expiry=1)
+    bodies = [value for value in encoded if "balance" in value]
     assert Counter(parsed) == Counter(values.values())
     assert [body["region_id"] for body in bodies] == list(REGION_IDS)
     assert len(digests) == len(REGION_IDS)

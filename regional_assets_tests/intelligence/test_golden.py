@@ -11,7 +11,13 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.world import build_world
 from regional_assets_tests.support.live_shapes import as_live
-from regional_assets_tests.support.worlds import Case, encoded, golden_cases, snapshots_of
+from regional_assets_tests.support.worlds import (
+    Case,
+    encoded,
+    golden_cases,
+    snapshots_of,
+    stored_body,
+)
 
 CASES = list(golden_cases())
 
@@ -51,7 +57,7 @@ def said(snapshot: Snapshot) -> dict[str, Any]:
         for alert in snapshot.alerts
     ]
     return {
-        "snapshot": json.loads(snapshot.body),
+        "snapshot": stored_body(snapshot),
         "diff": snapshot.changes.as_json(),
         "alerts": [
             {

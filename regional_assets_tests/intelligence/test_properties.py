@@ -12,6 +12,7 @@ from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import build_world
+from regional_assets.store.wire import encode
 from regional_assets_tests.support.worlds import NOW, as_previous, sample_values, snapshots_of
 
 # Names that the readers look for, so that odd values come where they hurt.
@@ -80,13 +81,14 @@ def reject(name: str) -> Any:
 def test_any_input_gives_strict_json_in_range(stored: dict[str, StoredValue]) -> None:
     world = build_world(stored, NOW)
     for region, snapshot in snapshots_of(world).items():
-        found = json.loads(snapshot.body, parse_constant=reject)
+        body = encode(snapshot.body)
+        found = json.loads(body, parse_constant=reject)
         assert found["region_id"] == region
         assert all(0 <= found["balance"][axis] <= 1 for axis in AXES)
         for scenarios in found["scenario_sets"]:
             assert math.isclose(sum(x["probability"] for x in scenarios["lanes"]), 1, abs_tol=0.003)
         assert len(found["evidence"]) <= 30
-        assert not set(b"<>\x00") & set(snapshot.body)
+        assert not set(b"<>\x00") & set(body)
         previous = as_previous(snapshot)
         assert previous is not None
         assert previous.label == found["regime"]["label"]

@@ -18,6 +18,7 @@ from regional_assets_tests.support.worlds import (
     sample_world,
     snapshot_of,
     snapshots_of,
+    stored_body,
     world_of,
 )
 
@@ -52,14 +53,14 @@ def test_the_delta_of_an_actor() -> None:
     two = world_of(forecasts={"predictions": [forecast("iran"), forecast("iran israel")]})
     first = snapshot_of(one, "mena")
     second = snapshot_of(two, "mena", first)
-    assert [a["delta"] for a in json.loads(first.body)["actors"]] == [0]
-    assert [a["delta"] for a in json.loads(second.body)["actors"]] == [0.2, 0.2]
+    assert [a["delta"] for a in stored_body(first)["actors"]] == [0]
+    assert [a["delta"] for a in stored_body(second)["actors"]] == [0.2, 0.2]
 
 
 def test_paths_reach_every_region_their_template_lists() -> None:
     world = world_of(chokepoints={"chokepoints": [{"id": "taiwan_strait", "threatLevel": "high"}]})
     for region in REGION_IDS:
-        found = json.loads(snapshot_of(world, region).body)
+        found = stored_body(snapshot_of(world, region))
         templates = {path["template_id"] for path in found["transmission_paths"]}
         reached = region in ("east-asia", "north-america", "europe")
         assert templates == ({"taiwan_strait_tension"} if reached else set())
@@ -70,7 +71,7 @@ def test_paths_reach_every_region_their_template_lists() -> None:
 
 def test_thirty_evidence_items_at_most_newest_first() -> None:
     rows = [{"id": f"s{i}", "theater": "Levant", "detectedAt": NOW - i} for i in range(40)]
-    found = json.loads(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena").body)
+    found = stored_body(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena"))
     assert [item["id"] for item in found["evidence"]] == [f"s{i}" for i in range(30)]
 
 
@@ -91,7 +92,7 @@ def test_the_newest_of_many_without_times_or_with_the_same(times: list[int | Non
 @pytest.mark.parametrize("beyond", [1e300, -1e300, 2**53 + 2, 10**400, "1e30"])
 def test_a_time_beyond_any_calendar_is_none(beyond: Any) -> None:
     rows = [{"id": "s", "theater": "Levant", "detectedAt": beyond}]
-    found = json.loads(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena").body)
+    found = stored_body(snapshot_of(world_of(cross_source_signals={"signals": rows}), "mena"))
     assert [item["observed_at"] for item in found["evidence"]] == [NOW]
 
 
@@ -104,7 +105,7 @@ def test_texts_are_cleaned_wherever_they_come_from() -> None:
         },
         notam_closures={"closedIcaos": ["OIIE"], "reasons": {"OIIE": dirty}},
     )
-    found = json.loads(snapshot_of(world, "mena").body)
+    found = stored_body(snapshot_of(world, "mena"))
     assert found["evidence"][0]["id"] == found["evidence"][0]["summary"] == "ba b/b"
     assert found["mobility"]["airports"][0]["icao"] == "OERK"
     assert found["mobility"]["airports"][0]["name"] == "ba b/b"
@@ -121,7 +122,7 @@ def test_clean_and_strings() -> None:
 def test_first_snapshots() -> None:
     calm = snapshot_of(world_of(), "north-america")
     assert calm.content.regime == "calm"
-    regime = json.loads(calm.body)["regime"]
+    regime = stored_body(calm)["regime"]
     assert regime == {
         "label": "calm",
         "previous_label": "",
@@ -133,7 +134,7 @@ def test_first_snapshots() -> None:
 
 
 def edited(snapshot: Any, **balance: float) -> Any:
-    body = json.loads(snapshot.body)
+    body = stored_body(snapshot)
     body["balance"] |= balance
     return read_previous("before", json.dumps(body).encode())
 
@@ -242,7 +243,7 @@ def test_the_digest_changes_exactly_when_what_is_stored_does(undated: int, dated
     seen: dict[frozenset[str], str] = {}
     for now in (NOW, NOW + 30_000, NOW + 60_000, NOW + 120_000, NOW + 180_000):
         snapshot = snapshot_of(world_of(now, cross_source_signals={"signals": rows}), "mena")
-        stored = frozenset(item["id"] for item in json.loads(snapshot.body)["evidence"])
+        stored = frozenset(item["id"] for item in stored_body(snapshot)["evidence"])
         assert len(stored) == min(30, undated + dated)
         assert seen.setdefault(stored, snapshot.content.digest) == snapshot.content.digest
     assert len(set(seen.values())) == len(seen) == (2 if undated >= 30 else 1)
@@ -251,7 +252,7 @@ def test_the_digest_changes_exactly_when_what_is_stored_does(undated: int, dated
 def test_what_the_digest_is_of_is_what_the_body_says() -> None:
     """Whatever is added to the content is stored, and changes the digest."""
     snapshot = snapshot_of(sample_world(), "mena")
-    body = json.loads(snapshot.body)
+    body = stored_body(snapshot)
     content = snapshot.content
     # `leverage_edges` is always empty.
     clocked = {"region_id", "generated_at", "meta", "leverage_edges", "narrative"}
@@ -259,6 +260,6 @@ def test_what_the_digest_is_of_is_what_the_body_says() -> None:
     assert content.about.items() <= body["meta"].items()
     block = replace(content, blocks={**content.blocks, "weather": "fair"})
     about = replace(content, about={**content.about, "tide": "low"})
-    assert json.loads(complete(block, None, "s").body)["weather"] == "fair"
-    assert json.loads(complete(about, None, "s").body)["meta"]["tide"] == "low"
+    assert stored_body(complete(block, None, "s"))["weather"] == "fair"
+    assert stored_body(complete(about, None, "s"))["meta"]["tide"] == "low"
     assert len({content.digest, block.digest, about.digest}) == 3

@@ -28,6 +28,7 @@ from regional_assets_tests.support.worlds import (
     content_of,
     sample_world,
     snapshot_of,
+    stored_body,
     world_of,
 )
 
@@ -134,8 +135,7 @@ def test_the_system_text_says_what_the_block_is() -> None:
 
 
 def stored(**changes: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(snapshot_of(sample_world(), "mena").body)
-    return found | changes
+    return stored_body(snapshot_of(sample_world(), "mena")) | changes
 
 
 def test_a_brief_is_asked_from_the_stored_snapshot_and_the_weeks_changes() -> None:

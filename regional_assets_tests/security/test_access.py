@@ -51,7 +51,7 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     briefs.read(REGION_IDS)
     briefs.write({"mena": {"region_id": "mena"}})
     briefs.update_summary(REGION_IDS, lambda _: Summary({}, {}))
-    write_cache(store, {"mena": "digest"}, {"mena": b"{}"})
+    write_cache(store, {"mena": "digest"}, {"mena": {}})
     read_cache(store, {"mena": "digest"})
     path = store.client.get_connection_kwargs()["path"]
     for database in (0, 1):

@@ -17,6 +17,7 @@ from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets.store.wire import encode
 from regional_assets_tests.support.proxy import proxy
 from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import (
@@ -48,7 +49,7 @@ def test_what_a_commit_writes(store: SnapshotStore) -> None:
     assert store.commit([snapshot]) == [Written(alerts_queued=4, late=False)]
     client, id = store.client, snapshot.snapshot_id
 
-    body = snapshot.body
+    body = encode(snapshot.body)
     assert client.get("intelligence:snapshot:v1:mena:latest") == id.encode()
     assert client.get(f"intelligence:snapshot-by-id:v1:{id}") == body
     assert client.get(f"intelligence:snapshot:v1:mena:{NOW}") == body
@@ -207,7 +208,7 @@ def test_latest_never_moves_back(store: SnapshotStore) -> None:
     store.commit([late])
     assert store.commit([early]) == [Written(0, late=True)]
     assert store.client.get(keys.latest("mena")) == b"newer"
-    assert store.client.get(keys.snapshot_by_id("early")) == early.body
+    assert store.client.get(keys.snapshot_by_id("early")) == encode(early.body)
     assert store.client.zrange(keys.index("mena"), 0, -1) == [b"early", b"newer"]
     assert verify(store.client, ["mena"], NOW) == {"mena": []}
     # Its content is not what the region's latest says, so it stands for no duplicate.

@@ -87,7 +87,7 @@ Damage = Callable[[redis.Redis], object]
         (lambda c: c.delete(keys.snapshot_at("mena", NOW + 1000)), "is absent"),
         (lambda c: c.delete(keys.index("mena")), "does not hold"),
         (lambda c: c.zadd(keys.index("mena"), {"ghost": NOW}), "snapshot-by-id:v1:ghost is absent"),
-        (lambda c: c.zadd(keys.index("mena"), {latest(c): NOW + 5}), "is of another time"),
+        (lambda c: c.zadd(keys.index("mena"), {latest(c): NOW + 5}), "has another time"),
         (lambda c: c.lpush(keys.regime_history("mena"), "x"), "entry 0 is not a regime change"),
         (
             lambda c: c.lpush(

@@ -21,6 +21,7 @@ from regional_assets.intelligence.snapshot import (
 from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
+from regional_assets.store.wire import encode
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = 1_790_000_000_000
@@ -88,7 +89,13 @@ def snapshot_of(
 def as_previous(snapshot: Snapshot | None) -> Previous | None:
     if snapshot is None:
         return None
-    return read_previous(snapshot.snapshot_id, snapshot.body)
+    return read_previous(snapshot.snapshot_id, encode(snapshot.body))
+
+
+def stored_body(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot as a reader of what is stored finds it."""
+    body: dict[str, Any] = json.loads(encode(snapshot.body))
+    return body
 
 
 def snapshots_of(

@@ -92,13 +92,13 @@ def regional_brief(
                 for result in written:
                     _report(context, result)
                     results.append(result)
-            if not any(result.outcome == "failed" for result in results):
+            if not any(result.failed for result in results):
                 lacking = update_summary(store, results, now)
                 context.log.info(f"without a brief of this week: {', '.join(lacking) or 'none'}")
     except STORE_ERRORS as error:
         # Their message says all; a traceback would only bury it.
         raise dg.Failure(str(error)) from None
-    errors = {r.region_id: r.error for r in results if r.outcome in ("failed", "unanswered")}
+    errors = {r.region_id: r.error for r in results if r.brief is None}
     undone = {region: errors[region] for region in context.partition_keys if region in errors}
     if undone:
         raise dg.Failure(

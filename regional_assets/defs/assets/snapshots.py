@@ -104,7 +104,7 @@ def _report(context: dg.AssetExecutionContext, result: "RunResult") -> None:
     """One materialisation per region that is stored; one failure at the end if any is not."""
     run_metadata = _run_metadata(result)
     for region in result.regions:
-        if region.snapshot is None or region.outcome == "failed":
+        if region.snapshot is None or region.failed:
             context.log.error(f"{region.region_id} failed: {region.error}")
             continue
         context.log_event(
@@ -126,6 +126,8 @@ def _report(context: dg.AssetExecutionContext, result: "RunResult") -> None:
 
 
 def _region_metadata(region: "RegionResult") -> Mapping[str, Any]:
+    from regional_assets.store.wire import encode
+
     snapshot = region.snapshot
     assert snapshot is not None
     content = snapshot.content
@@ -145,7 +147,7 @@ def _region_metadata(region: "RegionResult") -> Mapping[str, Any]:
         "alerts_queued": "unknown" if region.alerts_queued is None else region.alerts_queued,
         "axes_without_data": list(content.balance.axes_without_data),
         "defaulted_terms": list(content.balance.defaulted_terms),
-        "bytes": len(snapshot.body),
+        "bytes": len(encode(snapshot.body)),
         "milliseconds": round(region.milliseconds, 1),
         **(_narration_metadata(region.narration) if region.narration else {}),
     }

@@ -107,12 +107,14 @@ def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
 def _body(region: str, read: "LatestRead") -> dict[str, Any] | None:
     """The stored snapshot, None when the region has none; raises ValueError with its name when
     it cannot be read."""
+    from regional_assets.store.wire import decode
+
     if read.error:
         raise ValueError(f"{region} cannot be read: {read.error}")
     if read.snapshot is None:
         return None
     try:
-        snapshot: dict[str, Any] = json.loads(read.snapshot.body)
+        snapshot: dict[str, Any] = decode(read.snapshot.body)
         _row(snapshot)
         _bar(snapshot)
     except (ValueError, TypeError, KeyError):
