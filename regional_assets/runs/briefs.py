@@ -45,6 +45,11 @@ class BriefResult:
     changes: int = 0
     error: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the region has no brief that is young enough."""
+        return self.outcome in ("unanswered", "failed")
+
 
 def write_briefs(
     store: BriefStore, narrator: Narrator, regions: Sequence[str], now: int, *, force: bool = False

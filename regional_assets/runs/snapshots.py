@@ -53,9 +53,14 @@ class RegionResult:
     narration: Narration | None = None
 
     @property
+    def failed(self) -> bool:
+        """Whether nothing that is stored stands for this result."""
+        return self.outcome == "failed"
+
+    @property
     def stored_id(self) -> str | None:
         """The id of the stored snapshot that stands for this result."""
-        if self.outcome == "failed" or self.snapshot is None:
+        if self.failed or self.snapshot is None:
             return None
         return self.duplicate_of or self.snapshot.snapshot_id
 
@@ -70,7 +75,7 @@ class RunResult:
     @property
     def failed(self) -> tuple[RegionResult, ...]:
         """The regions that failed."""
-        return tuple(r for r in self.regions if r.outcome == "failed")
+        return tuple(region for region in self.regions if region.failed)
 
 
 @contextmanager
