@@ -70,7 +70,8 @@ class PartitionReport:
         )
 
     def failed(self, partition: str, error: Exception | str) -> None:
-        """Notes why the partition failed and logs it; an exception with its traceback."""
+        """Notes why the partition failed, and logs it; of an exception, the console shows the
+        traceback."""
         cause = error if isinstance(error, Exception) else None
         text = f"{type(error).__name__}: {error}" if cause else str(error)
         self._errors[partition] = " ".join(text.split())

@@ -187,7 +187,7 @@ def test_expired_and_unreadable_snapshots_are_skipped_and_counted(
     assert said["rows"] == len(table(state / "history" / "mena.csv")) == 2
     assert said["expired"] == 4  # the deleted, the infinite, the set, the nameless
     assert said["unreadable"] == len(written) + 1
-    assert "script" not in str(texts(svg(said["chart"]))) + str(said["last_rows"])
+    assert "script" not in str(texts(svg(said["chart"]))) + str(said["last_rows"].records)
 
 
 def test_a_region_without_snapshots_is_an_empty_table(

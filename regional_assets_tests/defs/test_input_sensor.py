@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import Watch, input_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import ReplayClock
@@ -97,7 +97,8 @@ def test_the_same_change_is_one_run_key_across_restarts(
     tick(0)
     first = [request.run_key for request in tick(60).run_requests or []]
     again = dg.build_sensor_context(
-        instance=instance, resources={"snapshot_store": SnapshotStoreResource()}
+        instance=instance,
+        resources={"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()},
     )
     assert isinstance(input_sensor(again), dg.SensorResult)
     tick(400)

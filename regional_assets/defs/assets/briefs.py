@@ -45,17 +45,23 @@ class BriefConfig(dg.Config):
     )
 
 
-@dg.asset(
-    key=REGIONAL_BRIEF,
-    deps=[dg.AssetDep(REGIONAL_SNAPSHOT, partition_mapping=dg.IdentityPartitionMapping())],
-    description=_DESCRIPTION,
-    group_name="snapshots",
-    kinds={"python", "openai", "redis"},
-    owners=OWNERS,
-    tags=TAGS,
-    partitions_def=BRIEF_REGIONS,
+# Not by @dg.asset: it warns in every process that its `backfill_policy` is in beta.
+@dg.multi_asset(
+    name="regional_brief",
+    specs=[
+        dg.AssetSpec(
+            REGIONAL_BRIEF,
+            deps=[dg.AssetDep(REGIONAL_SNAPSHOT, partition_mapping=dg.IdentityPartitionMapping())],
+            description=_DESCRIPTION,
+            group_name="snapshots",
+            kinds={"python", "openai", "redis"},
+            owners=OWNERS,
+            tags=TAGS,
+            partitions_def=BRIEF_REGIONS,
+            skippable=True,
+        )
+    ],
     backfill_policy=backfill_policy(),
-    output_required=False,
 )
 def regional_brief(
     context: dg.AssetExecutionContext,
