@@ -31,9 +31,10 @@ Next:
 
 
 def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> bool:
-    """Runs the snapshot job over `regions` and prints what became of each; whether all are done.
+    """Runs the snapshot job over `regions` and prints what became of each. Returns whether all were
+    done.
 
-    A Dagster run takes a contiguous range of partitions; other choices take a run per range.
+    A Dagster run takes a contiguous range of partitions; any other choice takes a run per range.
     """
     job = defs.resolve_job_def(SNAPSHOT_JOB.name)
     done: dict[str, Mapping[str, Any]] = {}
@@ -45,17 +46,17 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
                 result = job.execute_in_process(
                     instance=instance,
                     run_id=run_id,
-                    tags=range_tags(members[0], members[-1]),
+                    tags=range_tags(*members),
                     run_config={
                         "ops": {regional_snapshots.op.name: {"config": {"force": force}}},
-                        # The table below says it; the full log is in the UI.
+                        # The table shows the result; the full log is in the UI.
                         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     },
                     raise_on_error=False,
                 )
             done |= _materialised(instance, run_id)
             missing = [region for region in members if region not in done]
-            errors |= _errors(result, missing or [REGIONAL_SUMMARY.key.to_user_string()])
+            errors |= _errors(result, missing or [REGIONAL_SUMMARY.to_user_string()])
             _show(bar, task, len(done))
     console.print(_table(regions, done))
     for error in dict.fromkeys(errors.values()):
@@ -86,7 +87,7 @@ def _show(bar: Progress, task: TaskID, before: int, more: int = 0) -> None:
 def _following(
     instance: dg.DagsterInstance, run_id: str, report: Callable[[int], None]
 ) -> Iterator[None]:
-    """Reports how many partitions a run has materialised while it goes on."""
+    """Reports how many partitions a run has materialised while it is in progress."""
     ended = threading.Event()
 
     def follow() -> None:
@@ -105,7 +106,7 @@ def _following(
 def _materialised(instance: dg.DagsterInstance, run_id: str) -> dict[str, Mapping[str, Any]]:
     """Region id → metadata of its materialisation in that run.
 
-    From the event log: the result of a run that failed leaves out what it logged before.
+    From the event log, because the result of a failed run lacks what was logged before the failure.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
@@ -116,11 +117,11 @@ def _materialised(instance: dg.DagsterInstance, run_id: str) -> dict[str, Mappin
 
 
 def _errors(result: dg.ExecuteInProcessResult, missing: Sequence[str]) -> dict[str, str]:
-    """What is missing → why, when the run failed."""
+    """Name of what is missing → why; empty unless the run failed."""
     if result.success:
         return {}
     reasons: Mapping[str, Any] = {}
-    otherwise = "the run ended before it; see its log in the UI"
+    otherwise = "the run ended before; see its log in the UI"
     for event in result.get_step_failure_events():
         data = event.step_failure_data
         if data.user_failure_data:

@@ -1,6 +1,6 @@
-"""Pictures for the Dagster UI: small SVG charts inside Markdown metadata.
+"""Charts for the Dagster UI: small SVG images in Markdown metadata.
 
-Colours are chosen to be legible on the UI's light and dark backgrounds alike.
+The colours are legible on the light and the dark background of the UI.
 """
 
 import base64
@@ -26,13 +26,13 @@ _CHART_WIDTH = 600
 _PLOT_TOP = _ROW + 6
 _PLOT_HEIGHT = 160
 _PLOT_LEFT = 36
-# A line through more points than the plot has pixels only costs space in Dagster's storage.
+# More points than the plot has pixels would only take up space in Dagster's storage.
 _MOST_POINTS = 500
 _REGIONS_WIDTH = 620
 _REGIONS_TRACK = 240
 
 
-def balance_picture(balance: Balance) -> dg.MarkdownMetadataValue:
+def balance_chart(balance: Balance) -> dg.MarkdownMetadataValue:
     """The balance vector as bars from 0 to 1: pressures red, buffers blue."""
     rows = [(axis, _PRESSURE) for axis in PRESSURES] + [(axis, _BUFFER) for axis in BUFFERS]
     track = _WIDTH - _LABEL - _VALUE
@@ -58,8 +58,8 @@ def balance_picture(balance: Balance) -> dg.MarkdownMetadataValue:
 def line_chart(
     alt: str, times: Sequence[datetime], lines: Mapping[str, Sequence[float]]
 ) -> dg.MarkdownMetadataValue:
-    """Up to three lines of values from -1 to 1 over `times` (ascending, UTC), told apart by
-    colour and by dashes."""
+    """Up to three lines of values from -1 to 1 over `times` (ascending, UTC), which differ in
+    colour and in dashes."""
     right, bottom = _CHART_WIDTH - 8, _PLOT_TOP + _PLOT_HEIGHT
     parts = []
     for value in (1, 0, -1):
@@ -95,8 +95,8 @@ def line_chart(
     return _image(alt, "".join(parts), _CHART_WIDTH, bottom + _ROW + 4)
 
 
-def regions_picture(rows: Sequence[tuple[str, str, float]]) -> dg.MarkdownMetadataValue:
-    """Region, regime and net balance (-1 to 1) of each row: a bar from the middle, to the left in
+def regions_chart(rows: Sequence[tuple[str, str, float]]) -> dg.MarkdownMetadataValue:
+    """Region, regime and net balance (-1 to 1) of each row as a bar from the middle: to the left in
     red when pressures prevail, to the right in blue when buffers do."""
     middle = _LABEL + _REGIONS_TRACK / 2
     parts = []
@@ -129,14 +129,14 @@ def _height(value: float) -> float:
 
 def _across(times: Sequence[datetime], at: int, right: int) -> float:
     span = (times[-1] - times[0]).total_seconds()
-    # All at one moment: at the right, where the newest is.
+    # All at one moment: on the right, where the newest is.
     share = (times[at] - times[0]).total_seconds() / span if span else 1.0
     return _PLOT_LEFT + share * (right - _PLOT_LEFT)
 
 
 def _picked(values: Sequence[float]) -> list[int]:
-    """The positions to draw: all, or of many the lowest and the highest of each stretch, so that
-    no peak is lost, and the last."""
+    """The positions to draw. Of many, only the lowest and the highest of each stretch, so that no
+    peak is lost, and the last."""
     count = len(values)
     if count <= _MOST_POINTS:
         return list(range(count))
@@ -149,7 +149,7 @@ def _picked(values: Sequence[float]) -> list[int]:
 
 
 def _label(text: str) -> str:
-    """A name as text of an SVG; what XML or UTF-8 cannot hold becomes "?"."""
+    """A name as SVG text; characters that XML or UTF-8 cannot hold become "?"."""
     return escape("".join(c if c.isprintable() else "?" for c in text.replace("_", " ")), False)
 
 

@@ -1,4 +1,4 @@
-"""Asset checks on `regional_snapshot`: what is stored of each region, each region by itself."""
+"""The asset checks of `regional_snapshot`: what is stored of each region, region by region."""
 
 import json
 import math
@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData as Target,
-)
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.defs.dagster_private import CheckTarget, create_checks
 from regional_assets.defs.partitions import REGIONS
-from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
-from regional_assets.runs.clock import current_time
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store import keys
 from regional_assets.store.errors import STORE_ERRORS
@@ -26,13 +23,13 @@ from regional_assets.store.errors import STORE_ERRORS
 if TYPE_CHECKING:
     from regional_assets.store.snapshot_store import LatestRead
 
-# What the content of a snapshot (its body as stored, the JSON in it) has against it.
+# A snapshot (its body as stored, and the JSON in it) → what is wrong with it.
 Finding = Callable[[bytes, Mapping[str, Any]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check; `find` is None for the one that looks at all that is stored of a region."""
+    """A check. `find` is None for the one that looks at everything stored of a region."""
 
     name: str
     description: str
@@ -40,7 +37,7 @@ class Check:
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
     def problems(self, read: "LatestRead") -> list[str]:
-        """What the region's latest snapshot has against it; empty: nothing."""
+        """What is wrong with the latest snapshot of a region; empty when nothing is."""
         assert self.find is not None
         if read.error:
             return [f"cannot be read: {read.error}"]
@@ -48,7 +45,7 @@ class Check:
             return ["has no stored snapshot"]
         body, name = read.snapshot.body, keys.snapshot_by_id(read.snapshot.snapshot_id)
         try:
-            # NaN and Infinity pass here: only one of the checks is about them.
+            # NaN and Infinity pass here; one check is about them.
             return self.find(body, json.loads(body))
         except SettingsError as error:
             return [str(error)]
@@ -62,7 +59,7 @@ def _lanes(_: bytes, snapshot: Mapping[str, Any]) -> list[str]:
     from regional_assets.intelligence.readers import HORIZONS
     from regional_assets.intelligence.scenarios import LANES
 
-    # Half a thousandth for each probability that was rounded to three decimals.
+    # Each probability was rounded to three decimals: half a thousandth each.
     tolerance = 0.0005 * len(LANES) + 1e-9
     found = {entry["horizon"]: entry["lanes"] for entry in snapshot["scenario_sets"]}
     problems = [f"{horizon} is missing" for horizon in HORIZONS if horizon not in found]
@@ -105,7 +102,7 @@ def _confidence(_: bytes, snapshot: Mapping[str, Any]) -> list[str]:
 CHECKS = (
     Check(
         "lane_probabilities_sum_to_1",
-        "The four lanes of each horizon are all that may happen: their probabilities sum to 1.",
+        "The four lanes of each horizon cover all that may happen: their probabilities sum to 1.",
         _lanes,
     ),
     Check(
@@ -122,19 +119,20 @@ CHECKS = (
     Check(
         "confidence_above_floor",
         "Enough inputs were present and fresh: confidence is at least REGIONAL_CONFIDENCE_FLOOR "
-        "(0.5). A warning: the snapshot is right about what it saw, but it saw little.",
+        "(0.5). Only a warning: the snapshot is correct, but it is based on little.",
         _confidence,
         dg.AssetCheckSeverity.WARN,
     ),
     Check(
         "stored_data_agrees",
-        "Latest, the snapshots by id and by time, the index and the regime history tell the same.",
+        "The latest snapshot, the snapshots by id and by time, the index and the regime history "
+        "agree.",
         None,
     ),
 )
 
 with warnings.catch_warnings():
-    # Checks with partitions are in preview in Dagster 1.13; nobody who runs this can act on it.
+    # Checks with partitions are in preview in Dagster 1.13; users can do nothing about that.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     _SPECS = {
         check.name: dg.AssetCheckSpec(
@@ -149,47 +147,48 @@ with warnings.catch_warnings():
 
 @dg.op(
     name="regional_snapshot_checks",
-    description="Reads what is stored of the run's regions (all, in a run without partitions).",
+    description="Reads what is stored of the run's regions (of all, in a run without partitions).",
     out={name: dg.Out(dg.Nothing, is_required=False) for name in _SPECS},
     # After the snapshots of the same run; see below.
     tags={"dagster/priority": "-1"},
 )
 def _run_checks(
-    context: dg.AssetCheckExecutionContext, snapshot_store: SnapshotStoreResource
+    context: dg.AssetCheckExecutionContext,
+    snapshot_store: SnapshotStoreResource,
+    clock: ClockResource,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    run = context.op_execution_context
-    partitioned = run.has_partition_key or run.has_partition_key_range
-    regions = run.partition_keys if partitioned else REGION_IDS
+    partitioned = context.has_partition_key or context.has_partition_key_range
+    regions = context.partition_keys if partitioned else REGION_IDS
     chosen = [c for c in CHECKS if _SPECS[c.name].key in context.selected_asset_check_keys]
-    found = _look(snapshot_store, chosen, regions)
+    found = _look(snapshot_store, chosen, regions, clock.now())
     targets = {region: _target(context.instance, region) for region in regions}
     for check, problems in found.items():
         for region, reasons in problems.items():
             yield _evaluation(check, {region: reasons}, region, targets[region])
         if not partitioned:
-            # Dagster expects one result of a run without partitions, besides those of the regions.
+            # From a run without partitions Dagster expects one result besides those of the regions.
             yield _evaluation(check, problems)
 
 
-# Not made by @dg.multi_asset_check, which would make this step depend on the output of
-# `regional_snapshot`. That step reports its partitions one by one and yields no such output, so
-# Dagster would skip the checks. Without a dependency they run whatever became of the snapshots,
-# and after them: the in-process executor takes the steps that are ready by priority.
-regional_snapshot_checks = dg.AssetChecksDefinition.create(
+# Without a dependency on the snapshots, the checks run whatever became of them. They come later,
+# because the in-process executor takes the steps that are ready in the order of their priority.
+regional_snapshot_checks = create_checks(
     keys_by_input_name={},
     node_def=_run_checks,
     check_specs_by_output_name=_SPECS,
     can_subset=True,
 )
 
+ASSET_CHECKS = [regional_snapshot_checks]
+
 
 def _look(
-    resource: SnapshotStoreResource, checks: Iterable[Check], regions: Sequence[str]
+    resource: SnapshotStoreResource, checks: Iterable[Check], regions: Sequence[str], now: int
 ) -> dict[Check, dict[str, list[str]]]:
-    """Check → region → problems. One read for all that look at the latest snapshots.
+    """Check → region → problems. The checks of the latest snapshots share one read.
 
-    A store that does not serve is every region's problem, not an exception: the run that took the
-    snapshots shall not fail for its checks.
+    A store that does not serve is a problem of every region, not an exception: the run that took
+    the snapshots must not fail because of its checks.
     """
     found: dict[Check, dict[str, list[str]]] = {}
     latest: Mapping[str, LatestRead] = {}
@@ -197,7 +196,7 @@ def _look(
         with resource.open() as store:
             for check in checks:
                 if check.find is None:
-                    found[check] = store.verify(regions, current_time())
+                    found[check] = store.verify(regions, now)
                     continue
                 latest = latest or store.read(regions, inputs=False).latest
                 found[check] = {region: check.problems(latest[region]) for region in regions}
@@ -211,9 +210,9 @@ def _evaluation(
     check: Check,
     problems: Mapping[str, Sequence[str]],
     partition: str | None = None,
-    target: Target | None = None,
+    target: CheckTarget | None = None,
 ) -> dg.AssetCheckEvaluation:
-    """The result for a partition, or for all regions of `problems` (None)."""
+    """The result of a partition; of all regions in `problems` when `partition` is None."""
     failing = {region: list(reasons) for region, reasons in problems.items() if reasons}
     return dg.AssetCheckEvaluation(
         asset_key=REGIONAL_SNAPSHOT,
@@ -229,14 +228,13 @@ def _evaluation(
     )
 
 
-def _target(instance: dg.DagsterInstance, region: str) -> Target | None:
-    """The materialisation that a check of the region is about: without it Dagster takes the
-    result for one of an older materialisation and shows the partition as not checked."""
+def _target(instance: dg.DagsterInstance, region: str) -> CheckTarget | None:
+    """The materialisation that a check of the region is about; None when there is none yet."""
     found = instance.fetch_materializations(
         dg.AssetRecordsFilter(REGIONAL_SNAPSHOT, asset_partitions=[region]), limit=1
     )
     for record in found.records:
-        return Target(
+        return CheckTarget(
             storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
         )
     return None

@@ -1,4 +1,4 @@
-"""Jobs: what schedules, sensors and the command line launch."""
+"""The jobs that schedules, sensors and the command line launch."""
 
 import dagster as dg
 
@@ -10,35 +10,37 @@ from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
 
 SNAPSHOT_JOB = dg.define_asset_job(
     "regional_snapshot_job",
-    # Without the checks: each of their results is an event to write, which takes longer than the
-    # snapshots. They have a job of their own.
-    selection=dg.AssetSelection.assets(REGIONAL_SNAPSHOT, REGIONAL_SUMMARY.key).without_checks(),
-    description="The snapshots of the chosen regions in one run, then the summary of all.",
+    # The checks have a job of their own. Each of their results is an event, and to write them all
+    # takes longer than to take the snapshots.
+    selection=dg.AssetSelection.assets(REGIONAL_SNAPSHOT, REGIONAL_SUMMARY).without_checks(),
+    description="Takes the snapshots of the chosen regions in one run, then sums up all regions.",
 )
 
 CHECK_JOB = dg.define_asset_job(
     "regional_check_job",
     selection=dg.AssetSelection.checks_for_assets(REGIONAL_SNAPSHOT),
-    description="The checks of what is stored of the chosen regions. It changes nothing.",
+    description="Checks what is stored of the chosen regions. Changes nothing.",
 )
 
 OBSERVE_INPUTS_JOB = dg.define_asset_job(
     "observe_inputs_job",
     selection=dg.AssetSelection.assets(*(spec.key for spec in INPUT_ASSETS)),
     description=(
-        "Looks at all inputs in one round trip and reports of each its data version, "
-        "age, size and freshness. It changes nothing in Redis."
+        f"Reads all {len(INPUT_ASSETS)} inputs in one round trip and reports the data version, "
+        "age, size and freshness of each. Changes nothing in Redis."
     ),
 )
 
 HISTORY_JOB = dg.define_asset_job(
     "regional_history_job",
     selection=dg.AssetSelection.assets(REGIONAL_HISTORY),
-    description="The tables of the stored snapshots of the chosen regions, as files and charts.",
+    description="Writes the history of the chosen regions: a table of their snapshots and a chart.",
 )
 
 BRIEF_JOB = dg.define_asset_job(
     "regional_brief_job",
     selection=dg.AssetSelection.assets(REGIONAL_BRIEF),
-    description="The weekly briefs of the chosen regions in one run, then the summary of all.",
+    description="Writes the weekly briefs of the chosen regions in one run, then their summary.",
 )
+
+JOBS = [SNAPSHOT_JOB, CHECK_JOB, HISTORY_JOB, BRIEF_JOB, OBSERVE_INPUTS_JOB]

@@ -1,6 +1,6 @@
-"""The partitions definitions and how backfills of them are cut into runs."""
+"""The partitions definitions, and how a choice of partitions becomes runs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import dagster as dg
 
@@ -23,8 +23,8 @@ def backfill_policy() -> dg.BackfillPolicy:
 
 
 def contiguous(regions: Iterable[str]) -> list[list[str]]:
-    """`regions` in partition order, cut where they are not neighbours: the ranges of partitions
-    that Dagster can give to one run."""
+    """`regions` in partition order, cut where they are not neighbours: Dagster gives one run a
+    range of partitions, never a choice of them."""
     wanted = set(regions)
     ranges: list[list[str]] = []
     follows = False
@@ -40,9 +40,22 @@ def contiguous(regions: Iterable[str]) -> list[list[str]]:
     return ranges
 
 
-def range_tags(first: str, last: str) -> dict[str, str]:
-    """The run tags that make one run work on the partitions from `first` to `last`."""
+def range_tags(*members: str) -> dict[str, str]:
+    """The run tags of a range of partitions, from the first to the last of `members`."""
     return {
-        "dagster/asset_partition_range_start": first,
-        "dagster/asset_partition_range_end": last,
+        "dagster/asset_partition_range_start": members[0],
+        "dagster/asset_partition_range_end": members[-1],
     }
+
+
+ALL_REGIONS = range_tags(*REGION_IDS)
+
+
+def run_requests(
+    regions: Iterable[str], run_key: Callable[[Sequence[str]], str], requested_by: str
+) -> Iterator[dg.RunRequest]:
+    """A run for each range of neighbours among `regions`. `run_key` makes a key of the range;
+    Dagster starts only one run per key, ever. A tag of the run names who requested it."""
+    for members in contiguous(regions):
+        tags = {**range_tags(*members), "regional/requested_by": requested_by}
+        yield dg.RunRequest(run_key=run_key(members), tags=tags)

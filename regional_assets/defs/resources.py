@@ -1,4 +1,4 @@
-"""Dagster resources: thin wrappers round the rooms that do the work."""
+"""Dagster resources: thin wrappers around the rooms that do the work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ import dagster as dg
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import StoreSettings
 from regional_assets.store import keys
+from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
     from regional_assets.narrative.narrator import Narrator
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Redis as the environment names it (`REDIS_URL`, else the embedded server).
 
-    It has no configuration of its own, so that no password can appear in the Dagster UI.
+    It has no configuration, so that no password can appear in the Dagster UI.
     """
 
     def settings(self) -> StoreSettings:
-        """Which server, and how patient; raises `SettingsError`."""
+        """The server's address and the timeouts; raises `SettingsError`."""
         return StoreSettings.from_environment()
 
     def snapshot_expiry(self) -> int:
@@ -31,7 +32,7 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(self) -> "Iterator[SnapshotStore]":
-        """The store, its connections closed at the end."""
+        """The store; closes its connections at the end."""
         from regional_assets.store.snapshot_store import SnapshotStore
 
         store = SnapshotStore.open(self.settings(), self.snapshot_expiry())
@@ -40,23 +41,33 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         finally:
             store.client.close()
 
+    @contextmanager
+    def open_or_fail(self) -> "Iterator[SnapshotStore]":
+        """The same for a step: a store that does not serve, and a setting that is wrong, fail it
+        with their message alone, which a traceback would bury."""
+        try:
+            with self.open() as store:
+                yield store
+        except STORE_ERRORS as error:
+            raise dg.Failure(str(error)) from None
+
 
 class ClockResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The time a run is of; a replay sets another than the machine's."""
+    """The time as of which runs compute and sensors decide; a replay replaces it."""
 
     def now(self) -> int:
-        """In ms since the epoch."""
+        """Milliseconds since the epoch."""
         return current_time()
 
 
 class NarratorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The language models that the environment names (`REGIONAL_NARRATIVE_PROVIDERS`), if any.
 
-    It has no configuration of its own, so that no key can appear in the Dagster UI.
+    It has no configuration, so that no key can appear in the Dagster UI.
     """
 
     def open(self) -> "Narrator | None":
-        """The narrator; None when narratives are off. It holds nothing until it is asked."""
+        """The narrator; None when narratives are off. It opens no connection until it is asked."""
         from regional_assets.narrative.narrator import Narrator
 
         return Narrator.from_environment()
@@ -70,3 +81,10 @@ class NarratorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 "Narratives and weekly briefs)"
             )
         return narrator.problem or None
+
+
+RESOURCES = {
+    "snapshot_store": SnapshotStoreResource(),
+    "clock": ClockResource(),
+    "narrator": NarratorResource(),
+}

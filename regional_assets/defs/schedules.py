@@ -1,11 +1,9 @@
 """Schedules: runs at fixed times, never one on top of another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import (
-    UnresolvedAssetJobDefinition as JobDefinition,
-)
 
 from regional_assets.defs.jobs import (
     BRIEF_JOB,
@@ -14,18 +12,17 @@ from regional_assets.defs.jobs import (
     OBSERVE_INPUTS_JOB,
     SNAPSHOT_JOB,
 )
-from regional_assets.defs.partitions import contiguous, range_tags
+from regional_assets.defs.partitions import ALL_REGIONS, range_tags, run_requests
 from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import MAX_LACKING, STANDS_IN_WORDS, lacking, written_at
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import SCHEDULE_HOURS
 from regional_assets.store.errors import STORE_ERRORS
 
-_ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
-
-# Not NOT_STARTED: between that and the queue lie milliseconds. A run that is found so was left
-# by a process that died in them, nobody will start it, and it would block the schedule for ever.
+# Not NOT_STARTED: a run has that status for milliseconds only, before it is queued. A run that
+# keeps it was left by a process that died in between. Nobody will start it, and it would block the
+# schedule for ever.
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
@@ -33,120 +30,117 @@ _UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
+# In UTC, and on by default.
+_schedule = partial(
+    dg.schedule,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 
-def _schedule(
-    name: str, job: JobDefinition, cron_schedule: str, tags: dict[str, str], description: str
+
+def _regular(
+    name: str, job_name: str, cron_schedule: str, tags: Mapping[str, str], description: str
 ) -> dg.ScheduleDefinition:
-    """A schedule in UTC, on by default, that starts one run of `job` a tick."""
+    """A schedule that starts one run of the job with these tags at each tick."""
 
-    @dg.schedule(
-        name=name,
-        job=job,
-        cron_schedule=cron_schedule,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=description,
-    )
+    @_schedule(name=name, job_name=job_name, cron_schedule=cron_schedule, description=description)
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        key = context.scheduled_execution_time.isoformat()
-        return unless_running(context, job.name, [dg.RunRequest(run_key=key, tags=tags)])
+        return _unless_running(context, job_name, [_request(context, tags)])
 
     return schedule
 
 
-def unless_running(
-    context: dg.ScheduleEvaluationContext, job_name: str, requests: Sequence[dg.RunRequest]
+def _request(context: dg.ScheduleEvaluationContext, tags: Mapping[str, str]) -> dg.RunRequest:
+    """The only run of this tick."""
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat(), tags=tags)
+
+
+def _unless_running(
+    context: dg.ScheduleEvaluationContext, job_name: str, requests: Iterable[dg.RunRequest]
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """The runs of this tick, unless another tick's or anybody else's run of the job goes on."""
-    keys = {request.run_key for request in requests}
-    running = context.instance.get_runs(
+    """The runs of this tick, unless another run of the job, whoever started it, is unfinished."""
+    requested = {request.run_key: request for request in requests}
+    unfinished = context.instance.get_runs(
         dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), ascending=True
     )
-    for run in running:
-        # A daemon that died after requesting this tick's run evaluates the tick again; the run
-        # key then finds the run that is there.
-        if run.tags.get("dagster/run_key") not in keys:
+    for run in unfinished:
+        # A daemon that died after it requested the runs of this tick evaluates the tick again. The
+        # run key then finds the runs that are there.
+        if run.tags.get("dagster/run_key") not in requested:
             return dg.SkipReason(
                 f"Run {run.run_id} of {job_name} is not finished ({run.status.value}), so the tick "
                 f"of {context.scheduled_execution_time.isoformat()} starts no other. If it hangs, "
                 "terminate it on its page."
             )
-    return list(requests)
+    return list(requested.values())
 
 
-regional_snapshot_schedule = _schedule(
+regional_snapshot_schedule = _regular(
     "regional_snapshot_schedule",
-    SNAPSHOT_JOB,
+    SNAPSHOT_JOB.name,
     f"0 */{SCHEDULE_HOURS} * * *",
-    _ALL,
-    f"Every {SCHEDULE_HOURS} hours from 00:00 UTC on one run over all regions, then the summary. "
-    " A tick is skipped while another run of regional_snapshot_job, whoever started "
-    "it, is queued or in progress; its reason names that run.",
+    ALL_REGIONS,
+    f"Every {SCHEDULE_HOURS} hours, from 00:00 UTC on, one run over all regions, then the "
+    "summary. A tick is skipped while another run of regional_snapshot_job, whoever started "
+    "it, is queued or in progress; the reason names that run.",
 )
 
-regional_check_schedule = _schedule(
+regional_check_schedule = _regular(
     "regional_check_schedule",
-    CHECK_JOB,
+    CHECK_JOB.name,
     f"15 */{SCHEDULE_HOURS} * * *",
-    _ALL,
+    ALL_REGIONS,
     "A quarter of an hour after each scheduled run of the snapshots, checks what is stored of "
     "every region. A tick is skipped while another run of the checks is queued or in progress.",
 )
 
-regional_history_schedule = _schedule(
+regional_history_schedule = _regular(
     "regional_history_schedule",
-    HISTORY_JOB,
+    HISTORY_JOB.name,
     f"30 */{SCHEDULE_HOURS} * * *",
-    _ALL,
-    "Half an hour after each scheduled run of the snapshots, brings the tables and charts of "
+    ALL_REGIONS,
+    "Half an hour after each scheduled run of the snapshots, brings the table and the chart of "
     "every region's history up to date. A tick is skipped while another such run is queued or "
     "in progress.",
 )
 
-observe_inputs_schedule = _schedule(
+observe_inputs_schedule = _regular(
     "observe_inputs_schedule",
-    OBSERVE_INPUTS_JOB,
+    OBSERVE_INPUTS_JOB.name,
     "*/15 * * * *",
     {},
-    "Every 15 minutes looks at all inputs in one round trip, so that the page of "
-    "each shows its age, size and freshness over time. It starts no snapshots. A tick is "
-    "skipped while another observation is queued or in progress; its reason names that run.",
+    f"Every 15 minutes, looks at all {len(CATALOGUE)} inputs in one round trip, so that the page "
+    "of each shows its age, size and freshness over time. It starts no snapshots. A tick is "
+    "skipped while another observation is queued or in progress; the reason names that run.",
 )
 
 
-@dg.schedule(
-    name="regional_brief_schedule",
-    job=BRIEF_JOB,
+@_schedule(
+    job_name=BRIEF_JOB.name,
     cron_schedule="0 0 * * 0",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
-        "Every Sunday at 00:00 UTC one run over the weekly briefs of all regions that have one; "
-        f"briefs younger than {STANDS_IN_WORDS} stand. A tick is skipped while no language "
+        "Every Sunday at 00:00 UTC, one run over the weekly briefs of all regions that have one; "
+        f"briefs younger than {STANDS_IN_WORDS} are kept. A tick is skipped while no language "
         "model is configured, or while another run of the briefs is queued or in progress."
     ),
 )
 def regional_brief_schedule(
     context: dg.ScheduleEvaluationContext, narrator: NarratorResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """One run over all regions."""
+    """One run over all regions that have a brief."""
     why_not = narrator.why_not()
     if why_not:
         return dg.SkipReason(why_not)
-    key = context.scheduled_execution_time.isoformat()
-    tags = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
-    return unless_running(context, BRIEF_JOB.name, [dg.RunRequest(run_key=key, tags=tags)])
+    request = _request(context, range_tags(*NARRATED_REGIONS))
+    return _unless_running(context, BRIEF_JOB.name, [request])
 
 
-@dg.schedule(
-    name="regional_brief_retry_schedule",
-    job=BRIEF_JOB,
+@_schedule(
+    job_name=BRIEF_JOB.name,
     cron_schedule="0 8,20 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
-        "Twice a day, at 08:00 and 20:00 UTC, looks whether the week that began last Sunday is "
-        "covered: all regions but one at most have a brief of it. When it is not, one run per "
+        "Twice a day, at 08:00 and 20:00 UTC, checks whether the week that began last Sunday is "
+        "covered: all regions but one at most have a brief of it. If it is not, starts one run per "
         "range of neighbours over exactly the regions without one. A tick is skipped while no "
         "language model is configured, or while another run of the briefs is queued or in progress."
     ),
@@ -175,12 +169,20 @@ def regional_brief_retry_schedule(
         return dg.SkipReason(
             f"this week is covered: {have} of {len(briefs)} regions have a brief of it"
         )
-    requests = [
-        # The tick and the regions: evaluating this tick again starts no run again.
-        dg.RunRequest(
-            run_key=f"{tick.isoformat()} {' '.join(members)}",
-            tags=range_tags(members[0], members[-1]),
-        )
-        for members in contiguous(without)
-    ]
-    return unless_running(context, BRIEF_JOB.name, requests)
+    requests = run_requests(
+        without,
+        # The tick and the regions: when this tick is evaluated again, no run is started again.
+        run_key=lambda members: f"{tick.isoformat()} {' '.join(members)}",
+        requested_by="regional_brief_retry_schedule",
+    )
+    return _unless_running(context, BRIEF_JOB.name, requests)
+
+
+SCHEDULES = [
+    regional_snapshot_schedule,
+    regional_check_schedule,
+    regional_history_schedule,
+    regional_brief_schedule,
+    regional_brief_retry_schedule,
+    observe_inputs_schedule,
+]

@@ -1,1 +1,1 @@
-"""A past series of transits through the real job, as if it happened now."""
+"""Runs the real jobs over a past series of transits, as if it were happening now."""

@@ -1,4 +1,4 @@
-"""The snapshot job over a past series, as often as it is scheduled, on a server of its own."""
+"""Runs the snapshot job over a past series, as often as it is scheduled, on a server of its own."""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -11,9 +11,8 @@ import dagster as dg
 
 from regional_assets.definitions import defs
 from regional_assets.defs.jobs import HISTORY_JOB, SNAPSHOT_JOB
-from regional_assets.defs.partitions import range_tags
+from regional_assets.defs.partitions import ALL_REGIONS
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS
 from regional_assets.replay.series import feeds
 from regional_assets.settings import StoreSettings
@@ -28,12 +27,12 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class ReplayError(RuntimeError):
-    """A run of a replay that failed; the message says at which time and why."""
+    """A run of the replay failed; the message gives the time and the reason."""
 
 
 class ReplayStore(SnapshotStoreResource):
-    """The embedded server of the replay's own folder, whatever the environment names; it keeps
-    the snapshots of the whole series, however long that is."""
+    """The embedded server in the replay's own folder, whatever the environment names. It keeps the
+    snapshots of the whole series, however long that is."""
 
     state_dir: str
     days: int
@@ -58,7 +57,7 @@ class ReplayClock(ClockResource):
 
 
 class ReplayNarrator(NarratorResource):
-    """Nobody tells what is long past, whatever the environment names."""
+    """No narratives of the past, whatever the environment names."""
 
     def open(self) -> None:
         """None: narratives are off."""
@@ -66,8 +65,9 @@ class ReplayNarrator(NarratorResource):
 
 @dataclass(frozen=True)
 class Replay:
-    """A replay of some `days` of `series` (see `read_series`) in `folder`, which holds a server, a
-    Dagster instance and the history's files, and can be used as `REGIONAL_STATE_DIR` afterwards."""
+    """A replay of some `days` of `series` (see `read_series`) in `folder`. The folder holds a
+    server, a Dagster instance and the files of the history; afterwards it can be the
+    `REGIONAL_STATE_DIR`."""
 
     series: "pd.DataFrame"
     days: Sequence["pd.Timestamp"]
@@ -84,8 +84,8 @@ class Replay:
         ]
 
     def run(self, done: Callable[[], None]) -> None:
-        """Starts anew in `folder` and runs the job once a tick, each followed by `done`; then
-        the job of the history. Raises `ReplayError` and the store's errors."""
+        """Empties `folder`, runs the snapshot job once per tick, calling `done` after each, and
+        then the job of the history. Raises `ReplayError` and the errors of the store."""
         self._clear()
         home = dagster_home(self.folder)
         with dg.DagsterInstance.from_config(str(home)) as instance, self.open() as store:
@@ -114,7 +114,7 @@ class Replay:
     def _execute(self, instance: dg.DagsterInstance, job: str, now: int) -> None:
         result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
-            tags=range_tags(REGION_IDS[0], REGION_IDS[-1]),
+            tags=ALL_REGIONS,
             resources={
                 "snapshot_store": self._store,
                 "clock": ReplayClock(at=now),
@@ -125,13 +125,13 @@ class Replay:
         )
         for event in result.get_step_failure_events():
             data = event.step_failure_data
-            said = data.user_failure_data and data.user_failure_data.description
-            raise ReplayError(f"{job} failed at {now}: {said or data.error_display_string}")
+            reason = data.user_failure_data and data.user_failure_data.description
+            raise ReplayError(f"{job} failed at {now}: {reason or data.error_display_string}")
 
 
 def expire(store: SnapshotStore) -> None:
-    """Deletes what would have expired since the last tick: the server's clock is not the
-    replay's."""
+    """Deletes what would have expired since the last tick: the server does not follow the clock of
+    the replay."""
     for pattern in (keys.dedup("*", "*"), keys.alert_guard("*", "*")):
         names = list(store.client.scan_iter(pattern, count=1000))
         if names:

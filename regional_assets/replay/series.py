@@ -1,4 +1,4 @@
-"""Daily ship transits, and the input feeds as they would have been on each of the days."""
+"""Daily ship transits, and the input feeds as they would have been on each day."""
 
 import json
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ _WEEK = 7
 
 
 class SeriesError(ValueError):
-    """A series that cannot be replayed; the message names the file and what is wrong with it."""
+    """A series cannot be replayed; the message names the file and what is wrong with it."""
 
 
 def read_series(path: Path) -> "pd.DataFrame":
-    """The totals of a CSV file: a row per day (column `date`, without gaps), a column per
-    chokepoint (`<id>_total`, named by its id here; not known where empty). Raises
+    """The daily transits in a CSV file: a row per day (column `date`, without gaps) and a column
+    `<id>_total` per chokepoint (empty where unknown), which the result names by the id. Raises
     `SeriesError`."""
     import pandas as pd
 
@@ -33,7 +33,7 @@ def read_series(path: Path) -> "pd.DataFrame":
         totals.columns = totals.columns.str.removesuffix(_TOTAL)
         days = pd.date_range(totals.index[0], periods=len(totals), tz="UTC")
         if not (totals.index.tz_localize("UTC") == days).all():  # type: ignore[attr-defined]
-            raise ValueError("its dates are not one day after the other")
+            raise ValueError("its dates are not consecutive days")
     except (OSError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise SeriesError(f"{path} is no series of daily transits: {error}") from None
     if totals.empty or (totals < 0).any(axis=None):
@@ -45,8 +45,8 @@ def read_series(path: Path) -> "pd.DataFrame":
 
 
 def feeds(series: "pd.DataFrame", day: "pd.Timestamp", now: int) -> dict[str, bytes]:
-    """Redis key → value at `now` (ms) on that day of the series: the chokepoints, no threat to any
-    known, and their transits. There are no figures of the other inputs, so they are missing."""
+    """Redis key → value at `now` (ms) on that day of the series: the chokepoints, without any known
+    threat, and their transits. The series has no figures for the other inputs; they are missing."""
     until = series.loc[:day]
     chokepoints = {"chokepoints": [{"id": id} for id in series.columns], "fetchedAt": now}
     transits = {"summaries": dict(_summaries(until)), "fetchedAt": now}
@@ -60,11 +60,11 @@ def feeds(series: "pd.DataFrame", day: "pd.Timestamp", now: int) -> dict[str, by
 
 
 def _summaries(until: "pd.DataFrame") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Chokepoint id → its transits on the last day, and of its last week against the one before
-    (0 while there are not two weeks, as the feed's writer has it)."""
+    """Chokepoint id → its transits on the last day, and how its last week differs from the week
+    before (0 while there are less than two weeks, as the writer of the feed does it)."""
     for id, totals in until.items():
         today = totals.iloc[-1]
-        if today != today:  # not known
+        if today != today:  # unknown
             yield str(id), {"dataAvailable": False}
             continue
         week, before = totals.iloc[-_WEEK:].sum(), totals.iloc[-2 * _WEEK : -_WEEK].sum()

@@ -47,8 +47,8 @@ class BriefResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the store is why there is no brief; then the summary stands (SPEC 6)."""
-        return self.outcome == "failed"
+        """Whether the region has no brief that is young enough."""
+        return self.outcome in ("unanswered", "failed")
 
 
 def write_briefs(

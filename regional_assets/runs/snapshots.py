@@ -54,7 +54,7 @@ class RegionResult:
 
     @property
     def failed(self) -> bool:
-        """Whether nothing stored stands for the region in this run."""
+        """Whether nothing that is stored stands for this result."""
         return self.outcome == "failed"
 
     @property
@@ -75,7 +75,7 @@ class RunResult:
     @property
     def failed(self) -> tuple[RegionResult, ...]:
         """The regions that failed."""
-        return tuple(r for r in self.regions if r.failed)
+        return tuple(region for region in self.regions if region.failed)
 
 
 @contextmanager

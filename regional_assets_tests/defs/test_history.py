@@ -17,7 +17,7 @@ from regional_assets.definitions import defs
 from regional_assets.defs import charts
 from regional_assets.defs.assets.history import REGIONAL_HISTORY, read_history
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.charts import line_chart, regions_picture
+from regional_assets.defs.charts import line_chart, regions_chart
 from regional_assets.defs.partitions import REGIONS
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
@@ -130,7 +130,9 @@ def test_one_run_writes_the_table_of_every_region(
         assert said["expired"] == said["unreadable"] == 0
         assert [round(said[end] * 1000) for end in ("first", "last")] == [taken[0], taken[-1]]
         assert f"net balance {frame['net_balance'].iloc[-1]:.3f}" in texts(svg(said["chart"]))
-        assert said["last_rows"].count("+00:00 |") == 3
+        shown = [row.data for row in said["last_rows"].records]
+        assert [row["time"] for row in shown] == [time.isoformat() for time in frame.index]
+        assert [[row[name] for name in COLUMNS] for row in shown] == frame.to_numpy().tolist()
     # Only the tables are left, no unfinished file.
     assert {p.name for p in (state / "history").iterdir()} == {f"{r}.csv" for r in REGION_IDS}
 
@@ -185,7 +187,7 @@ def test_expired_and_unreadable_snapshots_are_skipped_and_counted(
     assert said["rows"] == len(table(state / "history" / "mena.csv")) == 2
     assert said["expired"] == 4  # the deleted, the infinite, the set, the nameless
     assert said["unreadable"] == len(written) + 1
-    assert "script" not in str(texts(svg(said["chart"]))) + said["last_rows"]
+    assert "script" not in str(texts(svg(said["chart"]))) + str(said["last_rows"].records)
 
 
 def test_a_region_without_snapshots_is_an_empty_table(
@@ -285,7 +287,7 @@ def test_the_asset_explains_itself() -> None:
 def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: redis.Redis) -> None:
     result = run(instance, tags=ALL)
     [summary] = materialisations(instance, result.run_id, SUMMARY).values()
-    found = texts(svg(values(summary)["picture"]))
+    found = texts(svg(values(summary)["chart"]))
     for region in REGION_IDS:
         [body] = bodies(client, region)
         assert region.replace("_", " ") in found
@@ -296,7 +298,7 @@ def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: red
 def test_text_cannot_leave_its_place_in_a_picture() -> None:
     hostile = '</text><script>"&\x00\ud800'
     for picture in (
-        regions_picture([(hostile, hostile, -1.0), ("b", "calm", 1.0)]),
+        regions_chart([(hostile, hostile, -1.0), ("b", "calm", 1.0)]),
         line_chart("c", [datetime.now(UTC)], {hostile: [0.5]}),
     ):
         image = svg(picture.value or "")

@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.defs.resources import SnapshotStoreResource
-from regional_assets.defs.sensors import inputs as module
+from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import Watch, input_sensor
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.replay.replay import ReplayClock
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
 from regional_assets_tests.support.dagster_runs import (
@@ -27,19 +27,19 @@ Tick = Callable[[float], dg.SensorResult]
 
 
 @pytest.fixture
-def tick(
-    instance: dg.DagsterInstance, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> Tick:
+def tick(instance: dg.DagsterInstance, client: redis.Redis) -> Tick:
     """A tick so many seconds after the start, with the cursor that the one before left."""
     started = current_time()
     cursor: list[str | None] = [None]
 
     def at(seconds: float) -> dg.SensorResult:
-        monkeypatch.setattr(module, "current_time", lambda: started + int(seconds * 1000))
         context = dg.build_sensor_context(
             instance=instance,
             cursor=cursor[0],
-            resources={"snapshot_store": SnapshotStoreResource()},
+            resources={
+                "snapshot_store": SnapshotStoreResource(),
+                "clock": ReplayClock(at=started + int(seconds * 1000)),
+            },
         )
         result = input_sensor(context)
         assert isinstance(result, dg.SensorResult)
@@ -97,7 +97,8 @@ def test_the_same_change_is_one_run_key_across_restarts(
     tick(0)
     first = [request.run_key for request in tick(60).run_requests or []]
     again = dg.build_sensor_context(
-        instance=instance, resources={"snapshot_store": SnapshotStoreResource()}
+        instance=instance,
+        resources={"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()},
     )
     assert isinstance(input_sensor(again), dg.SensorResult)
     tick(400)

@@ -9,9 +9,9 @@ import redis
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import contiguous
-from regional_assets.defs.sensors import recovery as module
 from regional_assets.defs.sensors.recovery import recovery_sensor
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.replay.replay import ReplayClock
 from regional_assets.store import keys
 from regional_assets_tests.support.dagster_runs import ALL, ranges, reason, run, statuses
 
@@ -19,13 +19,17 @@ Tick = Callable[[float], dg.SensorResult]
 
 
 @pytest.fixture
-def tick(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Tick:
+def tick(instance: dg.DagsterInstance) -> Tick:
     """A tick at so many seconds, with the cursor that the one before left."""
     cursor: list[str | None] = [None]
 
     def at(seconds: float) -> dg.SensorResult:
-        monkeypatch.setattr(module, "current_time", lambda: int(seconds * 1000))
-        result = recovery_sensor(dg.build_sensor_context(instance=instance, cursor=cursor[0]))
+        context = dg.build_sensor_context(
+            instance=instance,
+            cursor=cursor[0],
+            resources={"clock": ReplayClock(at=int(seconds * 1000))},
+        )
+        result = recovery_sensor(context)
         assert isinstance(result, dg.SensorResult)
         cursor[0] = result.cursor
         return result

@@ -99,7 +99,7 @@ def test_a_tick_is_one_run_over_all_regions_with_the_summary(
     )
     assert list(materialisations(instance, result.run_id)) == list(REGION_IDS)
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
-    assert materialisations(instance, result.run_id, REGIONAL_SUMMARY.key)
+    assert materialisations(instance, result.run_id, REGIONAL_SUMMARY)
     assert client.exists(keys.SUMMARY)
 
 

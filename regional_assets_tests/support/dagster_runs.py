@@ -21,7 +21,7 @@ from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 
 ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
-SUMMARY = REGIONAL_SUMMARY.key
+SUMMARY = REGIONAL_SUMMARY
 INPUT_NAMES = [spec.name for spec in CATALOGUE]
 MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 

@@ -1,4 +1,4 @@
-"""`regional_brief`, one partition per region that has a weekly brief (SPEC 6, Weekly brief)."""
+"""`regional_brief`, a partition per region that has a weekly brief (SPEC 6, Weekly brief)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -9,9 +9,9 @@ from pydantic import Field
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import BRIEF_REGIONS, OWNERS, TAGS, backfill_policy
+from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
-from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
     from regional_assets.runs.briefs import BriefResult
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 REGIONAL_BRIEF = dg.AssetKey("regional_brief")
 
 _DESCRIPTION = f"""
-What the week meant in one world region, in words: a recap, where its regime is going, key
-developments and the risks ahead. A language model writes it, from the region's stored snapshot and
-the last week's regime history.
+The week in one world region, in words: a recap, the direction of its regime, key developments and
+the risks ahead. A language model writes it from the region's stored snapshot and the regime changes
+of the last week.
 
-Each partition is a region; `global` has no brief. A run asks for all its regions side by side and
-stores each brief as soon as it is there.
+Each partition is a region; `global` has no brief. A run asks the model about all its regions at the
+same time and stores each brief as soon as it arrives.
 
-* **Skipped.** A brief younger than {STANDS_IN_WORDS} stands, and its partition is materialised
-  with the outcome `skipped`. Run with `force: true` to write it all the same.
-* **When a region fails**, it alone is marked failed, and the run page says why. A region that no
-  model answered validly is marked failed, too; the summary of the briefs is then still written, and
-  says how much of the week is covered.
-* **Needs a language model** (README, Narratives and weekly briefs). Without one a run fails and
-  says so, and the schedules start none.
+* **Skipped.** A brief younger than {STANDS_IN_WORDS} is kept, and its partition is materialised
+  with the outcome `skipped`. Run with `force: true` to write a brief anyway.
+* **When a region fails**, it alone is marked as failed, and the run page shows its error. A region
+  for which no model gave a valid answer is marked as failed, too; the summary of the briefs is then
+  still written and shows how much of the week is covered.
+* **A language model is required** (README, Narratives and weekly briefs). Without one, a run fails
+  with that reason, and the schedules start no runs.
 """
 
 
 class BriefConfig(dg.Config):
-    """What a run of `regional_brief` can be told."""
+    """The options of a run of `regional_brief`."""
 
     force: bool = Field(
         default=False,
@@ -45,6 +45,7 @@ class BriefConfig(dg.Config):
     )
 
 
+# Not by @dg.asset: it warns in every process that its `backfill_policy` is in beta.
 @dg.multi_asset(
     name="regional_brief",
     specs=[
@@ -57,7 +58,6 @@ class BriefConfig(dg.Config):
             owners=OWNERS,
             tags=TAGS,
             partitions_def=BRIEF_REGIONS,
-            # Partitions are reported one by one, as those of `regional_snapshot` are.
             skippable=True,
         )
     ],
@@ -69,64 +69,40 @@ def regional_brief(
     snapshot_store: SnapshotStoreResource,
     narrator: NarratorResource,
     clock: ClockResource,
-) -> Iterator[dg.MaterializeResult[Any]]:
-    """Writes the briefs of the run's regions, then the summary of the week's."""
+) -> Iterator[Any]:
+    """Writes the briefs of the run's regions, then the summary of the week."""
     from regional_assets.runs.briefs import update_summary, write_briefs
     from regional_assets.store.brief_store import BriefStore
 
-    # A generator that yields nothing: what a plain function returns counts as an output, and
-    # would materialise every partition a second time.
-    yield from ()
-    told = narrator.open()
+    model = narrator.open()
     why_not = narrator.why_not()
-    if told is None or why_not:
+    if model is None or why_not:
         raise dg.Failure(why_not, allow_retries=False)
     now = clock.now()
+    report = PartitionReport(context, REGIONAL_BRIEF, "regions have no new brief")
     results: list[BriefResult] = []
-    try:
-        with snapshot_store.open() as opened:
-            store = BriefStore(opened)
-            written = write_briefs(store, told, context.partition_keys, now, force=config.force)
-            # Closed even by what ends the run, so that no question outlives it.
-            with closing(written):
-                for result in written:
-                    _report(context, result)
-                    results.append(result)
-            if not any(result.failed for result in results):
-                lacking = update_summary(store, results, now)
-                context.log.info(f"without a brief of this week: {', '.join(lacking) or 'none'}")
-    except STORE_ERRORS as error:
-        # Their message says all; a traceback would only bury it.
-        raise dg.Failure(str(error)) from None
-    errors = {r.region_id: r.error for r in results if r.brief is None}
-    undone = {region: errors[region] for region in context.partition_keys if region in errors}
-    if undone:
-        raise dg.Failure(
-            f"{len(undone)} of {len(results)} regions have no new brief: "
-            + "; ".join(f"{region}: {error}" for region, error in undone.items()),
-            metadata=undone,
-            # Dagster would repeat all partitions; only the failed ones need another run.
-            allow_retries=False,
-        )
-
-
-def _report(context: dg.AssetExecutionContext, result: "BriefResult") -> None:
-    if result.brief is None:
-        context.log.error(f"{result.region_id} {result.outcome}: {result.error}")
-        return
-    context.log.info(f"{result.region_id}: {result.outcome}")
-    context.log_event(
-        dg.AssetMaterialization(
-            REGIONAL_BRIEF, partition=result.region_id, metadata=_metadata(result)
-        )
-    )
+    with snapshot_store.open_or_fail() as opened:
+        store = BriefStore(opened)
+        written = write_briefs(store, model, context.partition_keys, now, force=config.force)
+        # Closed whatever ends the run, so that no request to a model outlives it.
+        with closing(written):
+            for result in written:
+                results.append(result)
+                if result.failed:
+                    report.failed(result.region_id, result.error)
+                else:
+                    report.materialised(result.region_id, _metadata(result))
+        if not any(result.outcome == "failed" for result in results):
+            lacking = update_summary(store, results, now)
+            context.log.info(f"without a brief of this week: {', '.join(lacking) or 'none'}")
+    yield from report.finish()
 
 
 def _metadata(result: "BriefResult") -> Mapping[str, Any]:
     assert result.brief is not None
     metadata: dict[str, Any] = {
         "outcome": result.outcome,
-        # Not as markdown: a model's words could place pictures there that a browser would fetch.
+        # Not as Markdown, in which a model's text could embed images for the browser to fetch.
         "brief": dg.MetadataValue.json(result.brief),
     }
     if result.reply:

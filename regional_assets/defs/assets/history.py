@@ -1,4 +1,4 @@
-"""`regional_history`: the stored snapshots of a region as one table, for people and analysts."""
+"""`regional_history`: all stored snapshots of a region in one table."""
 
 import json
 import uuid
@@ -12,11 +12,12 @@ import dagster as dg
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import line_chart
 from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy
+from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.regime import REGIME_LABELS
-from regional_assets.store.errors import STORE_ERRORS, StoreError
+from regional_assets.store.errors import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,28 +29,28 @@ REGIONAL_HISTORY = dg.AssetKey("regional_history")
 _NUMBERS = (*AXES, "net_balance", "confidence")
 _DRAWN = ("net_balance", "coercive_pressure", "confidence")
 _LAST_ROWS = 8
-# Times from here on fit neither Python's dates nor pandas'.
+# From here on (ms), times are beyond Python's dates and pandas'.
 _YEAR_10000 = 253_402_300_800_000
 
 _DESCRIPTION = """
-How a region got where it is: one table over all its stored snapshots (90 days), oldest first.
+How a region got where it is: a table of all its stored snapshots (90 days), oldest first.
 
-Each row is a snapshot: **time** (UTC), **regime**, the seven axes and **net_balance** (the eight
-axes of the balance vector), **confidence**. The chart draws net balance, coercive pressure and
-confidence; the last rows are shown under it.
+Each row is a snapshot: **time** (UTC), **regime**, the axes of the balance vector, their
+**net_balance**, and **confidence**. The chart shows net balance, coercive pressure and confidence;
+`last_rows` shows the newest snapshots.
 
-* **For analysts** the table is a CSV file on the machine that ran it, at `path`:
-  `pd.read_csv(path, index_col="time", parse_dates=["time"])`. It is replaced as a whole.
-* **Skipped snapshots** are counted, they fail nothing: `expired` are in the index, but no longer
-  stored; `unreadable` are not snapshots of this region and time.
-* **When a region fails**, it alone is marked failed, and the run page says why.
+* **For analysts**, the table is a CSV file on the machine of the run, at `path`. Read it with
+  `pd.read_csv(path, index_col="time", parse_dates=["time"])`. Each run replaces it as a whole.
+* **Snapshots that are skipped** are counted and fail nothing: `expired` ones are in the index but
+  no longer stored; `unreadable` ones are not snapshots of this region and time.
+* **When a region fails**, it alone is marked as failed, and the run page shows its error.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A region's table (index `time` in UTC; `regime`, then numbers), and how many snapshots of
-    its index are not in it."""
+    """The table of a region (index `time` in UTC; columns `regime`, then numbers), and how many
+    snapshots of its index are not in the table."""
 
     frame: "pd.DataFrame"
     expired: int
@@ -64,46 +65,32 @@ class History:
 )
 def _write_histories(
     context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource
-) -> Iterator[dg.Output[Any]]:
+) -> Iterator[Any]:
     """Writes the table of each of the run's regions."""
-    # A generator that yields nothing: what a plain function returns counts as an output, and
-    # would materialise every partition a second time.
-    yield from ()
-    failed: dict[str, str] = {}
-    try:
+    report = PartitionReport(context, REGIONAL_HISTORY, "regions failed")
+    with snapshot_store.open_or_fail() as store:
         folder = snapshot_store.settings().state_dir / "history"
-        with snapshot_store.open() as store:
-            for region, index in store.indexes(context.partition_keys).items():
-                try:
-                    metadata = _materialise(store, region, index, folder)
-                # All regions would meet this one.
-                except StoreError:
-                    raise
-                # Whatever goes wrong in one region is that region's failure, not the others' end.
-                except Exception as error:
-                    failed[region] = " ".join(str(error).split()) or type(error).__name__
-                    context.log.error(f"{region} failed: {failed[region]}")
-                    continue
-                context.log_event(
-                    dg.AssetMaterialization(REGIONAL_HISTORY, partition=region, metadata=metadata)
-                )
-    except STORE_ERRORS as error:
-        # Their message says all; a traceback would only bury it.
-        raise dg.Failure(str(error)) from None
-    if failed:
-        raise dg.Failure(
-            f"{len(failed)} of {len(context.partition_keys)} regions failed: "
-            + "; ".join(f"{region}: {error}" for region, error in failed.items()),
-            metadata=failed,
-            # Dagster would repeat all partitions; only the failed ones need another run.
-            allow_retries=False,
-        )
+        for region, index in store.indexes(context.partition_keys).items():
+            if index.error:
+                report.failed(region, index.error)
+                continue
+            try:
+                metadata = _write_history(store, region, index, folder)
+            # The store serves no other region either.
+            except StoreError:
+                raise
+            # Any other error is this region's alone; the others go on.
+            except Exception as error:
+                report.failed(region, error)
+            else:
+                report.materialised(region, metadata)
+    yield from report.finish()
 
 
-# Not made by @dg.multi_asset, which would make this step depend on the output of
-# `regional_snapshot`. That step reports its partitions one by one and yields no such output, so
-# Dagster would skip this one. The lineage is the spec's; in a run of both, this step comes later:
-# the in-process executor takes the steps that are ready by priority.
+# Not by @dg.asset, which would make this step depend on the output of `regional_snapshot`. That
+# step reports its partitions one by one and has no output, so Dagster would skip this one. The spec
+# alone has the lineage. In a run of both, this step comes later, because the in-process executor
+# takes the steps that are ready in the order of their priority.
 regional_history = dg.AssetsDefinition(
     keys_by_input_name={},
     keys_by_output_name={REGIONAL_HISTORY.to_python_identifier(): REGIONAL_HISTORY},
@@ -118,7 +105,6 @@ regional_history = dg.AssetsDefinition(
             owners=OWNERS,
             tags=TAGS,
             partitions_def=REGIONS,
-            # Partitions are reported one by one, as those of `regional_snapshot` are.
             skippable=True,
         )
     ],
@@ -127,12 +113,10 @@ regional_history = dg.AssetsDefinition(
 
 
 def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> History:
-    """The table of the snapshots that `index` lists. Raises `StoreError` when the server does not
-    serve, and ValueError when the index could not be read."""
+    """The table of the snapshots that `index`, which was read without error, lists. Raises
+    `StoreError` when the server does not serve."""
     import pandas as pd
 
-    if index.error:
-        raise ValueError(index.error)
     times: list[int] = []
     rows: list[list[Any]] = []
     expired = unreadable = 0
@@ -153,7 +137,7 @@ def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> His
         columns=["regime", *_NUMBERS],
         index=pd.to_datetime(times, unit="ms", utc=True).rename("time"),
     )
-    # JSON has whole numbers, too, and a table without rows has no types of its own.
+    # JSON may hold whole numbers, and a table without rows has no types.
     frame = frame.astype({"regime": "str"} | dict.fromkeys(_NUMBERS, "float64"))
     return History(frame, expired, unreadable)
 
@@ -174,10 +158,10 @@ def _row(region: str, at: float, snapshot: Mapping[str, Any]) -> list[Any]:
     return [regime, *(values[name] for name in _NUMBERS)]
 
 
-def _materialise(
+def _write_history(
     store: "SnapshotStore", region: str, index: "IndexRead", folder: Path
 ) -> dict[str, Any]:
-    """Writes the region's file; returns the metadata of its materialisation."""
+    """Writes the file of the region; returns the metadata of its materialisation."""
     history = read_history(store, region, index)
     frame = history.frame
     path = folder / f"{region}.csv"
@@ -189,16 +173,26 @@ def _materialise(
         "path": dg.MetadataValue.path(path),
         **{name: dg.MetadataValue.timestamp(time) for name, time in ends.items()},
         "chart": line_chart("history", times, {name: frame[name].tolist() for name in _DRAWN}),
-        "last_rows": dg.MetadataValue.md(frame.tail(_LAST_ROWS).to_markdown()),
+        "last_rows": _table(frame.tail(_LAST_ROWS)),
         "expired": history.expired,
         "unreadable": history.unreadable,
     }
 
 
+def _table(frame: "pd.DataFrame") -> dg.TableMetadataValue:
+    columns = [dg.TableColumn("time", "datetime"), dg.TableColumn("regime", "string")]
+    columns += [dg.TableColumn(name, "float") for name in _NUMBERS]
+    rows = [
+        dg.TableRecord({"time": time.isoformat(), **{str(n): v for n, v in row.items()}})
+        for time, row in zip(frame.index, frame.to_dict("records"), strict=True)
+    ]
+    return dg.MetadataValue.table(rows, dg.TableSchema(columns=columns))
+
+
 def _write(frame: "pd.DataFrame", path: Path) -> None:
     """Replaces the file as a whole: a reader sees the old table or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Of its own name, as another run may write the same region.
+    # Under a name of its own, as another run may write the same region.
     unfinished = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.csv")
     try:
         frame.to_csv(unfinished)

@@ -1,5 +1,5 @@
-"""The inputs as external assets, upstream of `regional_snapshot`: other jobs write them,
-here they are only observed."""
+"""The inputs as external assets upstream of `regional_snapshot`: other jobs write them, and here
+they are only observed."""
 
 import hashlib
 import warnings
@@ -10,21 +10,19 @@ from typing import Any
 import dagster as dg
 
 from regional_assets.defs.partitions import OWNERS, TAGS
-from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.inputs import InputState, StoredValue, read_inputs
 from regional_assets.intelligence.timing import MINUTE_MS
-from regional_assets.runs.clock import current_time
-from regional_assets.store.errors import STORE_ERRORS
 
-# Data versions of what has no bytes; no digest reads so.
+# The data versions of an input without a value; no digest looks like them.
 MISSING = "missing"
 UNREADABLE = "unreadable"
 
 _OBSERVING = """
-Reads all inputs in one round trip and reports of each its data version (SHA-256 of what is stored),
-age, size and freshness. It changes nothing. A missing or unreadable input is reported, not a
-failure; only a Redis that does not answer is.
+Reads all inputs in one round trip and reports the data version (SHA-256 of the stored value), age,
+size and freshness of each. It changes nothing. A missing or unreadable input is reported and fails
+nothing; the run fails only when Redis does not answer.
 """
 
 
@@ -61,20 +59,19 @@ def _duration(minutes: int) -> str:
     return f"{minutes} minutes"
 
 
-INPUT_ASSETS = [_asset(spec) for spec in CATALOGUE]
+# No list: Dagster's loaders take a list of specs in a module for assets of their own.
+INPUT_ASSETS = tuple(_asset(spec) for spec in CATALOGUE)
 
 
 def _observe(
-    context: dg.AssetExecutionContext, snapshot_store: SnapshotStoreResource
+    context: dg.AssetExecutionContext,
+    snapshot_store: SnapshotStoreResource,
+    clock: ClockResource,
 ) -> Iterator[dg.ObserveResult]:
     """Reads all inputs once, then reports those that the run selected."""
-    now = current_time()
-    try:
-        with snapshot_store.open() as store:
-            stored = store.read([]).values
-    except STORE_ERRORS as error:
-        # Their message says all; a traceback would only bury it.
-        raise dg.Failure(str(error)) from None
+    now = clock.now()
+    with snapshot_store.open_or_fail() as store:
+        stored = store.read([]).values
     states = {
         input_key(name): state
         for name, state in read_inputs(stored, now).items()
@@ -99,7 +96,7 @@ with warnings.catch_warnings():
 
 
 def _words(states: Iterable[InputState]) -> str:
-    """How many are fresh, and which are not."""
+    """How many inputs are fresh, and which are not."""
     by_freshness: dict[str, list[str]] = {"fresh": [], "stale": [], "missing": []}
     for state in states:
         by_freshness[state.freshness].append(state.spec.name)
@@ -126,7 +123,7 @@ def _metadata(state: InputState, now: int) -> Mapping[str, Any]:
 
 
 def _moment(timestamp: int | None) -> datetime | None:
-    """None, too, for a number beyond the calendar, which the UI could not show."""
+    """None also for a number beyond the calendar, which the UI could not show."""
     try:
         return None if timestamp is None else datetime.fromtimestamp(timestamp / 1000, UTC)
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""`regional_snapshot`, one partition per region, and what follows it in the same run."""
+"""`regional_snapshot`, a partition per region, and the summary that follows it in the same step."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,44 +7,50 @@ import dagster as dg
 from pydantic import Field
 
 from regional_assets.defs.assets.inputs import INPUT_ASSETS
-from regional_assets.defs.assets.summary import FRESHNESS, REGIONAL_SUMMARY, materialise_summary
-from regional_assets.defs.charts import balance_picture
+from regional_assets.defs.assets.summary import (
+    FRESHNESS,
+    REGIONAL_SUMMARY,
+    materialise_summary,
+    summary_spec,
+)
+from regional_assets.defs.charts import balance_chart
 from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy
+from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
-from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
+    from regional_assets.intelligence.snapshot import Snapshot
     from regional_assets.runs.narration import Narration
     from regional_assets.runs.snapshots import RegionResult, RunResult
 
 REGIONAL_SNAPSHOT = dg.AssetKey("regional_snapshot")
 
-_DESCRIPTION = """
-The picture of one world region: how tense it is (**regime** and **balance vector**), who pushes
-(**actors**), what may follow (**scenarios**, **triggers**, **transmission paths**), what still
-moves (**mobility**), and the **evidence** for it.
+_DESCRIPTION = f"""
+The state of one world region: how tense it is (**regime** and **balance vector**), who acts in it
+(**actors**), what may happen next (**scenarios**, **triggers**, **transmission paths**), whether
+people and goods can move (**mobility**), and the **evidence** for all that.
 
-Each partition is a region. A run reads all input feeds from Redis once, computes its
-regions from that one moment's view, and commits each region atomically: everything of it is
-written, or nothing.
+Each partition is a region. A run reads all {len(INPUT_ASSETS)} input feeds from Redis once, so that
+all its regions see the same moment, and commits each region atomically: all of it is written, or
+nothing.
 
-* **Written or duplicate.** When the inputs say nothing new, the stored snapshot stands and the
-  partition is materialised as its duplicate (see `outcome`, `duplicate_of`). Run with
-  `force: true` to write it all the same.
-* **When a region fails**, it alone is marked failed; the run page names it with the server's words.
-  The others are done. Run the failed partition again: what was written already is a duplicate.
-* **The data version** is the digest of what the snapshot says about its inputs. It is the same
-  exactly when the content is.
+* **Written or duplicate.** When the inputs bring nothing new, the stored snapshot is kept, and the
+  partition is materialised as its duplicate (see `outcome` and `duplicate_of`). Run with
+  `force: true` to write a snapshot anyway.
+* **When a region fails**, it alone is marked as failed, and the run page shows its error. The other
+  regions are complete. To repair it, materialise the failed partition.
+* **The data version** is the digest of the snapshot's content. Two snapshots have the same data
+  version exactly when they have the same content.
 """
 
 
 class SnapshotConfig(dg.Config):
-    """What a run of `regional_snapshot` can be told."""
+    """The options of a run of `regional_snapshot`."""
 
     force: bool = Field(
         default=False,
-        description="Write a snapshot even when the stored one says the same.",
+        description="Write a snapshot even when its content is the same as the stored one's.",
     )
 
 
@@ -63,10 +69,10 @@ class SnapshotConfig(dg.Config):
             partitions_def=REGIONS,
             skippable=True,
         ),
-        REGIONAL_SUMMARY,
+        summary_spec(),
     ],
-    # One step for both. A separate step would be skipped, because a step that reports its
-    # partitions one by one yields no output of its own.
+    # One step for both. The step of the snapshots reports its partitions one by one and has no
+    # output, so Dagster would skip another step that depends on it.
     can_subset=True,
     backfill_policy=backfill_policy(),
 )
@@ -81,55 +87,36 @@ def regional_snapshots(
     from regional_assets.runs.snapshots import take_snapshots
 
     now = clock.now()
-    try:
-        with snapshot_store.open() as store:
-            result = None
-            if REGIONAL_SNAPSHOT in context.selected_asset_keys:
-                result = take_snapshots(
-                    store,
-                    context.partition_keys,
-                    now,
-                    force=config.force,
-                    narrator=narrator.open(),
-                )
-                _report(context, result)
-            if REGIONAL_SUMMARY.key in context.selected_asset_keys:
-                yield materialise_summary(store, now, result)
-    except STORE_ERRORS as error:
-        # Their message says all; a traceback would only bury it.
-        raise dg.Failure(str(error)) from None
+    with snapshot_store.open_or_fail() as store:
+        result = None
+        if REGIONAL_SNAPSHOT in context.selected_asset_keys:
+            result = take_snapshots(
+                store,
+                context.partition_keys,
+                now,
+                force=config.force,
+                narrator=narrator.open(),
+            )
+            yield from _report(context, result)
+        if REGIONAL_SUMMARY in context.selected_asset_keys:
+            yield materialise_summary(store, now, result)
 
 
-def _report(context: dg.AssetExecutionContext, result: "RunResult") -> None:
-    """One materialisation per region that is stored; one failure at the end if any is not."""
+def _report(context: dg.AssetExecutionContext, result: "RunResult") -> Iterator[Any]:
+    report = PartitionReport(context, REGIONAL_SNAPSHOT, "regions failed")
     run_metadata = _run_metadata(result)
     for region in result.regions:
         if region.snapshot is None or region.failed:
-            context.log.error(f"{region.region_id} failed: {region.error}")
+            report.failed(region.region_id, region.error or "")
             continue
-        context.log_event(
-            dg.AssetMaterialization(
-                asset_key=REGIONAL_SNAPSHOT,
-                partition=region.region_id,
-                metadata={**_region_metadata(region), **run_metadata},
-                tags={"dagster/data_version": region.snapshot.content.digest},
-            )
-        )
-    if result.failed:
-        raise dg.Failure(
-            f"{len(result.failed)} of {len(result.regions)} regions failed: "
-            + "; ".join(f"{r.region_id}: {r.error}" for r in result.failed),
-            metadata={r.region_id: r.error or "" for r in result.failed},
-            # Dagster would repeat all partitions; only the failed ones need another run.
-            allow_retries=False,
-        )
+        metadata = {**_region_metadata(region, region.snapshot), **run_metadata}
+        report.materialised(region.region_id, metadata, region.snapshot.content.digest)
+    return report.finish()
 
 
-def _region_metadata(region: "RegionResult") -> Mapping[str, Any]:
+def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> Mapping[str, Any]:
     from regional_assets.store.wire import encode
 
-    snapshot = region.snapshot
-    assert snapshot is not None
     content = snapshot.content
     active = [r.trigger.id for r in content.triggers if r.state == "active"]
     return {
@@ -140,7 +127,7 @@ def _region_metadata(region: "RegionResult") -> Mapping[str, Any]:
         "previous_regime": snapshot.previous_label or "none",
         "trigger_reason": snapshot.changes.trigger_reason,
         "net_balance": content.balance.net_balance,
-        "balance": balance_picture(content.balance),
+        "balance": balance_chart(content.balance),
         **{axis: content.balance.axes[axis] for axis in AXES},
         "confidence": content.world.confidence.score,
         "active_triggers": active,
@@ -165,7 +152,7 @@ def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
 
 
 def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
-    """What is the same for all regions of a run: the state of the inputs."""
+    """The state of the inputs, which all regions of a run share."""
     world = result.world
     problems = {state.spec.key: state.problem for state in world.inputs.values() if state.problem}
     return {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from regional_assets.defs.charts import regions_picture
+from regional_assets.defs.charts import regions_chart
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
@@ -19,38 +19,57 @@ if TYPE_CHECKING:
     from regional_assets.runs.snapshots import RunResult
     from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, Summary
 
-# Stale after two missed schedules; half an hour is for the run itself. Dagster looks at
-# an asset's newest materialisation, of whichever partition: of `regional_snapshot` it goes stale
-# when no region at all is done. A region that fails alone is told by its partition's status.
+# A warning after one missed run of the schedule, a failure after two; the half-hour is for the run
+# itself. Dagster looks at an asset's newest materialisation, of whichever partition:
+# `regional_snapshot` goes stale when no region at all is materialised. When one region alone fails,
+# the status of its partition shows it.
 FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(hours=SCHEDULE_HOURS, minutes=30),
     fail_window=timedelta(hours=2 * SCHEDULE_HOURS, minutes=30),
 )
 
-REGIONAL_SUMMARY = dg.AssetSpec(
-    "regional_summary",
-    deps=["regional_snapshot"],
-    description="""
-All regions on one page: regime, confidence, active triggers and why the last snapshot mattered,
-from what is stored.
+REGIONAL_SUMMARY = dg.AssetKey("regional_summary")
 
-Written after a run in which no region failed and at least one was written. After a run of nothing
-but duplicates, or with a failed region, the old summary stands, so that health checks see it age.
-""",
-    group_name="snapshots",
-    kinds={"python", "redis"},
-    owners=OWNERS,
-    tags=TAGS,
-    freshness_policy=FRESHNESS,
-    skippable=True,
+_DESCRIPTION = """
+All regions on one page, from their stored snapshots: regime, confidence, active triggers and what
+caused the last snapshot.
+
+It is written after a run in which no region failed and at least one was written. After a run with a
+failed region, or with nothing but duplicates, the old summary is kept, so that health checks see it
+age.
+"""
+_COLUMNS = dg.TableSchema(
+    columns=[
+        dg.TableColumn("region", "string"),
+        dg.TableColumn("regime", "string"),
+        dg.TableColumn("confidence", "float", "from 0 to 1"),
+        dg.TableColumn("active_triggers", "int"),
+        dg.TableColumn("trigger_reason", "string", "what caused the last snapshot"),
+    ]
 )
+
+
+# A function, because Dagster's loaders take a spec in a module for an asset of its own.
+def summary_spec() -> dg.AssetSpec:
+    """What Dagster knows about the summary."""
+    return dg.AssetSpec(
+        REGIONAL_SUMMARY,
+        deps=["regional_snapshot"],
+        description=_DESCRIPTION,
+        group_name="snapshots",
+        kinds={"python", "redis"},
+        owners=OWNERS,
+        tags=TAGS,
+        freshness_policy=FRESHNESS,
+        skippable=True,
+    )
 
 
 def materialise_summary(
     store: "SnapshotStore", now: int, run: "RunResult | None" = None
 ) -> dg.MaterializeResult[Any]:
-    """Writes the summary at `now` (ms) after `run`, in which no region failed (None: the summary
-    was asked for by itself), unless the stored one stands."""
+    """Writes the summary at `now` (ms) unless the stored one is to be kept. `run` is the run before
+    it, in which no region failed; None when the summary alone was asked for."""
     from regional_assets.store.snapshot_store import Summary
 
     written: list[dict[str, Any]] = []
@@ -79,11 +98,11 @@ def materialise_summary(
 
     store.update_summary(REGION_IDS, summarise)
     return dg.MaterializeResult(
-        asset_key=REGIONAL_SUMMARY.key,
+        asset_key=REGIONAL_SUMMARY,
         metadata={
             "outcome": outcome,
             "regions": len(written),
-            **({"picture": regions_picture(drawn)} if drawn else {}),
+            **({"chart": regions_chart(drawn)} if drawn else {}),
             "table": _table(written),
         },
     )
@@ -141,8 +160,7 @@ def _bar(snapshot: Mapping[str, Any]) -> tuple[str, str, float]:
     return str(snapshot["region_id"]), str(snapshot["regime"]["label"]), net
 
 
-def _table(rows: list[dict[str, Any]]) -> dg.MarkdownMetadataValue:
-    # Not by pandas, which takes half a second to import: a quarter of the run.
-    from tabulate import tabulate
-
-    return dg.MetadataValue.md(tabulate(rows, headers="keys", tablefmt="pipe"))
+def _table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue:
+    # What is stored may be of any type; a cell may not.
+    cells = [{n: v if is_number(v) else str(v) for n, v in row.items()} for row in rows]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in cells], _COLUMNS)

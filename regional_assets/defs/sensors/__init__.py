@@ -1,1 +1,6 @@
-"""What asks for a run when something changed or failed."""
+"""Sensors: runs when something changed or failed."""
+
+from regional_assets.defs.sensors.inputs import input_sensor
+from regional_assets.defs.sensors.recovery import recovery_sensor
+
+SENSORS = [input_sensor, recovery_sensor]

@@ -1,8 +1,8 @@
-"""Follows the inputs: a run for exactly the regions whose content would change."""
+"""`input_sensor`: a run for exactly the regions whose content would change."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,23 +10,21 @@ import dagster as dg
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
-from regional_assets.defs.partitions import contiguous, range_tags
-from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.defs.partitions import run_requests
+from regional_assets.defs.reporting import DATA_VERSION_TAG
+from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
 from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
     from regional_assets.runs.snapshots import Current
 
-DATA_VERSION_TAG = "dagster/data_version"
-
 
 @dataclass
 class Change:
-    """A region that would say something new: what, since when it says just that, and since when
-    it differs from what is stored (seconds since the epoch)."""
+    """A region whose content would change: the new content's digest, since when it has been this
+    one, and since when it has differed from what is stored (seconds since the epoch)."""
 
     digest: str
     since: float
@@ -35,14 +33,14 @@ class Change:
 
 @dataclass
 class Watch:
-    """What the sensor remembers between ticks (its cursor)."""
+    """What the sensor keeps between ticks, as its cursor."""
 
     changes: dict[str, Change] = field(default_factory=dict)
     requested_at: float = 0.0
 
     @classmethod
     def load(cls, cursor: str | None) -> "Watch":
-        """The memory in a cursor; empty when there is none that can be read."""
+        """Reads a cursor; empty when there is none or it cannot be read."""
         try:
             stored = json.loads(cursor or "{}")
             changes = {region: Change(**change) for region, change in stored["changes"].items()}
@@ -54,7 +52,7 @@ class Watch:
         return json.dumps(asdict(self))
 
     def see(self, differing: Mapping[str, str], now: float) -> None:
-        """Takes in which regions differ at `now`, and their digests."""
+        """Notes which regions differ at `now`: region → digest of its new content."""
         self.changes = {
             region: Change(
                 digest,
@@ -66,8 +64,9 @@ class Watch:
         }
 
     def settled(self, now: float, settings: SensorSettings) -> list[str]:
-        """The regions to run: those that say the same for the settling time, and those of a feed
-        that never rests, once they have differed for as long as runs are apart."""
+        """The regions to run: those whose new content has been the same for the settling time. A
+        feed that never rests would put its regions off for ever, so those that have differed for
+        the interval between runs are due as well."""
         return [
             region
             for region, change in self.changes.items()
@@ -76,7 +75,7 @@ class Watch:
         ]
 
     def requested(self, regions: Sequence[str], now: float) -> None:
-        """Forgets what was requested: what still differs after the run settles anew."""
+        """Forgets the requested regions: what differs after the run has to settle again."""
         self.requested_at = now
         for region in regions:
             del self.changes[region]
@@ -88,19 +87,21 @@ class Watch:
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description=(
-        "Follows the input feeds between scheduled runs: takes a new snapshot of exactly the "
-        "regions whose content would change, once the change has lasted "
-        "(REGIONAL_SETTLE, 60 s), at most every REGIONAL_MIN_RUN_INTERVAL (300 s)."
+        "Watches the input feeds between scheduled runs and takes new snapshots of exactly the "
+        "regions whose content would change: once a change has lasted for REGIONAL_SETTLE (60 s), "
+        "and at most every REGIONAL_MIN_RUN_INTERVAL (300 s)."
     ),
 )
 def input_sensor(
-    context: dg.SensorEvaluationContext, snapshot_store: SnapshotStoreResource
+    context: dg.SensorEvaluationContext,
+    snapshot_store: SnapshotStoreResource,
+    clock: ClockResource,
 ) -> dg.SensorResult:
-    """One round trip to Redis a tick."""
+    """Makes one round trip to Redis per tick."""
     from regional_assets.runs.snapshots import current_contents
 
     settings = SensorSettings.from_environment()
-    now = current_time()
+    now = clock.now()
     watch = Watch.load(context.cursor)
     try:
         with snapshot_store.open() as store:
@@ -120,7 +121,8 @@ def input_sensor(
     if skip_reason:
         return dg.SensorResult(skip_reason=skip_reason, cursor=watch.dump())
     watch.requested(chosen, seconds)
-    return dg.SensorResult(run_requests=list(_requests(chosen, contents)), cursor=watch.dump())
+    requests = run_requests(chosen, lambda members: _run_key(members, contents), "input_sensor")
+    return dg.SensorResult(run_requests=list(requests), cursor=watch.dump())
 
 
 def _data_versions(instance: dg.DagsterInstance) -> dict[str, str]:
@@ -140,7 +142,7 @@ def _data_versions(instance: dg.DagsterInstance) -> dict[str, str]:
 def _why_not(
     watch: Watch, chosen: Sequence[str], now: float, settings: SensorSettings
 ) -> str | None:
-    """Why nothing is requested, for the person who reads it in the UI."""
+    """Why nothing is requested, as the UI shows it."""
     if not watch.changes:
         return f"nothing new: all {len(REGION_IDS)} regions say what is stored"
     regions = ", ".join(watch.changes)
@@ -153,13 +155,8 @@ def _why_not(
     return None
 
 
-def _requests(regions: Sequence[str], contents: "Mapping[str, Current]") -> Iterator[dg.RunRequest]:
-    """A run per contiguous range: what Dagster can carry in one run."""
-    for members in contiguous(regions):
-        change = [(r, contents[r].latest_id, contents[r].digest) for r in members]
-        yield dg.RunRequest(
-            # From which snapshots to which content: the same change is one run for ever, and a
-            # change back is another one.
-            run_key=hashlib.sha256(json.dumps(change).encode()).hexdigest(),
-            tags={**range_tags(members[0], members[-1]), "regional/requested_by": "input_sensor"},
-        )
+def _run_key(regions: Sequence[str], contents: "Mapping[str, Current]") -> str:
+    """From which snapshots to which content: the same change is requested once for ever, and a
+    change back is another one."""
+    change = [(r, contents[r].latest_id, contents[r].digest) for r in regions]
+    return hashlib.sha256(json.dumps(change).encode()).hexdigest()

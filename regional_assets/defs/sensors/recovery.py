@@ -1,24 +1,24 @@
-"""Tries failed partitions again: exactly those, with growing pauses, up to a limit."""
+"""`recovery_sensor`: exactly the failed partitions again, with growing pauses, up to a limit."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import dagster as dg
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
-from regional_assets.defs.partitions import REGIONS, contiguous, range_tags
+from regional_assets.defs.partitions import REGIONS, run_requests
+from regional_assets.defs.resources import ClockResource
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
 
 
 @dataclass
 class Trouble:
-    """A partition that failed: tries requested so far, when the next is due (seconds since the
-    epoch), whether it was given up, and since when it fails, which tells one trouble from the
-    next."""
+    """A partition that failed: the tries requested so far, when the next is due (seconds since the
+    epoch), whether recovery gave up, and when the failure was first seen, which distinguishes one
+    trouble from the next."""
 
     tries: int
     due: float
@@ -44,21 +44,21 @@ def _dump(troubles: dict[str, Trouble]) -> str:
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Tries partitions of regional_snapshot that failed again: exactly those, first after "
-        "REGIONAL_RECOVERY_PAUSE (60 s), then after twice as long each time, "
-        "REGIONAL_RECOVERY_ATTEMPTS (5) times. Then it gives up and leaves an observation on the "
-        "partition that says so. A success clears the mark."
+        "Runs exactly the failed partitions of regional_snapshot again: first after "
+        "REGIONAL_RECOVERY_PAUSE (60 s), then after twice as long each time, up to "
+        "REGIONAL_RECOVERY_ATTEMPTS (5) times. Then it gives up and records that as an "
+        "observation of the partition. A success starts the count anew."
     ),
 )
-def recovery_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Looks at the partitions' status in Dagster only; Redis is the run's business."""
+def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -> dg.SensorResult:
+    """Looks at the status of the partitions in Dagster alone, not at Redis."""
     settings = SensorSettings.from_environment()
-    now = current_time() / 1000
+    now = clock.now() / 1000
     statuses = (
         context.instance.get_status_by_partition(REGIONAL_SNAPSHOT, list(REGION_IDS), REGIONS) or {}
     )
     named = {region: status.value if status else "" for region, status in statuses.items()}
-    # A partition that is being tried keeps its mark until that run has ended.
+    # A partition that is being tried keeps its trouble until that run has ended.
     troubles = {
         region: trouble
         for region, trouble in _load(context.cursor).items()
@@ -77,19 +77,9 @@ def recovery_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     due = [
         region for region in failed if not troubles[region].given_up and troubles[region].due <= now
     ]
-    requests = []
-    for members in contiguous(due):
-        # The trouble and the try: repeating this tick repeats no run.
-        key = [(r, troubles[r].since, troubles[r].tries) for r in members]
-        requests.append(
-            dg.RunRequest(
-                run_key=json.dumps(key),
-                tags={
-                    **range_tags(members[0], members[-1]),
-                    "regional/requested_by": "recovery_sensor",
-                },
-            )
-        )
+    requests = list(
+        run_requests(due, lambda members: _run_key(members, troubles), "recovery_sensor")
+    )
     for region in due:
         trouble = troubles[region]
         trouble.tries += 1
@@ -102,21 +92,26 @@ def recovery_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     )
 
 
+def _run_key(regions: Sequence[str], troubles: dict[str, Trouble]) -> str:
+    """The troubles and the try: when a tick is evaluated again, no run is started again."""
+    return json.dumps([(r, troubles[r].since, troubles[r].tries) for r in regions])
+
+
 def _why_not(failed: Iterable[str], troubles: dict[str, Trouble], now: float) -> str:
-    told = [
+    waiting = [
         f"{region}: given up after {troubles[region].tries} tries"
         if troubles[region].given_up
         else f"{region}: try {troubles[region].tries + 1} in {troubles[region].due - now:.0f} s"
         for region in failed
     ]
-    return "; ".join(told) or "no partition has failed"
+    return "; ".join(waiting) or "no partition has failed"
 
 
 def _given_up(region: str, trouble: Trouble) -> dg.AssetObservation:
     return dg.AssetObservation(
         asset_key=REGIONAL_SNAPSHOT,
         partition=region,
-        description=f"Recovery gave up on {region} after {trouble.tries} tries; mend the cause "
+        description=f"Recovery gave up on {region} after {trouble.tries} tries; remove the cause "
         "(the failed runs name it), then materialise the partition.",
         metadata={"recovery": "given up", "tries": trouble.tries},
     )

@@ -1,0 +1,101 @@
+"""One run over many partitions, in which every partition reports for itself.
+
+To Dagster, a run over a range of partitions is one unit: when the asset raises, all partitions
+fail, and when it returns, all are materialised with the same metadata. With a `PartitionReport`,
+each partition has a materialisation, metadata and a data version of its own, and fails alone:
+
+    @dg.asset(
+        partitions_def=REGIONS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        output_required=False,
+    )
+    def sizes(context: dg.AssetExecutionContext):
+        report = PartitionReport(context, context.asset_key)
+        for partition in context.partition_keys:
+            try:
+                size, digest = measure(partition)
+            except Exception as error:
+                report.failed(partition, error)
+            else:
+                report.materialised(partition, {"size": size}, data_version=digest)
+        yield from report.finish()
+
+The run then fails if any partition failed. The module imports nothing but Dagster and the standard
+library, so that other projects can copy it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+DATA_VERSION_TAG = "dagster/data_version"
+
+
+class PartitionReport:
+    """What became of each partition of a run.
+
+    `context` is the step's, `asset_key` the asset whose partitions are reported. `verdict` ends the
+    sentence "2 of 8 …" in the failure.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext | dg.OpExecutionContext,
+        asset_key: dg.AssetKey,
+        verdict: str = "partitions failed",
+    ) -> None:
+        self._context = context
+        self._asset_key = asset_key
+        self._verdict = verdict
+        self._materialised: set[str] = set()
+        self._errors: dict[str, str] = {}
+
+    def materialised(
+        self,
+        partition: str,
+        metadata: Mapping[str, Any] | None = None,
+        data_version: str | None = None,
+    ) -> None:
+        """Materialises the partition now: it stays materialised whatever becomes of the run."""
+        self._materialised.add(partition)
+        self._context.log_event(
+            dg.AssetMaterialization(
+                self._asset_key,
+                partition=partition,
+                metadata=metadata,
+                # On the event, as a data version on an output would be that of all partitions.
+                tags={DATA_VERSION_TAG: data_version} if data_version else None,
+            )
+        )
+
+    def failed(self, partition: str, error: Exception | str) -> None:
+        """Notes why the partition failed, and logs it; of an exception, the console shows the
+        traceback."""
+        cause = error if isinstance(error, Exception) else None
+        text = f"{type(error).__name__}: {error}" if cause else str(error)
+        self._errors[partition] = " ".join(text.split())
+        self._context.log.error(f"{partition} failed: {self._errors[partition]}", exc_info=cause)
+
+    def finish(self) -> Iterator[Any]:
+        """Raises one `Failure` that names every failed partition with its error, if there is any.
+
+        A partition of the run about which nothing was reported has failed, too: Dagster would show
+        it as missing after a successful run.
+
+        Returns an empty iterator, for `yield from`. It makes a generator of the asset's function.
+        Dagster would take what a plain function returns, even None, for an output, and would
+        materialise every partition a second time.
+        """
+        for partition in self._context.partition_keys:
+            if partition not in self._materialised and partition not in self._errors:
+                self.failed(partition, "the run reported nothing about it")
+        if self._errors:
+            raise dg.Failure(
+                f"{len(self._errors)} of {len(self._context.partition_keys)} {self._verdict}: "
+                + "; ".join(f"{partition}: {error}" for partition, error in self._errors.items()),
+                metadata=self._errors,
+                # A retry would repeat all partitions; only the failed ones need another run.
+                allow_retries=False,
+            )
+        return iter(())
