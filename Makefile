@@ -82,10 +82,11 @@ $(INSTALLED): constraints/run.txt pyproject.toml | .venv/bin/python
 	$(install)
 	touch $@ $(INSTALLED)
 
-# The newest versions that pyproject.toml admits, for all supported Pythons.
+# The newest versions that pyproject.toml admits, for all supported Pythons; what runs is what was
+# tested.
 constraints: .venv/.installed-dev
-	$(COMPILE) --upgrade --output-file constraints/run.txt
-	$(COMPILE) --upgrade --extra dev --constraint constraints/run.txt --output-file constraints/dev.txt
+	$(COMPILE) --upgrade --extra dev --output-file constraints/dev.txt
+	$(COMPILE) --upgrade --extra embedded --constraint constraints/dev.txt --output-file constraints/run.txt
 
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/uv pip compile pyproject.toml \
   --group build --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

