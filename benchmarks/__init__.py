@@ -1,1 +1,1 @@
-"""What the README's figures come from: each script measures against a baseline in the same run."""
+"""Where the figures in docs/benchmarks.md come from: each measures against a baseline."""

@@ -1,4 +1,4 @@
-"""`make bench`: runs all scripts, prints their figures, writes the README's table."""
+"""`make bench`: runs all scripts, prints their figures, writes the table of docs/benchmarks.md."""
 
 import importlib.metadata
 import multiprocessing
@@ -15,7 +15,7 @@ from benchmarks.measuring import Figure, figures_of, show
 
 SCRIPTS = ("round_trips", "computing", "dagster_cost", "scale", "server_work")
 
-_README = Path(__file__).parent.parent / "README.md"
+_PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _TABLE = re.compile(r"(?<=<!-- benchmarks -->\n).*?(?=<!-- /benchmarks -->)", re.DOTALL)
 
 
@@ -27,9 +27,9 @@ def main() -> None:
             print(f"\n{script}", flush=True)
             found[script] = one.submit(figures_of, script).result()
             show(found[script])
-    text = _README.read_text(encoding="utf-8")
+    text = _PAGE.read_text(encoding="utf-8")
     # A function, because a replacement text would have its backslashes read.
-    _README.write_text(_TABLE.sub(lambda _: _table(found), text), encoding="utf-8")
+    _PAGE.write_text(_TABLE.sub(lambda _: _table(found), text), encoding="utf-8")
 
 
 def _table(found: dict[str, list[Figure]]) -> str:

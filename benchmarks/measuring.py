@@ -1,4 +1,4 @@
-"""What all scripts share: paired measurements, the rows of the README's table, a server."""
+"""What all scripts share: paired measurements, the rows of the table of figures, a server."""
 
 import gc
 import importlib
