@@ -34,16 +34,8 @@ class Evidence(NamedTuple):
 
     def as_json(self, now: int) -> dict[str, Any]:
         """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
-        return {
-            "id": self.id,
-            "type": self.type,
-            "source": self.source,
-            "summary": self.summary,
-            "confidence": self.confidence,
-            "observed_at": now if self.observed_at is None else self.observed_at,
-            "theater": self.theater,
-            "corridor": self.corridor,
-        }
+        observed_at = now if self.observed_at is None else self.observed_at
+        return self._replace(observed_at=observed_at)._asdict()
 
 
 def newest(items: Iterable[Evidence], default: float) -> list[Evidence]:

@@ -57,10 +57,10 @@ class Assessment:
 class Content:
     """What the inputs say about one region: no ids, no clock times, no comparisons.
 
-    `triggers` are the region's own, `evidence` is what is stored, newest first. `about` and
-    `blocks` list what a snapshot says, in its `meta` and beside it: stored form and digest are
-    made of these. `digest` identifies exactly this content, as the dedup key in Redis and as the
-    partition's data version.
+    `triggers` are the region's own, `evidence` is what is stored, newest first. `about` (in the
+    snapshot's `meta`) and `blocks` (beside it) list what a snapshot says: both its stored form and
+    `digest` are made from them. `digest` is the dedup key in Redis and the partition's data
+    version.
     """
 
     region_id: str
@@ -102,7 +102,7 @@ def assess(
     world: World, history: History | None = None, triggers: Iterable[Trigger] = TRIGGERS
 ) -> Assessment:
     """Evaluates the triggers of all regions, so that a path can reach every region its template
-    lists. Never raises: what fails of a region is raised when its content is asked for.
+    lists. Never raises: `region_content` raises what went wrong for its region.
 
     `history` holds what was observed of the metrics of delta triggers before (SPEC 7).
     """
@@ -179,7 +179,7 @@ def complete(
         "transitioned_at": now if transitioned else 0,
         "transition_driver": driver,
     }
-    # What times and the comparison add to blocks of the content.
+    # The stored form of the blocks that also hold a time or a comparison.
     completed: dict[str, dict[str, Any]] = {
         "regime": {"regime": regime},
         "actors": {
