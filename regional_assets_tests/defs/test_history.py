@@ -131,7 +131,9 @@ def test_one_run_writes_the_table_of_every_region(
         assert [round(said[end] * 1000) for end in ("first", "last")] == [taken[0], taken[-1]]
         assert f"net balance {frame['net_balance'].iloc[-1]:.3f}" in texts(svg(said["chart"]))
         shown = [row.data for row in said["last_rows"].records]
-        assert [row["time"] for row in shown] == [time.isoformat() for time in frame.index]
+        assert [row["time"] for row in shown] == [
+            f"{time:%Y-%m-%d %H:%M:%S}" for time in frame.index
+        ]
         assert [[row[name] for name in COLUMNS] for row in shown] == frame.to_numpy().tolist()
     # Only the tables are left, no unfinished file.
     assert {p.name for p in (state / "history").iterdir()} == {f"{r}.csv" for r in REGION_IDS}

@@ -180,10 +180,10 @@ def _write_history(
 
 
 def _table(frame: "pd.DataFrame") -> dg.TableMetadataValue:
-    columns = [dg.TableColumn("time", "datetime"), dg.TableColumn("regime", "string")]
+    columns = [dg.TableColumn("time", "datetime", "UTC"), dg.TableColumn("regime", "string")]
     columns += [dg.TableColumn(name, "float") for name in _NUMBERS]
     rows = [
-        dg.TableRecord({"time": time.isoformat(), **{str(n): v for n, v in row.items()}})
+        dg.TableRecord({"time": f"{time:%Y-%m-%d %H:%M:%S}", **{str(n): v for n, v in row.items()}})
         for time, row in zip(frame.index, frame.to_dict("records"), strict=True)
     ]
     return dg.MetadataValue.table(rows, dg.TableSchema(columns=columns))
