@@ -33,13 +33,13 @@ programs:
 	    || echo "No $$program found: the tests that need it are skipped."; \
 	done
 
-# The README's figures: some nine minutes, on a machine that does nothing else.
+# The figures of docs/benchmarks.md: some nine minutes, on a machine that does nothing else.
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks
 
-# The README's pictures, made by the browser test.
+# The pictures of the docs, made by the browser test.
 screenshots: .venv/.installed-dev programs
-	REGIONAL_SCREENSHOTS=docs $(BIN)/pytest regional_assets_tests/test_browser.py
+	REGIONAL_SCREENSHOTS=docs $(BIN)/pytest regional_assets_tests/defs/test_browser.py
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check

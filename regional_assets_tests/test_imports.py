@@ -133,7 +133,7 @@ def test_definitions_load_without_what_only_some_runs_need() -> None:
     code = """
 import sys, threading
 from regional_assets.definitions import defs
-later = {"pandas", "openai", "httpx2", "redis", "tabulate", "msgspec", "ahocorasick_rs"}
+later = {"pandas", "openai", "httpx2", "redis", "msgspec", "ahocorasick_rs"}
 print(later & set(sys.modules))
 print(defs.resources["narrator"].open(), threading.active_count())
 print({"openai", "httpx2"} & set(sys.modules))

@@ -77,8 +77,8 @@ class NarratorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         narrator = self.open()
         if narrator is None:
             return (
-                "no language model is configured: set REGIONAL_NARRATIVE_PROVIDERS (README, "
-                "Narratives and weekly briefs)"
+                "no language model is configured: set REGIONAL_NARRATIVE_PROVIDERS (see "
+                "docs/operations.md)"
             )
         return narrator.problem or None
 

@@ -153,7 +153,7 @@ def _encryption(server: _Server) -> Result:
     return (
         "warning",
         "none: password and data can be read in transit",
-        "use rediss:// (see README, Security)",
+        "use rediss:// (see docs/operations.md)",
     )
 
 

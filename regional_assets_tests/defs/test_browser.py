@@ -108,13 +108,12 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
     shoot(page, folder, "partitions")
 
     page.get_by_text("[Show Markdown]").first.click()
-    picture = page.get_by_role("img", name="balance vector")
-    expect(picture).to_be_visible()
-    # The picture is drawn, not only named.
-    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+    chart = page.get_by_role("img", name="balance vector")
+    expect(chart).to_be_visible()
+    # The image is drawn, not only named.
+    assert chart.evaluate("image => image.complete && image.naturalWidth > 0")
     shoot(page, folder, "balance")
 
     page.goto(f"{ui}/assets/regional_snapshot?view=lineage&lineageScope=neighbors")
     for name in ("military_flights", "regional_snapshot", "regional_summary"):
         expect(page.get_by_text(name).last).to_be_visible()
-    shoot(page, folder, "lineage")

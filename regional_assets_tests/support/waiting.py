@@ -1,5 +1,4 @@
-"""What can go wrong, really caused: processes killed, connections cut, servers that refuse, many at
-once, wrong clocks, hostile inputs (the README's table of promises).
+"""Waiting for a condition, and how often a test repeats what it repeats.
 
 The environment variable `REGIONAL_FAULTS=long` (`make test-faults`) makes the tests that repeat
 something do so as often as the promise says; without it they take a sample.
