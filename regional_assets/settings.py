@@ -147,7 +147,8 @@ NARRATIVE_PROVIDERS = _text(
     "REGIONAL_NARRATIVE_PROVIDERS",
     "Language model endpoints in the order in which they are tried: names of your choice, "
     "separated by commas. Each needs `REGIONAL_NARRATIVE_<NAME>_BASE_URL` and `_MODEL`, and "
-    "`_API_KEY` where the server wants one.",
+    "`_API_KEY` where the server wants one. `_OPTIONS`, a JSON object, is merged into each request "
+    "(docs/narratives.md).",
     "names, separated by commas",
     "none: narratives and briefs are off",
 )

@@ -34,6 +34,7 @@ ONLY_IN = {
     "click": ("cli",),
     "rich": ("cli",),
     "openai": ("narrative",),
+    "httpx2": ("narrative",),
 }
 
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -1,12 +1,13 @@
 """All regions side by side: one event loop, in one thread that lives as long as the questions."""
 
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TypeVar
 
-from regional_assets.narrative.client import Client, Reply
+from regional_assets.narrative.answer import Reader
 from regional_assets.narrative.prompt import Prompt
+from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import NarrativeSettingsError, Provider, providers
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Narrator:
         return cls(configured)
 
     def ask(
-        self, questions: Mapping[str, tuple[Prompt, Callable[[str], T]]]
+        self, questions: Mapping[str, tuple[Prompt, Reader[T]]]
     ) -> Generator[dict[str, Reply[T]], None, None]:
         """The replies by region, in batches as they come; each region is in exactly one.
 
@@ -52,6 +53,8 @@ class Narrator:
             yield {region: Reply(problem=problem) for region in questions}
             return
         from anyio.from_thread import start_blocking_portal
+
+        from regional_assets.narrative.client import Client
 
         with (
             start_blocking_portal(name="narrator") as portal,

@@ -4,7 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 PROVIDERS = "REGIONAL_NARRATIVE_PROVIDERS"
 
@@ -25,6 +28,8 @@ class Provider:
     model: str
     # Servers on one's own machine mostly want none.
     api_key: str = field(default="", repr=False)
+    # Parameters of the request; null leaves a default out.
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def providers(environ: Mapping[str, str] = os.environ) -> tuple[Provider, ...]:
@@ -41,14 +46,15 @@ def providers(environ: Mapping[str, str] = os.environ) -> tuple[Provider, ...]:
 
 
 def variable(provider: str, what: str) -> str:
-    """The environment variable that holds `what` (BASE_URL, MODEL, API_KEY) of a provider."""
+    """The environment variable that holds `what` (BASE_URL, MODEL, API_KEY, OPTIONS) of
+    a provider."""
     return f"REGIONAL_NARRATIVE_{provider.upper().replace('-', '_')}_{what}"
 
 
 def _provider(name: str, environ: Mapping[str, str]) -> Provider:
     values = {what: environ.get(variable(name, what), "").strip() for what in _MEANINGS}
     for what, meaning in _MEANINGS.items():
-        if not values[what] and what != "API_KEY":
+        if not values[what] and what in _NEEDED:
             raise NarrativeSettingsError(
                 f"{variable(name, what)} is not set: {PROVIDERS} lists {name}, which needs "
                 f"{meaning}"
@@ -63,14 +69,27 @@ def _provider(name: str, environ: Mapping[str, str]) -> Provider:
             f"{variable(name, 'BASE_URL')} is not {_MEANINGS['BASE_URL']} (http or https, without "
             f"user, password or query; a key goes into {variable(name, 'API_KEY')})"
         )
-    return Provider(name, values["BASE_URL"], values["MODEL"], values["API_KEY"])
+    try:
+        options = msgspec.json.decode(values["OPTIONS"] or "{}", type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        options = None
+    if options is None or not options.keys().isdisjoint(_OURS):
+        raise NarrativeSettingsError(
+            f"{variable(name, 'OPTIONS')} is not {_MEANINGS['OPTIONS']} (other than "
+            f"{', '.join(_OURS)})"
+        )
+    return Provider(name, values["BASE_URL"], values["MODEL"], values["API_KEY"], options)
 
 
 _MEANINGS = {
     "BASE_URL": "an address such as https://api.groq.com/openai/v1",
     "MODEL": "the name of a model there",
     "API_KEY": "a key",
+    "OPTIONS": 'a JSON object of request parameters, such as {"temperature": 0}',
 }
+_NEEDED = ("BASE_URL", "MODEL")
+# What the request is about; answers are not read as a stream, and one is enough.
+_OURS = ("model", "messages", "stream", "n")
 
 
 def _is_base_url(text: str) -> bool:

@@ -2,7 +2,7 @@
 it is there (SPEC 6, Weekly brief)."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,10 +16,10 @@ from regional_assets.intelligence.brief import (
     written_at,
 )
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
-from regional_assets.narrative.answer import read_brief
-from regional_assets.narrative.client import Reply
+from regional_assets.narrative.answer import Reader, read_brief
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, brief_prompt
+from regional_assets.narrative.reply import Reply
 from regional_assets.store import keys
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.errors import StoreError
@@ -59,7 +59,7 @@ def write_briefs(
     `force` writes briefs also where the stored one is young enough. Raises `StoreError` when
     nothing can be read.
     """
-    questions: dict[str, tuple[Prompt, Callable[[str], Brief]]] = {}
+    questions: dict[str, tuple[Prompt, Reader[Brief]]] = {}
     changes: dict[str, int] = {}
     for region, found in store.read(regions).items():
         if found.error:
@@ -72,7 +72,10 @@ def write_briefs(
             week = transitions(found.history, now)
             changes[region] = len(week)
             try:
-                prompt = brief_prompt(region, json.loads(found.snapshot.body), week)
+                snapshot = json.loads(found.snapshot.body)
+                prompt = brief_prompt(
+                    region, snapshot, week, now=now, as_of=snapshot["generated_at"]
+                )
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 name = keys.snapshot_by_id(found.snapshot.snapshot_id)
                 what = f"no {error}" if isinstance(error, KeyError) else error

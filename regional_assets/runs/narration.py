@@ -1,18 +1,20 @@
 """The narratives of one run: from the cache, else from the language models (SPEC 8)."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
+from regional_assets.intelligence.brief import Brief
 from regional_assets.intelligence.narrative import EMPTY, NARRATED_REGIONS, Narrative
 from regional_assets.intelligence.snapshot import Content
 from regional_assets.intelligence.text import clean
-from regional_assets.narrative.answer import read_narrative
-from regional_assets.narrative.client import Reply
+from regional_assets.narrative.answer import Reader, Taken, read_narrative
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, narrative_prompt
+from regional_assets.narrative.reply import Reply
 from regional_assets.store.errors import StoreError
 from regional_assets.store.narrative_cache import read_cache, write_cache
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -22,13 +24,16 @@ CACHE = "cache"
 
 @dataclass(frozen=True, slots=True)
 class Narration:
-    """How a region's narrative came about: tokens of all attempts, milliseconds that the models
-    took, and what went wrong ("" for nothing), which never holds a key or an answer."""
+    """How a region's narrative came about: the requests and their tokens, milliseconds that the
+    models took, what was cut of question and answer, and what went wrong ("" for nothing), which
+    never holds a key or an answer."""
 
     narrative: Narrative = EMPTY
     tokens_in: int = 0
     tokens_out: int = 0
+    tries: int = 0
     milliseconds: float = 0.0
+    cut: tuple[str, ...] = ()
     problem: str = ""
 
     @property
@@ -55,10 +60,13 @@ def narrations(
             at_once[region] = Narration(problem=f"no prompt: {type(error).__name__}")
     digests = {region: prompt.digest for region, prompt in prompts.items()}
     kept, trouble = _kept(store, prompts, digests)
-    at_once |= {region: Narration(narrative) for region, narrative in kept.items()}
+    at_once |= {
+        region: Narration(taken.value, cut=(*prompts[region].cut, *taken.cut))
+        for region, taken in kept.items()
+    }
     if at_once:
         yield at_once
-    questions: dict[str, tuple[Prompt, Callable[[str], Narrative]]] = {
+    questions: dict[str, tuple[Prompt, Reader[Narrative]]] = {
         region: (prompt, partial(read_narrative, shown=prompt.evidence_ids))
         for region, prompt in prompts.items()
         if region not in kept
@@ -73,25 +81,41 @@ def narrations(
             }
 
 
+def spent(of: Sequence[Narration | Reply[Brief]]) -> dict[str, Any]:
+    """What narratives or briefs cost together: tokens, requests and the milliseconds that they
+    took one by one."""
+    return {
+        "tokens": {"in": sum(n.tokens_in for n in of), "out": sum(n.tokens_out for n in of)},
+        "tries": sum(n.tries for n in of),
+        "milliseconds": round(sum(n.milliseconds for n in of), 1),
+    }
+
+
 def _narration(reply: Reply[Narrative]) -> Narration:
     narrative = EMPTY
     if reply.value:
         narrative = replace(reply.value, provider=reply.provider, model=reply.model)
     return Narration(
-        narrative, reply.tokens_in, reply.tokens_out, reply.milliseconds, reply.problem
+        narrative,
+        reply.tokens_in,
+        reply.tokens_out,
+        reply.tries,
+        reply.milliseconds,
+        reply.cut,
+        reply.problem,
     )
 
 
 def _kept(
     store: SnapshotStore, prompts: Mapping[str, Prompt], digests: Mapping[str, str]
-) -> tuple[dict[str, Narrative], str]:
+) -> tuple[dict[str, Taken[Narrative]], str]:
     """The narratives that the cache holds, and what is wrong with it."""
     try:
         values = read_cache(store, digests)
     except StoreError as error:
         return {}, f"the cache cannot be read: {error}"
     found = {region: _decoded(v, prompts[region]) for region, v in values.items()}
-    return {region: narrative for region, narrative in found.items() if narrative}, ""
+    return {region: taken for region, taken in found.items() if taken}, ""
 
 
 def _keep(store: SnapshotStore, digests: Mapping[str, str], told: Mapping[str, Narration]) -> str:
@@ -108,12 +132,12 @@ def _keep(store: SnapshotStore, digests: Mapping[str, str], told: Mapping[str, N
     return ""
 
 
-def _decoded(value: bytes, prompt: Prompt) -> Narrative | None:
+def _decoded(value: bytes, prompt: Prompt) -> Taken[Narrative] | None:
     """The narrative in a value of the cache, checked as an answer is; None for anything else."""
     try:
         text = value.decode()
-        narrative = read_narrative(text, prompt.evidence_ids)
+        taken = read_narrative(text, prompt.evidence_ids)
         model = clean(json.loads(text)["model"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return replace(narrative, provider=CACHE, model=model)
+    return replace(taken, value=replace(taken.value, provider=CACHE, model=model))

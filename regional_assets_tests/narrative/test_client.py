@@ -1,33 +1,30 @@
-"""The real client against every kind of provider."""
+"""The real client against every kind of provider: whom it asks, and for how long."""
 
+import asyncio
 import logging
 import sys
 import threading
 import time
 from functools import partial
 
-import openai
 import pytest
 
 from regional_assets.intelligence.narrative import Narrative
+from regional_assets.narrative import client
 from regional_assets.narrative.answer import read_narrative
-from regional_assets.narrative.client import Reply, retry_after
+from regional_assets.narrative.client import Client
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
+from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import Provider
-from regional_assets_tests.support.model_server import SECRET, TOKENS_IN, TOKENS_OUT, Models
+from regional_assets_tests.support.model_server import (
+    SECRET,
+    TOKENS_IN,
+    TOKENS_OUT,
+    Models,
+)
+from regional_assets_tests.support.questions import PATIENT, PROMPT, READ, ask
 from regional_assets_tests.support.worlds import content_of, sample_world
-
-PATIENT = 30.0
-PROMPT = narrative_prompt(content_of(sample_world(), "mena"))
-READ = partial(read_narrative, shown=PROMPT.evidence_ids)
-
-assert openai  # imported before any budget starts
-
-
-def ask(*providers: Provider, budget: float = PATIENT) -> Reply[Narrative]:
-    [replies] = Narrator(providers, budget=budget).ask({"mena": (PROMPT, READ)})
-    return replies["mena"]
 
 
 def test_a_good_answer(models: Models) -> None:
@@ -55,8 +52,8 @@ def test_invented_evidence_is_dropped(models: Models) -> None:
     ("provider", "problem"),
     [
         ("malformed", "its answer is not valid: it holds no JSON object"),
-        ("garbage", "its answer is not valid (AttributeError)"),
-        ("html", "its answer is not valid (AttributeError)"),
+        ("garbage", "its answer is not valid: it is no chat completion but another object"),
+        ("html", "its answer is not valid: it is no JSON"),
         ("refusing", "HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY"),
         ("failing", "HTTP 500"),
     ],
@@ -87,6 +84,18 @@ def test_a_dead_provider(models: Models) -> None:
     assert ask(dead, models.provider("good")).provider == "good"
 
 
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"nonsense://me:{SECRET}@localhost")
+    reply = ask(models.provider("good"))
+    assert reply.problem == (
+        "good: its client does not start (ValueError): check REGIONAL_NARRATIVE_GOOD_BASE_URL "
+        "and the variables of proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)"
+    )
+    assert reply.tries == 0
+
+
 @pytest.mark.parametrize("provider", ["slow", "dribbling"])
 def test_a_provider_that_does_not_end_is_left_at_the_end_of_the_budget(
     models: Models, provider: str
@@ -97,43 +106,34 @@ def test_a_provider_that_does_not_end_is_left_at_the_end_of_the_budget(
     assert models.awaited == []
 
 
-def test_a_slow_provider_leaves_its_share_to_the_next(models: Models) -> None:
+def test_a_slow_provider_leaves_the_reserve_to_the_next(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_RESERVE", 0.5)
     reply = ask(models.provider("dribbling"), models.provider("good"), budget=4)
     assert reply.provider == "good"
 
 
-def test_a_retry_after_that_fits_is_honoured(models: Models) -> None:
-    models.retry_after = "1"
-    reply = ask(models.provider("busy"), models.provider("good"))
-    assert reply.provider == "busy"
-    first, second = models.asked
-    assert second.at - first.at >= 1
+def test_the_first_may_use_all_but_a_reserve(models: Models) -> None:
+    names = ("first", "second", "third", "fourth")
+    url = models.provider("dribbling").base_url
+    reply = ask(*(Provider(name, url, "m") for name in names), budget=0.9)
+    # Less 0.16 s for each of the three.
+    assert reply.problem.startswith("first: no answer within 0.42 s; second: ")
 
 
-@pytest.mark.parametrize(
-    ("header", "problem"),
-    [
-        ("3600", "HTTP 429, to be tried again in 3.6e+03 s"),
-        (None, "HTTP 429, without saying when to try again"),
-        ("soon", "HTTP 429, without saying when to try again"),
-    ],
-)
-def test_a_retry_after_that_does_not_fit_goes_to_the_next(
-    models: Models, header: str | None, problem: str
-) -> None:
-    models.retry_after = header
-    reply = ask(models.provider("busy"), models.provider("good"))
-    assert reply.provider == "good"
-    assert models.regions("busy") == ["mena"]
-    models.busy_for = 9
-    assert ask(models.provider("busy")).problem == f"busy: {problem}"
+def test_nothing_is_kept_for_those_that_have_refused(models: Models) -> None:
+    first, second, third = map(models.provider, ("malformed", "refusing", "failing"))
 
+    async def twice() -> list[Reply[Narrative]]:
+        async with Client([first, second, third]) as client:
+            replies = [await client.ask(PROMPT, READ, PATIENT)]
+            models.held = {"mena"}
+            return [*replies, await client.ask(PROMPT, READ, 0.9)]
 
-def test_a_provider_that_is_always_busy_is_not_asked_for_ever(models: Models) -> None:
-    models.busy_for = 99
-    reply = ask(models.provider("busy"), models.provider("good"))
-    assert reply.provider == "good"
-    assert len(models.regions("busy")) == 3
+    _, reply = asyncio.run(twice())
+    refused = "refusing: HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY"
+    assert reply.problem.startswith(f"malformed: no answer within 0.74 s; {refused}; failing: ")
 
 
 def test_keys_of_the_environment_go_to_nobody(
@@ -209,25 +209,3 @@ def test_without_the_client_every_reply_says_how_to_install_it(
 
 def test_no_question_costs_nothing(models: Models) -> None:
     assert list(Narrator([models.provider("good")]).ask({})) == []
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": ""}, None),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": " 7 "}, 7),
-        ({"retry-after": "9" * 400}, 999_999_999),
-        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
-        ({"retry-after": "Thu, 01 Jan 99999 00:00:00 GMT"}, None),
-    ],
-)
-def test_reading_retry_after(header: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(header) == seconds
-
-
-def test_reading_retry_after_as_a_date_ahead() -> None:
-    at = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))
-    assert 90 < (retry_after({"retry-after": at}) or 0) <= 100

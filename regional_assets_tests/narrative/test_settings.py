@@ -37,6 +37,13 @@ def test_no_key_and_no_address_is_shown() -> None:
     assert repr(provider) == "Provider(name='groq', model='a-model')"
 
 
+def test_options_are_a_json_object() -> None:
+    given = '{"temperature": null, "reasoning": {"effort": "low"}}'
+    [provider] = providers(GROQ | {"REGIONAL_NARRATIVE_GROQ_OPTIONS": given})
+    assert provider.options == {"temperature": None, "reasoning": {"effort": "low"}}
+    assert "effort" not in repr(provider)
+
+
 @pytest.mark.parametrize("what", ["BASE_URL", "MODEL"])
 def test_what_is_missing_is_named(what: str) -> None:
     name = f"REGIONAL_NARRATIVE_GROQ_{what}"
@@ -58,6 +65,11 @@ def test_what_is_missing_is_named(what: str) -> None:
         ("GROQ_API_KEY", "hidden\nX-Other: header"),
         ("GROQ_API_KEY", "hidden–key"),
         ("GROQ_MODEL", "mo\x00del"),
+        ("GROQ_OPTIONS", "temperature=hidden"),
+        ("GROQ_OPTIONS", '["hidden"]'),
+        ("GROQ_OPTIONS", '{"temperature": NaN, "hidden": 1}'),
+        ("GROQ_OPTIONS", '{"stream": true, "hidden": 1}'),
+        ("GROQ_OPTIONS", '{"a":' * 5_000),
     ],
 )
 def test_what_cannot_be_understood_is_named_and_not_quoted(name: str, value: str) -> None:

@@ -21,7 +21,13 @@ from regional_assets.store import keys
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.support.model_server import TOKENS_IN, TOKENS_OUT, Models
+from regional_assets_tests.support.model_server import (
+    TOKENS_IN,
+    TOKENS_OUT,
+    Models,
+    Said,
+    completion,
+)
 from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import NOW, content_of, sample_values, sample_world
 
@@ -227,6 +233,38 @@ def test_a_provider_that_never_answers_costs_its_budget_and_no_more(
     [mena] = [r for r in result.regions if r.region_id == "mena"]
     assert mena.narration is not None
     assert mena.narration.problem == "dribbling: no answer within 0.5 s"
+
+
+def test_a_run_ends_with_its_budget_whatever_the_providers_do(
+    loaded: SnapshotStore, models: Models
+) -> None:
+    models.retry_after, models.busy_for = "0.1", 99
+    names = ("busy", "dribbling", "slow", "failing", "html")
+    result = run(loaded, *map(models.provider, names), DEAD, budget=2)
+    assert not models.released.is_set()
+    assert models.awaited == []
+    assert {r.outcome for r in result.regions} == {"written"}
+    for region in result.regions:
+        assert region.narration is not None
+        assert region.narration.narrative == EMPTY
+        if region.region_id != "global":
+            assert region.narration.problem.startswith("busy: ")
+
+
+def test_what_was_cut_is_told_of_a_kept_narrative_too(
+    loaded: SnapshotStore, models: Models
+) -> None:
+    said = completion({"content": json.dumps({"situation": "Calm."})}, model="answering-model")
+    models.script = [Said(said)]
+    [asked] = run(loaded, models.provider("scripted"), regions=["mena"]).regions
+    [kept] = run(loaded, DEAD, regions=["mena"], now=NOW + 1, force=True).regions
+    assert asked.narration is not None
+    assert kept.narration is not None
+    assert "outlook_7d: no text" in asked.narration.cut
+    assert kept.narration.cut == asked.narration.cut
+    assert (asked.narration.tries, kept.narration.tries) == (1, 0)
+    meta = stored(loaded, "mena")["meta"]
+    assert (meta["narrative_provider"], meta["narrative_model"]) == ("cache", "answering-model")
 
 
 def test_a_superseded_region_keeps_its_narrative(

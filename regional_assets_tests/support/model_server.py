@@ -22,7 +22,11 @@ INVENTED = "forecast:made-up"
 # Longer than any budget of a test; a client without one fails it, but does not hang for ever.
 _LONGEST = 10
 
-_BLOCK = re.compile(r"Region: (?P<label>.*)\n<data>\n(?P<data>.*)\n</data>", re.DOTALL)
+_BLOCK = re.compile(
+    r"Region: (?P<label>[^\n]*)\nToday: [^\n]*\nAge of the data: [^\n]*\n"
+    r"<data>\n(?P<data>.*)\n</data>",
+    re.DOTALL,
+)
 _REGION_OF = {region.label: region.id for region in REGIONS.values()}
 
 
@@ -42,12 +46,41 @@ class Asked:
         return "key_developments" in self.body["messages"][0]["content"]
 
 
+@dataclass(frozen=True)
+class Said:
+    """One answer of the provider `scripted`; without a body it closes the connection, mute."""
+
+    body: bytes | None = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def completion(message: Mapping[str, Any], *, finish: str = "stop", **fields: Any) -> bytes:
+    """A chat completion with a message of the assistant."""
+    said = {
+        "id": "c-1",
+        "object": "chat.completion",
+        "created": 1,
+        "choices": [
+            {"index": 0, "finish_reason": finish, "message": {"role": "assistant", **message}}
+        ],
+        "usage": {
+            "prompt_tokens": TOKENS_IN,
+            "completion_tokens": TOKENS_OUT,
+            "total_tokens": TOKENS_IN + TOKENS_OUT,
+        },
+    }
+    return json.dumps(said | fields).encode()
+
+
 @dataclass
 class Models:
     """The providers, by the first part of the path: `good`, `lying` (cites what was not shown),
     `malformed` (no JSON), `garbage` (no chat completion), `html`, `busy` (429 with `retry_after`,
     as often as `busy_for`, then good), `refusing` (401 that quotes the key), `failing` (500),
-    `slow` (answers when released) and `dribbling` (a byte at a time, without end).
+    `slow` (answers when released), `dribbling` (a byte at a time, without end), `scripted` (what
+    `script` holds, to whoever asks, then good), and `picky` (400 while a parameter in `unknown` is
+    there, one named at a time, then good).
 
     Questions about the regions in `held` wait until released, whoever is asked.
     """
@@ -58,11 +91,13 @@ class Models:
     released: threading.Event = field(default_factory=threading.Event)
     retry_after: str | None = "0"
     busy_for: int = 1
+    script: list[Said] = field(default_factory=list)
+    unknown: tuple[str, ...] = ()
     # Regions whose dribble somebody awaited to its end.
     awaited: list[str] = field(default_factory=list)
 
-    def provider(self, name: str, key: str = "") -> Provider:
-        return Provider(name, f"{self.url}/{name}/v1", f"{name}-model", key)
+    def provider(self, name: str, key: str = "", **options: Any) -> Provider:
+        return Provider(name, f"{self.url}/{name}/v1", f"{name}-model", key, options)
 
     def environment(self, *names: str, key: str = "") -> dict[str, str]:
         """The environment variables that configure these providers."""
@@ -163,6 +198,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     _slow = _good
 
+    def _scripted(self, asked: Asked) -> None:
+        try:
+            said = self.server.models.script.pop(0)
+        except IndexError:
+            return self._good(asked)
+        if said.body is None:
+            self.close_connection = True
+            return None
+        return self._send(said.status, said.body, said.headers)
+
     def _dribbling(self, asked: Asked) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -175,21 +220,15 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.models.released.is_set():
             self.server.models.awaited.append(asked.region)
 
+    def _picky(self, asked: Asked) -> None:
+        for name in self.server.models.unknown:
+            if name in asked.body:
+                said = {"error": {"message": f"Unsupported parameter: '{name}'. sk-not-yours"}}
+                return self._send(400, json.dumps(said).encode())
+        return self._good(asked)
+
     def _complete(self, asked: Asked, content: str) -> None:
-        message = {"role": "assistant", "content": content}
-        completion = {
-            "id": "c-1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": asked.body["model"],
-            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-            "usage": {
-                "prompt_tokens": TOKENS_IN,
-                "completion_tokens": TOKENS_OUT,
-                "total_tokens": TOKENS_IN + TOKENS_OUT,
-            },
-        }
-        self._send(200, json.dumps(completion).encode())
+        self._send(200, completion({"content": content}, model=asked.body["model"]))
 
     def _send(
         self,

@@ -1,0 +1,284 @@
+"""One provider: how it is asked, how often, and what the questions of a run have learnt about
+it."""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import httpx2
+import openai
+
+from regional_assets.narrative.answer import AnswerError, Reader
+from regional_assets.narrative.bounds import MAX_BODY, TooLongError, bounded_client
+from regional_assets.narrative.completion import decoded, ended_early, model_of, text_of, tokens_of
+from regional_assets.narrative.prompt import Prompt
+from regional_assets.narrative.settings import Provider, variable
+
+T = TypeVar("T")
+
+_RANDOM = random.SystemRandom()
+
+# How often a question is put to a provider that has hiccups, and seconds before the second time;
+# doubled before the third.
+_TRIES = 3
+_BACKOFF = 0.5
+# Seconds for a connection.
+_CONNECT = 5.0
+# Seconds that the first question to a provider is alone with it: enough for most refusals, tries
+# included, so that one question meets a refusal and the others hear of it.
+_HEAD_START = 2.0
+# Seconds; a pause beyond any budget.
+_LONGEST = 999_999_999.0
+
+# Sent unless a provider's options say otherwise, or it refuses them. There is no limit of tokens
+# among them, because models that think spend it before they answer.
+_DEFAULTS: Mapping[str, Any] = {"response_format": {"type": "json_object"}, "temperature": 0.3}
+# The request is not understood, or is too large: the question, or what comes with it.
+_NOT_UNDERSTOOD = (400, 413, 422)
+_HICCUPS = (408, 429)
+_ADVICE = {
+    400: ("MODEL", "OPTIONS"),
+    401: ("API_KEY",),
+    403: ("API_KEY",),
+    404: ("BASE_URL", "MODEL"),
+    422: ("MODEL", "OPTIONS"),
+}
+# A shorter key is a word, such as `ollama`, and no secret.
+_SECRET = 12
+
+
+class NoAnswerError(Exception):
+    """A provider gave no valid answer; the message says why, and holds neither a key nor anything
+    of an answer."""
+
+
+class _RefusalError(NoAnswerError):
+    """The provider refuses, whatever it is asked."""
+
+
+class _HiccupError(Exception):
+    """The provider may answer the same question a little later: not before `pause` seconds, when
+    it says so. It is `busy` when that goes for every question."""
+
+    def __init__(self, words: str, *, pause: float | None = None, busy: bool = False) -> None:
+        super().__init__(words)
+        self.pause = pause
+        self.busy = busy or pause is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A valid answer, the model that gave it, and what was cut of it."""
+
+    value: T
+    model: str
+    cut: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Spent:
+    """What a question cost so far, at all providers."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tries: int = 0
+
+
+class Endpoint:
+    """A provider, for all questions of one run; of one event loop."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.name = provider.name
+        # Why it is not asked again; "" as long as it may be.
+        self.refusal = ""
+        # When it may be asked again (monotonic), by its own word.
+        self.free_at = 0.0
+        self._provider = provider
+        # Those that it is not known to refuse.
+        self._defaults = {k: v for k, v in _DEFAULTS.items() if k not in provider.options}
+        self._asked = False
+        self._heard = asyncio.Event()
+
+    @cached_property
+    def _client(self) -> openai.AsyncOpenAI:
+        """The client, opened when it is first asked for. Raises `_RefusalError`."""
+        try:
+            return openai.AsyncOpenAI(
+                base_url=self._provider.base_url,
+                # It insists on one; what is sent is in `_headers`.
+                api_key="none",
+                # Its own retries wait for a Retry-After beyond the budget.
+                max_retries=0,
+                # The caller limits the whole exchange: other timeouts start anew with every byte.
+                timeout=openai.Timeout(None, connect=_CONNECT),
+                http_client=bounded_client(),
+            )
+        # Addresses have rules of their own; its words may quote one, with its password.
+        except Exception as error:
+            raise _RefusalError(
+                f"its client does not start ({type(error).__name__}): check "
+                f"{variable(self.name, 'BASE_URL')} and the variables of proxies (HTTP_PROXY, "
+                "HTTPS_PROXY, ALL_PROXY)"
+            ) from None
+
+    async def close(self) -> None:
+        """Closes the connections, if there are any."""
+        if "_client" in vars(self):
+            # All has been said; a connection that does not close well changes nothing.
+            with suppress(Exception):
+                await self._client.close()
+
+    async def ask(self, prompt: Prompt, read: Reader[T], ends: float, spent: Spent) -> Answer[T]:
+        """A valid answer; raises `NoAnswerError`. No pause reaches beyond `ends` (monotonic)."""
+        if self._asked:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), _HEAD_START)
+        self._asked = True
+        try:
+            return await self._ask(prompt, read, ends, spent)
+        except _RefusalError as error:
+            self.refusal = str(error)
+            raise
+        finally:
+            self._heard.set()
+
+    async def _ask(self, prompt: Prompt, read: Reader[T], ends: float, spent: Spent) -> Answer[T]:
+        tries = 0
+        while True:
+            while not self.refusal and (pause := self.free_at - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+            if self.refusal:
+                raise NoAnswerError(self.refusal)
+            tries += 1
+            try:
+                return await self._exchange(prompt, read, spent)
+            except _HiccupError as hiccup:
+                # Jitter: questions that failed together do not come back together.
+                backoff = _RANDOM.uniform(0.5, 1) * _BACKOFF * 2 ** (tries - 1)
+                again_at = time.monotonic() + max(hiccup.pause or 0.0, backoff)
+                if tries == _TRIES or again_at >= ends:
+                    kind = _RefusalError if hiccup.busy else NoAnswerError
+                    raise kind(str(hiccup)) from None
+                if hiccup.busy:
+                    self.free_at = max(self.free_at, again_at)
+                else:
+                    await asyncio.sleep(again_at - time.monotonic())
+
+    async def _exchange(self, prompt: Prompt, read: Reader[T], spent: Spent) -> Answer[T]:
+        """One answer, asked for anew without the defaults that the provider refuses. Raises
+        `_HiccupError` and `NoAnswerError`."""
+        client = self._client
+        while True:
+            defaults = dict(self._defaults)
+            options = {**defaults, **self._provider.options}
+            spent.tries += 1
+            try:
+                completion = decoded(await self._create(client, prompt, options))
+                tokens_in, tokens_out = tokens_of(completion)
+                spent.tokens_in += tokens_in
+                spent.tokens_out += tokens_out
+                return self._answer(completion, read)
+            except openai.APIStatusError as error:
+                if error.status_code not in _NOT_UNDERSTOOD or not defaults:
+                    raise self._trouble(error) from None
+                said = error.response.text
+                named = [d for d in defaults if re.search(rf"\b{d}\b", said)]
+                for default in named or defaults:
+                    self._defaults.pop(default, None)
+            except openai.APITimeoutError:
+                # Only a connection has a limit of its own; it leaves no time to try again.
+                raise NoAnswerError(self._unreachable()) from None
+            except openai.APIConnectionError as error:
+                if isinstance(error.__cause__, httpx2.DecodingError):
+                    raise NoAnswerError("its answer cannot be decompressed") from None
+                refused = isinstance(error.__cause__, httpx2.ConnectError)
+                words = self._unreachable() if refused else "the connection broke"
+                raise _HiccupError(words) from None
+            except TooLongError:
+                raise NoAnswerError(f"its answer is longer than {MAX_BODY} bytes") from None
+            except AnswerError as error:
+                raise NoAnswerError(f"its answer is not valid: {error}") from None
+            # Whatever else a server can make the client do: its words may quote the answer.
+            except Exception as error:
+                raise NoAnswerError(f"its answer is not valid ({type(error).__name__})") from None
+
+    async def _create(
+        self, client: openai.AsyncOpenAI, prompt: Prompt, options: Mapping[str, Any]
+    ) -> bytes:
+        """The body of the answer."""
+        response = await client.chat.completions.with_raw_response.create(
+            model=self._provider.model,
+            messages=[
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.user},
+            ],
+            extra_headers=_headers(self._provider),
+            extra_body={name: value for name, value in options.items() if value is not None},
+        )
+        return response.content
+
+    def _answer(self, completion: dict[str, Any], read: Reader[T]) -> Answer[T]:
+        early = ended_early(completion)
+        try:
+            taken = read(text_of(completion))
+        except AnswerError as error:
+            raise AnswerError("; ".join([str(error), *early])) from None
+        model = model_of(completion) or self._provider.model
+        key = self._provider.api_key
+        if len(key) >= _SECRET and key in f"{taken.value!r} {model}":
+            raise AnswerError("it quotes the key that it was asked with")
+        return Answer(taken.value, model, (*taken.cut, *early))
+
+    def _trouble(self, error: openai.APIStatusError) -> Exception:
+        """What a status means for whoever asks."""
+        status = error.status_code
+        words = f"HTTP {status}"
+        if status == 429 and "insufficient_quota" in (error.code, error.type):
+            return _RefusalError(f"{words}: its quota is used up")
+        if status >= 500 or status in _HICCUPS:
+            pause = retry_after(error.response.headers)
+            if pause is not None:
+                words += f", to be tried again in {round(pause, 1):.9g} s"
+            elif status == 429:
+                words += ", without saying when to try again"
+            return _HiccupError(words, pause=pause, busy=status == 429)
+        if status < 400:
+            words += ", a redirect, which is not followed"
+        advice = ("BASE_URL",) if status < 400 else _ADVICE.get(status, ())
+        if names := [variable(self.name, what) for what in advice]:
+            words += f": check {' and '.join(names)}"
+        # What is not understood may be this question alone.
+        return NoAnswerError(words) if status in _NOT_UNDERSTOOD else _RefusalError(words)
+
+    def _unreachable(self) -> str:
+        return f"cannot be reached (see {variable(self.name, 'BASE_URL')})"
+
+
+def _headers(provider: Provider) -> dict[str, str | openai.Omit]:
+    """Who asks. What is left out here, the client takes from OPENAI_… variables, and would send
+    to whatever server this is."""
+    return {
+        "Authorization": f"Bearer {provider.api_key}" if provider.api_key else openai.Omit(),
+        "OpenAI-Organization": openai.Omit(),
+        "OpenAI-Project": openai.Omit(),
+    }
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by retry-after-ms (milliseconds) or Retry-After (seconds or a date); None
+    when neither says anything."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name, "").strip()
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+            return min(float(text) * unit, _LONGEST)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError, OSError):
+        return None
