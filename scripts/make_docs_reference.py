@@ -128,10 +128,13 @@ METADATA: dict[str, dict[str, str]] = {
     },
     "With language models configured": {
         "narrative_provider": "Who wrote the narrative: a provider's name, `cache`, or empty.",
-        "narrative_model": "The model that wrote it.",
+        "narrative_model": "The model that wrote it, as its provider names it.",
         "narrative_tokens": "Tokens sent (`in`) and received (`out`), over all attempts.",
+        "narrative_tries": "Requests to language models, failed ones included.",
         "narrative_cache_hit": "Whether the narrative came from the cache.",
         "narrative_milliseconds": "Time that the models took.",
+        "narrative_cut": "What was left out of the prompt and of the answer.",
+        "narratives_of_run": "Tokens, requests and time of all narratives of the run.",
     },
     "When a narrative failed": {
         "narrative_problem": "Why, for each provider that was tried.",

@@ -114,8 +114,23 @@ def test_its_metadata(instance: dg.DagsterInstance, told: redis.Redis) -> None:
     assert said["brief"] == stored(told, keys.brief("mena"))
     assert (said["provider"], said["model"]) == ("good", "good-model")
     assert said["tokens"] == {"in": TOKENS_IN, "out": TOKENS_OUT}
+    assert (said["tries"], said["cut"]) == (1, [])
     assert said["regime_changes"] == 1
     assert said["milliseconds"] > 0
+
+
+def test_what_a_run_costs_in_all(instance: dg.DagsterInstance, told: redis.Redis) -> None:
+    result = run(instance, tags=ALL_BRIEFS)
+    [event] = instance.get_records_for_run(
+        result.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION
+    ).records
+    dagster_event = event.event_log_entry.dagster_event
+    assert dagster_event is not None
+    observation = dagster_event.asset_observation_data.asset_observation
+    assert observation.asset_key == REGIONAL_BRIEF
+    said = {name: found.value for name, found in observation.metadata.items()}
+    assert said["tokens"] == {"in": 7 * TOKENS_IN, "out": 7 * TOKENS_OUT}
+    assert said["tries"] == 7
 
 
 def test_it_is_asked_from_the_stored_snapshot_and_the_weeks_changes(
@@ -237,7 +252,8 @@ def test_a_key_of_a_wrong_type_is_named_and_left_alone(
         (b"", "names s, but intelligence:snapshot-by-id:v1:s is gone"),
         (b"{", "is not a snapshot ("),
         (b"[]", "is not a snapshot ("),
-        (b'{"balance": {}}', "is not a snapshot (no 'transmission_paths')"),
+        (b'{"balance": {}, "generated_at": 1}', "is not a snapshot (no 'transmission_paths')"),
+        (b'{"balance": {}}', "is not a snapshot (no 'generated_at')"),
         (b"[" * 100_000, "is not a snapshot ("),
     ],
 )

@@ -42,7 +42,13 @@ def test_what_a_narrative_cost_is_in_the_metadata(
     assert said["narrative_tokens"] == {"in": TOKENS_IN, "out": TOKENS_OUT}
     assert said["narrative_cache_hit"] is False
     assert said["narrative_milliseconds"] > 0
+    assert said["narrative_cut"] == []
     assert "narrative_problem" not in said
+    in_all = said["narratives_of_run"]
+    assert in_all["tokens"] == {"in": 7 * TOKENS_IN, "out": 7 * TOKENS_OUT}
+    assert in_all["tries"] == len(models.asked)
+    tries = [values(one)["narrative_tries"] for one in found.values()]
+    assert sum(tries) == in_all["tries"]
     assert values(found["global"])["narrative_provider"] == ""
     assert {asked.headers["authorization"] for asked in models.asked} == {f"Bearer {SECRET}"}
 

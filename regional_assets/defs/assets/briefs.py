@@ -72,6 +72,7 @@ def regional_brief(
 ) -> Iterator[Any]:
     """Writes the briefs of the run's regions, then the summary of the week."""
     from regional_assets.runs.briefs import update_summary, write_briefs
+    from regional_assets.runs.narration import spent
     from regional_assets.store.brief_store import BriefStore
 
     model = narrator.open()
@@ -92,6 +93,8 @@ def regional_brief(
                     report.failed(result.region_id, result.error)
                 else:
                     report.materialised(result.region_id, _metadata(result))
+        replies = [result.reply for result in results if result.reply]
+        context.log_event(dg.AssetObservation(REGIONAL_BRIEF, metadata=spent(replies)))
         if not any(result.outcome == "failed" for result in results):
             lacking = update_summary(store, results, now)
             context.log.info(f"without a brief of this week: {', '.join(lacking) or 'none'}")
@@ -99,6 +102,8 @@ def regional_brief(
 
 
 def _metadata(result: "BriefResult") -> Mapping[str, Any]:
+    from regional_assets.runs.narration import spent
+
     assert result.brief is not None
     metadata: dict[str, Any] = {
         "outcome": result.outcome,
@@ -109,8 +114,8 @@ def _metadata(result: "BriefResult") -> Mapping[str, Any]:
         metadata |= {
             "provider": result.reply.provider,
             "model": result.reply.model,
-            "tokens": {"in": result.reply.tokens_in, "out": result.reply.tokens_out},
             "regime_changes": result.changes,
-            "milliseconds": round(result.reply.milliseconds, 1),
+            "cut": list(result.reply.cut),
+            **spent([result.reply]),
         }
     return metadata

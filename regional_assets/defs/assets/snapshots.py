@@ -141,23 +141,29 @@ def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> Mapping[st
 
 
 def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
+    from regional_assets.runs.narration import spent
+
     return {
         "narrative_provider": narration.narrative.provider,
         "narrative_model": narration.narrative.model,
-        "narrative_tokens": {"in": narration.tokens_in, "out": narration.tokens_out},
         "narrative_cache_hit": narration.cache_hit,
-        "narrative_milliseconds": round(narration.milliseconds, 1),
+        "narrative_cut": list(narration.cut),
+        **{f"narrative_{name}": value for name, value in spent([narration]).items()},
         **({"narrative_problem": narration.problem} if narration.problem else {}),
     }
 
 
 def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
-    """The state of the inputs, which all regions of a run share."""
+    """What all regions of a run share: the state of the inputs, and the cost of the narratives."""
+    from regional_assets.runs.narration import spent
+
     world = result.world
+    narrations = [region.narration for region in result.regions if region.narration]
     problems = {state.spec.key: state.problem for state in world.inputs.values() if state.problem}
     return {
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
         "input_problems": problems,
         "skipped_records": dict(world.skipped),
+        **({"narratives_of_run": spent(narrations)} if narrations else {}),
     }
