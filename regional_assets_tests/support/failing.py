@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from regional_assets.cli.main import main as command
 from regional_assets.definitions import defs
-from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import input_sensor
 from regional_assets.store.state_folder import use_dagster_home
 
@@ -45,7 +45,8 @@ def main() -> None:
             for event in result.all_events:
                 print(event.message, event.event_specific_data)
         context = dg.build_sensor_context(
-            instance=instance, resources={"snapshot_store": SnapshotStoreResource()}
+            instance=instance,
+            resources={"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()},
         )
         print(f"input_sensor: {input_sensor(context)}")
 
