@@ -6,6 +6,7 @@ from typing import Any
 
 from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.text import words
 
 _CRITICAL_REGIMES = ("escalation_ladder", "fragmentation_risk")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -62,7 +63,7 @@ def _alerts(label: str, changes: Diff) -> Iterator[Alert]:
         yield Alert(
             "regional_regime_shift",
             "critical" if shift["to"] in _CRITICAL_REGIMES else "high",
-            f"{label}: regime {_words(before)} → {_words(shift['to'])}",
+            f"{label}: regime {words(before)} → {words(shift['to'])}",
             {"from": before, "to": shift["to"]},
         )
     for activation in changes.trigger_activations:
@@ -76,18 +77,15 @@ def _alerts(label: str, changes: Diff) -> Iterator[Alert]:
         yield Alert(
             "regional_corridor_break",
             "critical",
-            f"{label}: maritime access fell from {fall['from']} to {fall['to']}",
+            f"{label}: sea routes break down, maritime access fell from {fall['from']} "
+            f"to {fall['to']}",
             dict(fall),
         )
     for failure in changes.buffer_failures:
         yield Alert(
             "regional_buffer_failure",
             "high",
-            f"{label}: {_words(failure['axis'])} fell from {failure['from']:g} "
-            f"to {failure['to']:g}",
+            f"{label}: a buffer fails, {words(failure['axis'])} is {failure['to']:g} "
+            f"after {failure['from']:g}",
             dict(failure),
         )
-
-
-def _words(identifier: str) -> str:
-    return identifier.replace("_", " ")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGIONS, Region, criticality
 from regional_assets.intelligence.numbers import clip, round3, total
+from regional_assets.intelligence.text import words
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _maritime_access(world: "World", region: Region, tally: _Tally) -> float:
         if passage < 0.6:
             tally.driver(
                 axis,
-                f"{corridor.id} at threat level {level}",
+                f"{corridor.name} at threat level {words(level)}",
                 1 - passage,
                 [f"chokepoint:{corridor.chokepoint}"],
             )

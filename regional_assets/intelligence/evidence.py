@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.text import clean, words
 from regional_assets.intelligence.threats import THREATS
 from regional_assets.intelligence.world import World
 
@@ -55,7 +56,7 @@ def evidence(world: World, region_id: str) -> Iterator[Evidence]:
             signal.id or f"xss:{position}",
             "market_signal",
             "cross-source",
-            signal.summary or signal.type,
+            signal.summary or signal.type or "signal of an unknown type",
             _SEVERITY_CONFIDENCE[signal.severity],
             signal.detected_at,
             theater=signal.theater,
@@ -72,17 +73,18 @@ def evidence(world: World, region_id: str) -> Iterator[Evidence]:
                 0.9,
                 score.computed_at,
             )
-    for corridor in REGIONS[region_id].corridors:
-        level = world.chokepoints.get(corridor.chokepoint or "")
-        if level and THREATS[level].severity > 0:
+    corridors = {c.chokepoint: c for c in REGIONS[region_id].corridors}
+    for chokepoint, level in world.chokepoints.items():
+        corridor = corridors.get(chokepoint)
+        if corridor and THREATS[level].severity > 0:
             yield Evidence(
-                f"chokepoint:{corridor.chokepoint}",
+                f"chokepoint:{chokepoint}",
                 "chokepoint_status",
                 "supply-chain",
-                f"{corridor.id} at threat level {level}",
+                f"{corridor.name} at threat level {words(level)}",
                 0.95,
                 None,
-                corridor=corridor.chokepoint or "",
+                corridor=chokepoint,
             )
     likely = [
         forecast
@@ -94,7 +96,7 @@ def evidence(world: World, region_id: str) -> Iterator[Evidence]:
             f"forecast:{forecast.id}",
             "news_headline",
             "forecast",
-            forecast.title,
+            forecast.title or f"{clean(forecast.domain) or 'untitled'} forecast",
             forecast.confidence,
             forecast.updated_at,
         )

@@ -18,9 +18,11 @@ class UnknownRegionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Corridor:
-    """A shipping corridor; `weight` is its share in maritime access, `chokepoint` its feed id."""
+    """A shipping corridor; `name` stands for it in texts, `weight` is its share in maritime access,
+    `chokepoint` its feed id."""
 
     id: str
+    name: str
     theater: str
     chokepoint: str | None
     tier: int
@@ -28,17 +30,19 @@ class Corridor:
 
 
 CORRIDORS: tuple[Corridor, ...] = (
-    Corridor("hormuz", "persian-gulf", "hormuz", 1, 1.0),
-    Corridor("suez", "red-sea", "suez", 1, 1.0),
-    Corridor("babelm", "red-sea", "babelm", 1, 0.9),
-    Corridor("taiwan-strait", "east-asia", "taiwan_strait", 1, 0.9),
-    Corridor("bosphorus", "eastern-europe", "bosphorus", 1, 0.7),
-    Corridor("malacca", "southeast-asia", "malacca", 2, 0.8),
-    Corridor("panama", "north-america", "panama", 2, 0.6),
-    Corridor("danish", "baltic", "danish", 2, 0.5),
-    Corridor("cape-of-good-hope", "southern-africa", "cape_of_good_hope", 3, 0.4),
-    Corridor("south-china-sea", "southeast-asia", None, 3, 0.6),
-    Corridor("english-channel", "western-europe", "dover_strait", 3, 0.4),
+    Corridor("hormuz", "Strait of Hormuz", "persian-gulf", "hormuz", 1, 1.0),
+    Corridor("suez", "Suez Canal", "red-sea", "suez", 1, 1.0),
+    Corridor("babelm", "Bab el-Mandeb", "red-sea", "babelm", 1, 0.9),
+    Corridor("taiwan-strait", "Taiwan Strait", "east-asia", "taiwan_strait", 1, 0.9),
+    Corridor("bosphorus", "Bosphorus", "eastern-europe", "bosphorus", 1, 0.7),
+    Corridor("malacca", "Strait of Malacca", "southeast-asia", "malacca", 2, 0.8),
+    Corridor("panama", "Panama Canal", "north-america", "panama", 2, 0.6),
+    Corridor("danish", "Danish Straits", "baltic", "danish", 2, 0.5),
+    Corridor(
+        "cape-of-good-hope", "Cape of Good Hope", "southern-africa", "cape_of_good_hope", 3, 0.4
+    ),
+    Corridor("south-china-sea", "South China Sea", "southeast-asia", None, 3, 0.6),
+    Corridor("english-channel", "English Channel", "western-europe", "dover_strait", 3, 0.4),
 )
 
 # Theaters that also claim a corridor that lies in another theater.

@@ -25,6 +25,11 @@ def clean(value: Any, limit: int = MAX_TEXT) -> str:
     return text.strip()[:limit]
 
 
+def words(identifier: str) -> str:
+    """An identifier as it reads in a text: `war_zone` as "war zone"."""
+    return identifier.replace("_", " ")
+
+
 def strings(value: Any) -> list[str]:
     """Every string value in a JSON value, at any depth, in document order, field names left out."""
     found: list[str] = []

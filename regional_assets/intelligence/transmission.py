@@ -8,10 +8,21 @@ from regional_assets.intelligence.triggers import TriggerReading
 
 TEMPLATE_VERSION = "1.0.0"
 
+_UNITS = {
+    "pct": "%",
+    "pp": "percentage points",
+    "basis_points": "basis points",
+    "days": "days",
+    "usd_bbl": "USD/bbl",
+    "usd_teu": "USD/TEU",
+    "usd_b": "billion USD",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One effect: `latency_hours` after the trigger, an asset class moves by `low` to `high`."""
+    """One effect: `latency_hours` after the trigger, an asset class moves by `low` to `high`.
+    `effect` says in words what moves; `end` adds by how much."""
 
     severity: str
     latency_hours: int
@@ -22,7 +33,15 @@ class Step:
     confidence: float
     start: str
     mechanism: str
-    end: str
+    effect: str
+
+    @property
+    def end(self) -> str:
+        """The effect and its magnitude: "Brent +10–25 USD/bbl"."""
+        if self.low < 0:
+            low, high = (f"{value:g}".replace("-", "−") for value in (self.low, self.high))
+            return f"{self.effect} {low} to {high} {_UNITS[self.unit]}"
+        return f"{self.effect} +{self.low:g}–{self.high:g} {_UNITS[self.unit]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,65 +61,65 @@ TEMPLATES: tuple[Template, ...] = (
     Template("hormuz_blockade", "hormuz_transit_drop", "hormuz",
              ("mena", "east-asia", "south-asia", "europe"), (
         Step("critical", 12, "shipping", 200, 400, "pct", 0.90,
-             "Transits through Hormuz fall", "War-risk premiums are repriced",
-             "Tanker insurance and freight rates multiply"),
+             "Transits through the Strait of Hormuz fall", "War-risk premiums are repriced",
+             "Tanker insurance and freight rates"),
         Step("critical", 24, "crude", 10, 25, "usd_bbl", 0.85,
-             "Gulf crude is held back", "A supply risk premium is priced in", "Brent rises"),
+             "Gulf crude is held back", "A supply risk premium is priced in", "Brent"),
         Step("high", 72, "refined_products", 15, 30, "pct", 0.70,
              "Crude reaches Asia late and dear", "Refiners compete for other grades",
-             "Refining margins in Asia widen"),
+             "Refining margins in Asia"),
         Step("medium", 96, "crude", -10, 0, "usd_bbl", 0.60,
              "Importers agree on a release", "Strategic reserves reach the market together",
-             "The rise of crude is capped"),
+             "Brent, its rise capped:"),
     )),
     Template("red_sea_rerouting", "red_sea_critical", "babelm",
              ("mena", "europe", "east-asia", "sub-saharan-africa"), (
         Step("high", 24, "container", 10, 14, "days", 0.85,
              "Bab el-Mandeb becomes too dangerous", "Liners divert round the Cape",
-             "Asia to Europe takes longer"),
+             "Asia–Europe transit"),
         Step("high", 72, "container", 2000, 4000, "usd_teu", 0.85,
-             "Longer rounds bind ships", "Capacity runs short", "Container spot rates jump"),
+             "Longer rounds bind ships", "Capacity runs short", "Container spot rates"),
         Step("medium", 96, "bunker", 8, 12, "pct", 0.75,
-             "Voyages grow longer", "Ships burn more fuel", "Demand for bunker fuel rises"),
+             "Voyages grow longer", "Ships burn more fuel", "Demand for bunker fuel"),
         Step("medium", 720, "cpi", 0.3, 0.5, "pp", 0.50,
              "Freight costs stay high", "Importers pass them on",
-             "Retail inflation in the EU rises"),
+             "Retail inflation in the EU"),
     )),
     Template("taiwan_strait_tension", "taiwan_tension_high", "taiwan-strait",
              ("east-asia", "north-america", "europe"), (
         Step("high", 12, "equity", -12, -5, "pct", 0.75,
-             "Tension in the Taiwan Strait", "Chip supply is doubted", "Semiconductor shares fall"),
+             "Tension in the Taiwan Strait", "Chip supply is doubted", "Semiconductor shares"),
         Step("medium", 720, "capex", 20, 50, "usd_b", 0.60,
              "Dependence on one island", "Buyers spread their suppliers",
-             "Investment in other chip plants rises"),
+             "Investment in other chip plants"),
         Step("high", 48, "container", 30, 60, "pct", 0.70,
-             "Ships avoid the strait", "Transpacific capacity tightens",
-             "Transpacific container rates rise"),
+             "Ships avoid the Taiwan Strait", "Transpacific capacity tightens",
+             "Transpacific container rates"),
     )),
     Template("iran_cii_escalation", "iran_cii_spike", "hormuz", ("mena", "east-asia", "europe"), (
         Step("high", 6, "crude", 3, 8, "usd_bbl", 0.80,
-             "Instability in Iran", "A risk premium is priced in", "Crude rises"),
+             "Instability in Iran", "A risk premium is priced in", "Crude oil"),
         Step("medium", 6, "metals", 1, 3, "pct", 0.70,
-             "Instability in Iran", "Money seeks safety", "Gold rises"),
+             "Instability in Iran", "Money seeks safety", "Gold"),
     )),
     Template("russia_naval_baltic", "russia_naval_buildup", "danish", ("europe",), (
         Step("medium", 48, "equity", 5, 15, "pct", 0.65,
-             "Russian ships gather", "Defence budgets are expected to grow", "Defence shares rise"),
+             "Russian ships gather", "Defence budgets are expected to grow", "Defence shares"),
         Step("high", 24, "gas", 5, 15, "pct", 0.70,
-             "Russian ships gather", "Gas supply by sea is doubted", "TTF gas rises"),
+             "Russian ships gather", "Gas supply by sea is doubted", "TTF gas"),
     )),
     Template("european_capital_stress", "european_capital_stress", "bosphorus", ("europe",), (
         Step("high", 48, "fx", 30, 80, "basis_points", 0.75,
              "Capital stress in Europe", "Investors leave weaker debtors",
-             "Spreads of the periphery widen"),
+             "Spreads of the euro area's periphery"),
         Step("medium", 72, "fx", -5, -2, "pct", 0.65,
-             "Capital stress in Europe", "Money leaves the euro", "EUR/USD falls"),
+             "Capital stress in Europe", "Money leaves the euro", "EUR/USD"),
     )),
     Template("mena_coercive_general", "mena_coercive_high", "hormuz",
              ("mena", "east-asia", "europe"), (
         Step("high", 12, "crude", 5, 12, "usd_bbl", 0.75,
              "Coercion across the Middle East", "Regional risk is shed",
-             "Crude carries a regional premium"),
+             "Crude oil"),
     )),
 )
 # fmt: on

@@ -56,7 +56,8 @@ class Trigger:
 TRIGGERS: tuple[Trigger, ...] = (
     Trigger("hormuz_transit_drop", "mena", "escalation",
             Transits("hormuz"), "delta_lt", -0.20, 1440, "trailing_7d",
-            "Ship transits through Hormuz fell by more than a fifth below their week's average"),
+            "Ship transits through the Strait of Hormuz fell by more than a fifth below their "
+            "week's average"),
     Trigger("iran_cii_spike", "mena", "escalation",
             InstabilityIndex("IR"), "delta_gt", 15, 720, "trailing_7d",
             "Iran's instability index rose more than 15 points above its week's average"),
