@@ -11,9 +11,15 @@ from regional_assets.intelligence.actors import Actor
 from regional_assets.intelligence.balance import BUFFERS
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import CALM, RegimeLabel
+from regional_assets.intelligence.text import clean
 
 TriggerReason = Literal[
-    "regime_shift", "trigger_activation", "corridor_break", "leverage_shift", "scheduled_6h"
+    "rescored",
+    "regime_shift",
+    "trigger_activation",
+    "corridor_break",
+    "leverage_shift",
+    "scheduled_6h",
 ]
 
 SCENARIO_JUMP = 0.15
@@ -31,6 +37,7 @@ class Previous:
     """What is compared of a region's previous snapshot."""
 
     snapshot_id: str
+    versions: Mapping[str, str]
     label: RegimeLabel
     axes: Mapping[str, float]
     probabilities: Mapping[tuple[str, str], float]
@@ -39,6 +46,13 @@ class Previous:
 
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class _Versions(msgspec.Struct, frozen=True):
+    # A snapshot without a version is of another one.
+    model_version: str = ""
+    scoring_version: str = ""
+    geography_version: str = ""
 
 
 class _Regime(msgspec.Struct):
@@ -82,6 +96,7 @@ class _StoredSnapshot(msgspec.Struct):
     scenario_sets: list[_ScenarioSet]
     triggers: _Triggers
     actors: list[_Actor]
+    meta: _Versions = _Versions()
 
 
 _STORED = msgspec.json.Decoder(_StoredSnapshot)
@@ -95,6 +110,7 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
         raise PreviousSnapshotError(f"not a snapshot ({error})") from None
     return Previous(
         snapshot_id=snapshot_id,
+        versions=msgspec.structs.asdict(stored.meta),
         label=stored.regime.label,
         axes={axis: getattr(stored.balance, axis) for axis in BUFFERS},
         probabilities={
@@ -109,7 +125,8 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """The changes, in the shapes of the specification."""
+    """The changes, in the shapes of the specification. `rescored` lists the versions that differ;
+    where there are any, the changes may come from them alone, and are no news."""
 
     regime_changed: dict[str, str] | None
     scenario_jumps: list[dict[str, Any]]
@@ -118,6 +135,7 @@ class Diff:
     corridor_breaks: list[dict[str, str]]
     leverage_shifts: list[dict[str, Any]]
     buffer_failures: list[dict[str, Any]]
+    rescored: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The diff as one JSON object, the parts that nothing computes yet included."""
@@ -136,6 +154,8 @@ class Diff:
     @property
     def trigger_reason(self) -> TriggerReason:
         """Why this snapshot matters: the first kind of change there is."""
+        if self.rescored:
+            return "rescored"
         if self.regime_changed:
             return "regime_shift"
         if self.trigger_activations:
@@ -149,6 +169,7 @@ class Diff:
 
 def diff(
     previous: Previous | None,
+    versions: Mapping[str, str],
     label: str,
     axes: Mapping[str, float],
     scenario_sets: Iterable[Mapping[str, Any]],
@@ -157,8 +178,8 @@ def diff(
 ) -> Diff:
     """The changes since `previous` (None: the region's first snapshot).
 
-    `active_triggers` maps ids to descriptions. Thresholds compare plain differences of the stored
-    values.
+    `versions` maps the names of this snapshot's versions to them, `active_triggers` ids to
+    descriptions. Thresholds compare plain differences of the stored values.
     """
     activations = [
         {"id": id, "description": description}
@@ -182,6 +203,11 @@ def diff(
             for axis in BUFFERS
             if previous.axes[axis] - axes[axis] > BUFFER_FAILURE
         ],
+        rescored=tuple(
+            f"{name} {clean(previous.versions[name], 20) or 'none'} → {version}"
+            for name, version in versions.items()
+            if previous.versions[name] != version
+        ),
     )
 
 

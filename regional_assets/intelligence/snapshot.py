@@ -36,7 +36,7 @@ MODEL_VERSION = "0.1.0"
 # Raise it when numbers change for the same inputs.
 SCORING_VERSION = "1.2.0"
 
-_VERSIONS = {
+VERSIONS = {
     "model_version": MODEL_VERSION,
     "scoring_version": SCORING_VERSION,
     "geography_version": GEOGRAPHY_VERSION,
@@ -123,7 +123,7 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
     found_actors = actors(world, region_id)
     items = newest(evidence(world, region_id), world.now)
     about = {
-        **_VERSIONS,
+        **VERSIONS,
         "snapshot_confidence": world.confidence.score,
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
@@ -164,6 +164,7 @@ def complete(
     active = {r.trigger.id: r.trigger.description for r in content.triggers if r.state == "active"}
     changes = diff(
         previous,
+        VERSIONS,
         content.regime,
         content.balance.axes,
         content.blocks["scenario_sets"],
@@ -213,10 +214,10 @@ def complete(
         previous_label=previous_label,
         body=body,
         changes=changes,
-        alerts=alerts(content.region_id, changes),
+        alerts=() if changes.rescored else alerts(content.region_id, changes),
         history_entry=(
             {"region_id": content.region_id, **regime, "snapshot_id": snapshot_id}
-            if changes.regime_changed
+            if changes.regime_changed and not changes.rescored
             else None
         ),
         observations={

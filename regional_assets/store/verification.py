@@ -18,6 +18,9 @@ from regional_assets.store.wire import as_text, observations
 
 _BATCH = 100
 
+# The label of a regime that is not in the history (None: any), and when it began (ms).
+_Beginning = tuple[str | None, float]
+
 
 def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
     """Region id → inconsistencies at `now` (ms), empty for none: of the pointer, the snapshot by
@@ -81,19 +84,19 @@ def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
     at_its_time, problem = _snapshot(client, keys.snapshot_at(region, generated_at))
     if at_its_time is None:
         problems.append(problem)
-    # Regimes that began before the oldest index entry are no longer known.
-    beginnings.append(min(kept.values(), default=generated_at))
+    # How regimes before the oldest index entry began is no longer known.
+    beginnings.append((None, min(kept.values(), default=generated_at)))
     label = snapshot["regime"]["label"]
     return problems + _history_problems(region, history, label, beginnings)
 
 
 def _index_problems(
     client: redis.Redis, region: str, index: dict[str, float]
-) -> tuple[list[str], list[float]]:
-    """Problems of the snapshots that the index lists, and the times at which the region started
-    out calm, which is no regime change and so not in the history."""
+) -> tuple[list[str], list[_Beginning]]:
+    """Problems of the snapshots that the index lists, and the regimes that began without an entry
+    in the history: the region started out calm, or was rescored."""
     problems = []
-    beginnings = []
+    beginnings: list[_Beginning] = []
     members = [member for member in index if keys.is_snapshot_id(member)]
     if len(members) < len(index):
         problems.append(f"{keys.index(region)} lists something else than snapshot ids")
@@ -109,13 +112,16 @@ def _index_problems(
                 problems.append(f"{name} is another snapshot")
             elif snapshot["generated_at"] != index[member]:
                 problems.append(f"{name} has another time than in {keys.index(region)}")
-            elif snapshot["regime"]["label"] == CALM and not snapshot["regime"]["previous_label"]:
-                beginnings.append(index[member])
+            else:
+                regime = snapshot["regime"]
+                calm = regime["label"] == CALM and not regime["previous_label"]
+                if calm or regime.get("transition_driver") == "rescored":
+                    beginnings.append((regime["label"], index[member]))
     return problems, beginnings
 
 
 def _history_problems(
-    region: str, history: list[bytes], label: str, beginnings: list[float]
+    region: str, history: list[bytes], label: str, beginnings: list[_Beginning]
 ) -> list[str]:
     name = keys.regime_history(region)
     changes = []
@@ -135,7 +141,9 @@ def _history_problems(
     def follows(after: str, change: tuple[str, str, float]) -> bool:
         """Whether a region can be in regime `after` when `change` was its last."""
         _, before, at = change
-        return after == before or (after == CALM and any(at < begun for begun in beginnings))
+        return after == before or any(
+            came in (None, after) and at < begun for came, begun in beginnings
+        )
 
     if changes and not follows(label, changes[0]):
         return [f"{name} ends at {changes[0][1]!r}, the latest snapshot says {label!r}"]

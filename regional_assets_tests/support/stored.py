@@ -15,6 +15,7 @@ from regional_assets.intelligence.alerts import Alert, alerts
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.diff import Diff, diff, read_previous
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.snapshot import VERSIONS
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
 
@@ -37,6 +38,8 @@ def should_be_told(region: str, bodies: Sequence[bytes | None]) -> Told:
         assert after is not None
         snapshot_id = json.loads(after)["meta"]["snapshot_id"]
         changes = _changes(before, after)
+        if changes.rescored:
+            continue
         if changes.regime_changed:
             history.append(snapshot_id)
         for alert in alerts(region, changes):
@@ -73,12 +76,25 @@ def latest_id(client: redis.Redis, region: str) -> str | None:
     return found.decode() if isinstance(found, bytes) else None
 
 
+def set_version(client: redis.Redis, region: str, name: str, version: str | None) -> None:
+    """Makes the region's latest snapshot one of another version, or of none."""
+    key = keys.snapshot_by_id(latest_id(client, region) or "")
+    [body] = bodies(client, [key.removeprefix(keys.SNAPSHOT_BY_ID_PREFIX)])
+    stored = json.loads(body)
+    if version is None:
+        del stored["meta"][name]
+    else:
+        stored["meta"][name] = version
+    client.set(key, json.dumps(stored), keepttl=True)
+
+
 def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
     known = {*INPUT_KEYS, *COMPANION_KEYS, keys.ALERT_QUEUE, keys.SUMMARY, keys.SUMMARY_SEED_META}
     known |= {keys.observations(t.region, str(t.metric)) for t in TRIGGERS}
     for region in REGION_IDS:
         known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}
+        known.add(keys.confirmed(region))
         index: Any = client.zrange(keys.index(region), 0, -1, withscores=True)
         for snapshot_id, at in index:
             known |= {keys.snapshot_by_id(snapshot_id.decode()), keys.snapshot_at(region, int(at))}
@@ -110,6 +126,7 @@ def _changes(before: bytes | None, after: bytes) -> Diff:
     previous = read_previous("before", before) if before is not None else None
     return diff(
         previous,
+        {name: stored["meta"][name] for name in VERSIONS},
         stored["regime"]["label"],
         stored["balance"],
         stored["scenario_sets"],

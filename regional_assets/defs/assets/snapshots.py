@@ -126,6 +126,7 @@ def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> Mapping[st
         "regime": content.regime,
         "previous_regime": snapshot.previous_label or "none",
         "trigger_reason": snapshot.changes.trigger_reason,
+        **({"rescored": list(snapshot.changes.rescored)} if snapshot.changes.rescored else {}),
         "net_balance": content.balance.net_balance,
         "balance": balance_chart(content.balance),
         **{axis: content.balance.axes[axis] for axis in AXES},
