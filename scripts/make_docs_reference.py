@@ -64,6 +64,7 @@ KEYS: tuple[tuple[Key, int | None, str], ...] = (
     (keys.snapshot_by_id, keys.SNAPSHOT_EXPIRY, ""),
     (keys.snapshot_at, keys.SNAPSHOT_EXPIRY, ""),
     (keys.index, None, ""),
+    (keys.confirmed, keys.SNAPSHOT_EXPIRY, ""),
     (keys.dedup, keys.DEDUP_EXPIRY, ""),
     (keys.regime_history, None, ""),
     (keys.observations, keys.OBSERVATION_EXPIRY, ""),
@@ -72,7 +73,8 @@ KEYS: tuple[tuple[Key, int | None, str], ...] = (
     (
         keys.SUMMARY_SEED_META,
         keys.SUMMARY_EXPIRY,
-        "When the summary was written and how many regions it covers, for health checks.",
+        "For health checks: the oldest time at which a region was written or confirmed (0 while "
+        "one is missing or unreadable), and how many were so within twelve hours.",
     ),
     (keys.brief, keys.BRIEF_EXPIRY, ""),
     (keys.BRIEF_SUMMARY, keys.BRIEF_EXPIRY, "The summary of the week's briefs."),
@@ -100,7 +102,8 @@ METADATA: dict[str, dict[str, str]] = {
         "regime": "The regime label.",
         "previous_regime": "The label of the snapshot before, `none` for a region's first.",
         "trigger_reason": "The most important kind of change against the snapshot before: "
-        f"{', '.join(f'`{reason}`' for reason in get_args(TriggerReason))} (the last: none).",
+        f"{', '.join(f'`{reason}`' for reason in get_args(TriggerReason))} (the last: none; the "
+        "first: that snapshot has other versions).",
         "net_balance": "Buffers less pressures, from -1 to 1.",
         "balance": "The balance vector as a chart.",
         "coercive_pressure": "Pressure: military and political coercion, from 0 to 1.",
@@ -122,6 +125,10 @@ METADATA: dict[str, dict[str, str]] = {
         "stale_inputs": "Inputs that were older than their catalogue entry allows.",
         "input_problems": "Input key → why its value cannot be read.",
         "skipped_records": "Input → how many of its records were unusable and skipped.",
+    },
+    "After a snapshot of other versions": {
+        "rescored": "The versions that differ, each with its old and new value. The changes may "
+        "come from them alone, so they are no news: no alert, no history entry.",
     },
     "For a duplicate": {
         "duplicate_of": "The stored snapshot with the same content.",

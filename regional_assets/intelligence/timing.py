@@ -1,4 +1,4 @@
-"""Spans of time that several parts share, in ms but for `SCHEDULE_HOURS`."""
+"""Times and spans of time that several parts share, in ms but for `SCHEDULE_HOURS`."""
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -7,5 +7,15 @@ DAY_MS = 24 * HOUR_MS
 # How often the snapshots of all regions are taken.
 SCHEDULE_HOURS = 6
 
+# A region that was confirmed longer ago has missed two schedules.
+YOUNG_MS = 2 * SCHEDULE_HOURS * HOUR_MS
+
 # Clocks differ by this much; a time further ahead is wrong.
 FUTURE_TOLERANCE_MS = 5 * MINUTE_MS
+
+
+def last_confirmed(now: int, generated_at: int, confirmed_at: int | None) -> int:
+    """When a stored snapshot was last written or confirmed, as seen at `now` (ms); 0 when that is
+    not known (SPEC 6, Summary). A time in the future is a wrong clock's and counts for nothing."""
+    times = (generated_at, confirmed_at or 0)
+    return max((at for at in times if at <= now + FUTURE_TOLERANCE_MS), default=0)

@@ -5,11 +5,12 @@
 -- writes, `latest` last. Any other cause of failure (no memory, a read-only server, a full disk)
 -- makes the server refuse the first write, when nothing is written yet.
 --
--- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live; then one per
---       observation; then, only if written: the regime history, the alert queue and one guard per
---       alert.
+-- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live, 7 confirmed;
+--       then one per observation; then, only if written: the regime history, the alert queue and
+--       one guard per alert.
 -- ARGV: 1 snapshot id, 2 generated_at, 3 body, 4 id of the snapshot it was compared with, 5 "1" to
---       write a duplicate, too, 6 body expiry, 7 dedup expiry, 8 oldest score the index keeps,
+--       write a duplicate, too, 6 expiry of the body and of the
+--       confirmation, 7 dedup expiry, 8 oldest score the index keeps,
 --       9 guard expiry, 10 history length, 11 history entry ("" for none), 12 the
 --       number of observations, 13 their expiry, 14 oldest score they keep, 15 and 16 the scores
 --       between which no other may lie; then the observations, then the alerts.
@@ -17,7 +18,7 @@
 --        {"duplicate", id}, {"superseded"} (the region's latest is not the one it was compared
 --        with: compare again), or an error.
 
-local DEDUP, AT_ITS_TIME, BY_ID, LATEST, INDEX, LIVE = unpack(KEYS, 1, 6)
+local DEDUP, AT_ITS_TIME, BY_ID, LATEST, INDEX, LIVE, CONFIRMED = unpack(KEYS, 1, 7)
 local id, generated_at, body, compared_with = unpack(ARGV, 1, 4)
 local entry = ARGV[11]
 local observations = tonumber(ARGV[12])
@@ -26,9 +27,9 @@ local alerts = #ARGV - first_alert + 1
 
 local needed = {
   [DEDUP] = 'string', [AT_ITS_TIME] = 'string', [BY_ID] = 'string', [LATEST] = 'string',
-  [INDEX] = 'zset',
+  [INDEX] = 'zset', [CONFIRMED] = 'string',
 }
-local next_key = 7
+local next_key = 8
 for _ = 1, observations do
   needed[KEYS[next_key]] = 'zset'
   next_key = next_key + 1
@@ -73,13 +74,40 @@ local function latest_is_newer()
 end
 local late = latest_is_newer()
 
+-- Adds the time at which the latest was confirmed, which a late run cannot tell and which never
+-- moves back.
+local function confirm(writes)
+  local before = tonumber(redis.call('GET', CONFIRMED) or '') or 0
+  if not late and tonumber(generated_at) > before then
+    writes[#writes + 1] = {'SET', CONFIRMED, generated_at, 'EX', ARGV[6]}
+  end
+  return writes
+end
+
+-- Does all of `writes`, or none of them where the user may not do one.
+local function carry_out(writes, reply)
+  -- Redis 7.0 and later let a script check rights.
+  if redis.acl_check_cmd then
+    for _, write in ipairs(writes) do
+      if not redis.acl_check_cmd(unpack(write)) then
+        return redis.error_reply('NOPERM this user may not ' .. write[1] .. ' ' .. write[2]
+          .. '; nothing was written')
+      end
+    end
+  end
+  for _, write in ipairs(writes) do
+    redis.call(unpack(write))
+  end
+  return reply
+end
+
 -- An attempt whose reply was lost is sent again, and then finds its own snapshot.
 if redis.call('EXISTS', BY_ID) == 1 then
   return {'written', -1, late and 'late' or ''}
 end
 local same = redis.call('GET', DEDUP)
 if same and same == latest and ARGV[5] ~= '1' then
-  return {'duplicate', same}
+  return carry_out(confirm({}), {'duplicate', same})
 end
 if not late and latest ~= compared_with then
   return {'superseded'}
@@ -99,8 +127,9 @@ local writes = {
   {'ZREMRANGEBYSCORE', INDEX, '-inf', older_than(ARGV[8])},
   {'DEL', LIVE},
 }
+confirm(writes)
 for i = 1, observations do
-  local key = KEYS[6 + i]
+  local key = KEYS[7 + i]
   if redis.call('ZCOUNT', key, ARGV[15], ARGV[16]) == 0 then
     writes[#writes + 1] = {'ZADD', key, generated_at, ARGV[16 + i]}
     writes[#writes + 1] = {'ZREMRANGEBYSCORE', key, '-inf', older_than(ARGV[14])}
@@ -125,17 +154,4 @@ if not late then
   end
   writes[#writes + 1] = {'SET', LATEST, id, 'EX', ARGV[6]}
 end
-
--- Redis 7.0 and later let a script check rights.
-if redis.acl_check_cmd then
-  for _, write in ipairs(writes) do
-    if not redis.acl_check_cmd(unpack(write)) then
-      return redis.error_reply('NOPERM this user may not ' .. write[1] .. ' ' .. write[2]
-        .. '; nothing was written')
-    end
-  end
-end
-for _, write in ipairs(writes) do
-  redis.call(unpack(write))
-end
-return {'written', queued, late and 'late' or ''}
+return carry_out(writes, {'written', queued, late and 'late' or ''})

@@ -23,7 +23,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Nothing was written: the region's latest snapshot has the same content."""
+    """Nothing was written but the time of this confirmation: the region's latest snapshot has the
+    same content."""
 
     of: str
 
@@ -55,6 +56,7 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         keys.latest(region),
         keys.index(region),
         keys.live(region),
+        keys.confirmed(region),
         *(keys.observations(region, metric) for metric in snapshot.observations),
     ]
     entry = b""

@@ -57,6 +57,11 @@ def index(region: str) -> str:
     return f"intelligence:snapshot-index:v1:{region}"
 
 
+def confirmed(region: str) -> str:
+    """When a run last wrote the region's latest snapshot or found its content unchanged (ms)."""
+    return f"intelligence:snapshot-confirmed:v1:{region}"
+
+
 def regime_history(region: str) -> str:
     """The region's last regime changes, newest first."""
     return f"intelligence:regime-history:v1:{region}"

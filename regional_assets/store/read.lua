@@ -1,10 +1,10 @@
 -- Reads what a run needs besides the values of plain keys, which an MGET fetches just before: an
 -- input can be many MB, and copying it in a script would keep other clients waiting.
 --
--- KEYS: plain keys, then observations, then the regions' latest pointers.
+-- KEYS: plain keys, then observations, then per region its latest pointer and its confirmation.
 -- ARGV: 1 the number of plain keys, 2 the number of observations, 3 the prefix of snapshot bodies.
 -- Reply: per plain key nil, or {error} when it holds no string; per observations {nil, members} or
--- {error}; per pointer nil, {error}, {id, body} (body nil when it is gone) or {id, nil, error}.
+-- {error}; per region nil, {error}, or {id, body, error, confirmed}, nil for what is absent.
 --
 -- The key of a snapshot's body is known from the pointer only, so it is not in KEYS.
 
@@ -34,17 +34,18 @@ for i = plain + 1, observations do
   reply[i] = err and {err} or {false, members}
 end
 
-for i = observations + 1, #KEYS do
+for i = observations + 1, #KEYS, 2 do
+  local found = false
   local id, err = call('GET', KEYS[i])
-  if err then
-    reply[i] = {err}
-  elseif not id then
-    reply[i] = false
-  else
-    local body
-    body, err = call('GET', ARGV[3] .. id)
-    reply[i] = {id, body or false, err}
+  if id then
+    local confirmed
+    confirmed, err = call('GET', KEYS[i + 1])
+    if not err then
+      local body, lost = call('GET', ARGV[3] .. id)
+      found = {id, body or false, lost or false, confirmed}
+    end
   end
+  reply[#reply + 1] = err and {err} or found
 end
 
 return reply

@@ -46,10 +46,12 @@ _BODIES = 100
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """A region's latest snapshot as it is stored."""
+    """A region's latest snapshot as it is stored. `confirmed_at` (ms) is when a run last wrote it
+    or found its content unchanged; None when no run of this project did."""
 
     snapshot_id: str
     body: bytes
+    confirmed_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,10 @@ class WaitingAlerts:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The summary of all regions, and the record by which health checks judge it."""
+    """The summary of all regions, None where the stored one stands; and the record by which health
+    checks judge it."""
 
-    summary: Mapping[str, Any]
+    summary: Mapping[str, Any] | None
     seed_meta: Mapping[str, Any]
 
 
@@ -165,9 +168,8 @@ class SnapshotStore:
     def _read(
         self, plain: Sequence[str], observed: Sequence[str], regions: Sequence[str]
     ) -> tuple[list[bytes | None], list[Any]]:
-        pointers = [keys.latest(region) for region in regions]
         call = Call(
-            [*plain, *observed, *pointers],
+            [*plain, *observed, *_latest_keys(regions)],
             [len(plain), len(observed), keys.SNAPSHOT_BY_ID_PREFIX],
         )
 
@@ -211,11 +213,12 @@ class SnapshotStore:
         summarise: Callable[[Mapping[str, LatestRead], bytes | None], Summary | None],
     ) -> None:
         """Stores the summary that `summarise` makes of the latest snapshots of `regions` and of
-        the stored summary, with its seed-meta: both or neither. None changes nothing.
+        the stored summary, with its seed-meta: both or neither. A stored summary that stands
+        lives as long as its new seed-meta. None changes nothing.
 
-        `summarise` is called again when a region's latest moved meanwhile, so that an older view
-        never replaces a newer one. Raises `StoreError` when the server is unavailable, or after
-        the region deadline.
+        `summarise` is called again when a region was written or confirmed meanwhile, so that an
+        older view never replaces a newer one. Raises `StoreError` when the server is unavailable,
+        or after the region deadline.
         """
         deadline = time.monotonic() + self.region_deadline
 
@@ -233,13 +236,15 @@ class SnapshotStore:
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:
-                pipeline.set(keys.SUMMARY, encode(summary.summary), ex=keys.SUMMARY_EXPIRY)
+                if summary.summary is None:
+                    pipeline.expire(keys.SUMMARY, keys.SUMMARY_EXPIRY)
+                else:
+                    pipeline.set(keys.SUMMARY, encode(summary.summary), ex=keys.SUMMARY_EXPIRY)
                 pipeline.set(
                     keys.SUMMARY_SEED_META, encode(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
                 )
 
-        pointers = [keys.latest(region) for region in regions]
-        transaction = partial(self.client.transaction, update, *pointers)
+        transaction = partial(self.client.transaction, update, *_latest_keys(regions))
         self.attempt(transaction, deadline=deadline)
 
     def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
@@ -313,6 +318,10 @@ def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused
         return Refused(f"the snapshot has no JSON: {one_line(error)}")
 
 
+def _latest_keys(regions: Iterable[str]) -> list[str]:
+    return [key for region in regions for key in (keys.latest(region), keys.confirmed(region))]
+
+
 def _observed(key: str, found: Any) -> ObservationsRead:
     if len(found) == 1:
         return ObservationsRead(error=as_text(found[0]))
@@ -328,14 +337,17 @@ def _latest(region: str, found: Any) -> LatestRead:
     if len(found) == 1:
         return LatestRead(error=as_text(found[0]))
     pointer, snapshot_id = keys.latest(region), as_text(found[0])
+    _, body, error, confirmed = found
     if not keys.is_snapshot_id(snapshot_id):
         return LatestRead(error=f"{pointer} holds no snapshot id")
-    if len(found) == 3:
-        return LatestRead(error=as_text(found[2]))
-    if found[1] is None:
+    if error is not None:
+        return LatestRead(error=as_text(error))
+    if body is None:
         name = keys.snapshot_by_id(snapshot_id)
         return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
-    return LatestRead(StoredSnapshot(snapshot_id, found[1]))
+    # The next commit replaces what is no time.
+    at = int(confirmed) if confirmed and confirmed.isdigit() else None
+    return LatestRead(StoredSnapshot(snapshot_id, body, at))
 
 
 def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:

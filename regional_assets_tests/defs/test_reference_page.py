@@ -12,9 +12,10 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import ALL, materialisations, run
 from regional_assets_tests.support.model_server import Models, configure
+from regional_assets_tests.support.stored import set_version
 from scripts.make_docs_reference import METADATA, PAGE, key_rows, page
 
-ALWAYS, DUPLICATE, NARRATED, FAILED = (frozenset(fields) for fields in METADATA.values())
+ALWAYS, RESCORED, DUPLICATE, NARRATED, FAILED = (frozenset(fields) for fields in METADATA.values())
 
 
 def test_the_page_is_what_the_code_says() -> None:
@@ -37,6 +38,9 @@ def test_the_metadata_fields_are_those_of_a_run(
     everywhere = [ALWAYS] * len(REGION_IDS)
     assert fields(instance) == everywhere
     assert fields(instance) == [always | DUPLICATE for always in everywhere]
+    for region in REGION_IDS:
+        set_version(client, region, "scoring_version", "1.1.0")
+    assert fields(instance, force=True) == [always | RESCORED for always in everywhere]
     configure(monkeypatch, models.environment("malformed"))
     told = fields(instance, force=True)
     asked = [region in NARRATED_REGIONS for region in REGION_IDS]

@@ -31,6 +31,7 @@ from regional_assets_tests.support.worlds import (
 )
 
 MINUTE = 60_000
+CONFIRMED = keys.confirmed("mena").encode()
 
 
 def dump(client: redis.Redis) -> dict[bytes, Any]:
@@ -53,6 +54,7 @@ def test_what_a_commit_writes(store: SnapshotStore) -> None:
     assert client.get("intelligence:snapshot:v1:mena:latest") == id.encode()
     assert client.get(f"intelligence:snapshot-by-id:v1:{id}") == body
     assert client.get(f"intelligence:snapshot:v1:mena:{NOW}") == body
+    assert client.get("intelligence:snapshot-confirmed:v1:mena") == str(NOW).encode()
     assert client.zrange("intelligence:snapshot-index:v1:mena", 0, -1, withscores=True) == [
         (id.encode(), NOW)
     ]
@@ -69,6 +71,7 @@ def test_what_a_commit_writes(store: SnapshotStore) -> None:
         keys.latest("mena"): 90 * day,
         keys.snapshot_by_id(id): 90 * day,
         keys.snapshot_at("mena", NOW): 90 * day,
+        keys.confirmed("mena"): 90 * day,
         keys.dedup("mena", snapshot.content.digest): 900,
         guards[0]: 21_600,
         keys.index("mena"): -1,
@@ -88,6 +91,20 @@ def test_the_same_content_is_written_once(store: SnapshotStore) -> None:
     assert dump(store.client) == before
     assert store.commit([second], force=True) == [Written(alerts_queued=0, late=False)]
     assert store.client.get(keys.latest("mena")) == b"two"
+
+
+def test_a_duplicate_writes_the_time_of_its_confirmation_and_nothing_else(
+    store: SnapshotStore,
+) -> None:
+    first = snapshot_of(calm(NOW), "mena", snapshot_id="one")
+    store.commit([first])
+    before = dump(store.client)
+    later = snapshot_of(calm(NOW + MINUTE), "mena", first, "later")
+    assert store.commit([later]) == [Duplicate(of="one")]
+    after = dump(store.client)
+    assert after.pop(CONFIRMED) != before.pop(CONFIRMED)
+    assert after == before
+    assert store.client.get(CONFIRMED) == str(NOW + MINUTE).encode()
 
 
 def test_changed_content_is_always_written_and_a_b_a_writes_three(store: SnapshotStore) -> None:
@@ -146,6 +163,7 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
         keys.snapshot_at(region, snapshot.generated_at),
         keys.snapshot_by_id(snapshot.snapshot_id),
         keys.latest(region),
+        keys.confirmed(region),
         *(keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts),
     ]
     lists = [keys.regime_history(region), keys.ALERT_QUEUE]
@@ -157,11 +175,11 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
     )
 
 
-@pytest.mark.parametrize("position", range(16))
+@pytest.mark.parametrize("position", range(17))
 def test_a_key_of_a_wrong_type_leaves_no_trace(store: SnapshotStore, position: int) -> None:
     snapshot = snapshots_of(sample_world())["mena"]
     touched = touched_keys(snapshot)
-    assert len(touched) == 16
+    assert len(touched) == 17
     key, need = list(touched.items())[position]
     for held, spoil in WRONG.items():
         if held == need:
@@ -244,6 +262,60 @@ def test_a_user_who_may_not_do_all_of_it_does_nothing(
     assert isinstance(reply, Refused)
     assert f"this user may not {denied.upper()} " in reply.error
     assert dump(store.client) == before
+
+
+def test_a_confirmation_never_moves_back(store: SnapshotStore) -> None:
+    """Neither by a late snapshot, which says nothing of the latest, nor by a run whose clock is
+    behind that of the last confirmation."""
+
+    def confirmed() -> bytes | None:
+        found = store.client.get(keys.confirmed("mena"))
+        assert found is None or isinstance(found, bytes)
+        return found
+
+    first = snapshot_of(calm(NOW + MINUTE), "mena", snapshot_id="first")
+    store.commit([first])
+    for now, flights, expected in [
+        (NOW, 1, NOW + MINUTE),  # Late.
+        (NOW, 0, NOW + MINUTE),  # A duplicate of the latest, but seen before it.
+        (NOW + 3 * MINUTE, 0, NOW + 3 * MINUTE),
+        (NOW + 2 * MINUTE, 0, NOW + 3 * MINUTE),
+        (NOW + 2 * MINUTE, 2, NOW + 3 * MINUTE),  # Newer than the latest, and written.
+    ]:
+        store.commit([snapshot_of(calm(now, flights), "mena", first, f"s{now}-{flights}")])
+        assert confirmed() == str(expected).encode()
+    # What is no time is replaced by one. A late run alone knows of none.
+    store.client.set(keys.confirmed("mena"), "soon")
+    last = store.read(["mena"], inputs=False).latest["mena"].snapshot
+    assert last
+    assert last.confirmed_at is None
+    store.commit([snapshot_of(calm(NOW, 2), "mena", first, "late")])
+    assert confirmed() == b"soon"
+    store.commit([snapshot_of(calm(NOW + 4 * MINUTE, 2), "mena", first, "same")])
+    last = store.read(["mena"], inputs=False).latest["mena"].snapshot
+    assert last
+    assert last.confirmed_at == NOW + 4 * MINUTE
+
+
+def test_a_duplicate_that_may_not_be_confirmed_is_refused(
+    store: SnapshotStore, folder: Path
+) -> None:
+    store.commit([snapshot_of(calm(NOW), "mena", snapshot_id="first")])
+    store.client.acl_setuser(
+        "limited",
+        enabled=True,
+        nopass=True,
+        keys=["*"],
+        commands=["+@all", "-set"],
+    )
+    path = store.client.get_connection_kwargs()["path"]
+    configured = settings(f"unix://limited:x@{path}", folder)
+    limited = SnapshotStore(connect(configured), configured)
+    [reply] = limited.commit([snapshot_of(calm(NOW + MINUTE), "mena", snapshot_id="same")])
+    limited.client.close()
+    store.client.acl_deluser("limited")
+    assert isinstance(reply, Refused)
+    assert f"may not SET {keys.confirmed('mena')}" in reply.error
 
 
 def test_a_late_snapshot_changes_nothing_that_readers_were_told(store: SnapshotStore) -> None:

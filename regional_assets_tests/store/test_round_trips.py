@@ -104,9 +104,10 @@ def test_batches_of_reads_are_bounded(store: SnapshotStore, sent: list[Any]) -> 
     sent.clear()
     found = store.read(["europe", *many])
     assert len(sent) == 3
-    # The inputs all at once and by no script; each pointer, and the bodies that are there, once.
+    # The inputs all at once and by no script; each pointer once, and of those that are
+    # there the body and the confirmation.
     counted = calls(store.client)
-    assert (counted["mget"], counted["get"]) == (1, len(many) + 1 + 2)
+    assert (counted["mget"], counted["get"]) == (1, len(many) + 1 + 2 * 2)
     assert list(found.latest) == ["europe", *many]
     assert [region for region, read in found.latest.items() if read.snapshot] == ["europe", "mena"]
     assert all(found.values[key].data for key in INPUT_KEYS)

@@ -2,6 +2,7 @@
 (SPEC 6, Summary)."""
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from regional_assets.defs.charts import regions_chart
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
-from regional_assets.intelligence.timing import SCHEDULE_HOURS
+from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_MS, last_confirmed
 from regional_assets.store import keys
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ _DESCRIPTION = """
 All regions on one page, from their stored snapshots: regime, confidence, active triggers and what
 caused the last snapshot.
 
-It is written after a run in which no region failed and at least one was written. After a run with a
-failed region, or with nothing but duplicates, the old summary is kept, so that health checks see it
-age.
+It is written after a run in which no region failed and at least one was written. After a run with
+nothing but duplicates the old summary is kept, and its record for health checks follows the
+confirmations. After a run with a failed region both are kept, so that health checks see them age.
+
+In that record (`seed-meta`), `fetchedAt` is the **oldest** time at which a region was last written
+or confirmed, 0 while a region is missing or unreadable; `recordCount` is how many regions were
+written or confirmed within two schedules.
 """
 _COLUMNS = dg.TableSchema(
     columns=[
@@ -45,6 +50,8 @@ _COLUMNS = dg.TableSchema(
         dg.TableColumn("confidence", "float", "from 0 to 1"),
         dg.TableColumn("active_triggers", "int"),
         dg.TableColumn("trigger_reason", "string", "what caused the last snapshot"),
+        dg.TableColumn("confirmed", "string", "when it was last written or confirmed (UTC)"),
+        dg.TableColumn("age_hours", "float", "hours since then, when this table was made"),
     ]
 )
 
@@ -74,27 +81,35 @@ def materialise_summary(
 
     written: list[dict[str, Any]] = []
     drawn: list[tuple[str, str, float]] = []
+    confirmed: dict[str, int] = {}
     outcome = ""
 
     def summarise(latest: Mapping[str, "LatestRead"], stored: bytes | None) -> "Summary | None":
-        nonlocal written, drawn, outcome
-        try:
-            snapshots = {region: _body(region, read) for region, read in latest.items()}
-        except ValueError as error:
-            outcome = f"stands: {error}"
-            return None
-        known = [snapshot for snapshot in snapshots.values() if snapshot]
+        nonlocal written, drawn, confirmed, outcome
+        snapshots: dict[str, dict[str, Any]] = {}
+        problems = []
+        confirmed = dict.fromkeys(latest, 0)
+        for region, read in latest.items():
+            try:
+                snapshot, confirmed[region] = _seen(region, read, now)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            if snapshot:
+                snapshots[region] = snapshot
+        known = list(snapshots.values())
         written = [_row(snapshot) for snapshot in known]
         drawn = [_bar(snapshot) for snapshot in known]
+        seed_meta = {
+            "fetchedAt": min(confirmed.values()),
+            "recordCount": sum(now - at < YOUNG_MS for at in confirmed.values()),
+        }
         newest = max((snapshot["generated_at"] for snapshot in known), default=0)
-        if not known or (run is not None and not _is_due(run, newest, stored)):
-            outcome = "stands: no region changed"
-            return None
+        if problems or not known or (run is not None and not _is_due(run, newest, stored)):
+            outcome = f"stands: {'; '.join(problems) or 'no region changed'}"
+            return Summary(None, seed_meta) if stored else None
         outcome = "written"
-        return Summary(
-            {"regions": written, "generatedAt": max(now, newest)},
-            {"fetchedAt": max(now, newest), "recordCount": len(known)},
-        )
+        return Summary({"regions": written, "generatedAt": max(now, newest)}, seed_meta)
 
     store.update_summary(REGION_IDS, summarise)
     return dg.MaterializeResult(
@@ -102,8 +117,9 @@ def materialise_summary(
         metadata={
             "outcome": outcome,
             "regions": len(written),
+            "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
             **({"chart": regions_chart(drawn)} if drawn else {}),
-            "table": _table(written),
+            "table": _table(written, confirmed, now),
         },
     )
 
@@ -123,23 +139,25 @@ def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
         return len(run.regions) == len(REGION_IDS)
 
 
-def _body(region: str, read: "LatestRead") -> dict[str, Any] | None:
-    """The stored snapshot, None when the region has none; raises ValueError with its name when
-    it cannot be read."""
+def _seen(region: str, read: "LatestRead", now: int) -> tuple[dict[str, Any] | None, int]:
+    """The stored snapshot, None when the region has none, and when it was last written or confirmed
+    (ms, 0 for never); raises ValueError with its name when it cannot be read."""
     from regional_assets.store.wire import decode
 
     if read.error:
         raise ValueError(f"{region} cannot be read: {read.error}")
     if read.snapshot is None:
-        return None
+        return None, 0
     try:
         snapshot: dict[str, Any] = decode(read.snapshot.body)
         _row(snapshot)
         _bar(snapshot)
+        if snapshot["region_id"] != region:
+            raise ValueError("it is another region's")
+        return snapshot, last_confirmed(now, snapshot["generated_at"], read.snapshot.confirmed_at)
     except (ValueError, TypeError, KeyError):
         name = keys.snapshot_by_id(read.snapshot.snapshot_id)
         raise ValueError(f"{region} cannot be read: {name} is not a snapshot") from None
-    return snapshot
 
 
 def _row(snapshot: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +178,17 @@ def _bar(snapshot: Mapping[str, Any]) -> tuple[str, str, float]:
     return str(snapshot["region_id"]), str(snapshot["regime"]["label"]), net
 
 
-def _table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue:
-    # What is stored may be of any type; a cell may not.
-    cells = [{n: v if is_number(v) else str(v) for n, v in row.items()} for row in rows]
+def _table(
+    rows: list[dict[str, Any]], confirmed: Mapping[str, int], now: int
+) -> dg.TableMetadataValue:
+    cells = []
+    for row in rows:
+        at = confirmed[row["region"]]
+        timed = {
+            **row,
+            "confirmed": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000)),
+            "age_hours": round((now - at) / HOUR_MS, 1),
+        }
+        # What is stored may be of any type; a cell may not.
+        cells.append({n: v if is_number(v) else str(v) for n, v in timed.items()})
     return dg.MetadataValue.table([dg.TableRecord(row) for row in cells], _COLUMNS)
