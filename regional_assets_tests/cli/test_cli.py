@@ -13,6 +13,7 @@ import redis
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded, keys
+from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -53,11 +54,11 @@ def test_the_first_minutes_of_a_new_user(command: Command, folder: Path) -> None
     assert "regional-assets status" in first.stdout
 
     with client(folder) as connected:
-        before = {key: connected.dump(key) for key in connected.scan_iter()}
+        before = dump(connected)
         second = command("run")
         assert second.returncode == 0
         assert second.stdout.count("duplicate of") == 8
-        assert {key: connected.dump(key) for key in connected.scan_iter()} == before
+        assert changed(connected, before) == CONFIRMATIONS
 
     status = command("status").stdout
     assert "coercive_stalemate" in status
@@ -183,7 +184,7 @@ def test_a_replay_has_a_server_of_its_own(command: Command, folder: Path) -> Non
         assert replayed.returncode == 0, replayed.stderr
         assert {key: live.dump(key) for key in live.scan_iter()} == before
     assert "3 days, 12 runs of 8 regions" in replayed.stdout
-    assert replayed.stdout.count("Ship transits through Hormuz") == 1
+    assert replayed.stdout.count("Ship transits through the Strait of Hormuz") == 1
     assert "2026-02-27 00:00 UTC" in replayed.stdout
     replay = folder / "replay"
     for region in REGION_IDS:

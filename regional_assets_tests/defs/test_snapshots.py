@@ -28,6 +28,7 @@ from regional_assets_tests.support.dagster_runs import (
     statuses,
     values,
 )
+from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
 
 
 def test_one_run_materialises_every_partition_once(
@@ -59,7 +60,7 @@ def test_a_second_run_is_all_duplicates_and_changes_nothing_but_the_confirmation
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
     first = materialisations(instance, run(instance, tags=ALL).run_id)
-    before = {key: client.dump(key) for key in client.scan_iter()}
+    before = dump(client)
     second = run(instance, tags=ALL)
     assert second.success
     found = materialisations(instance, second.run_id)
@@ -68,10 +69,7 @@ def test_a_second_run_is_all_duplicates_and_changes_nothing_but_the_confirmation
         assert values(materialisation)["outcome"] == "duplicate"
         assert values(materialisation)["duplicate_of"] == values(first[region])["snapshot_id"]
         assert materialisation.tags == first[region].tags
-    after = {key: client.dump(key) for key in client.scan_iter()}
-    confirmed = {keys.confirmed(region).encode() for region in REGION_IDS}
-    changed = {key for key in before | after if before.get(key) != after.get(key)}
-    assert changed == confirmed | {keys.SUMMARY_SEED_META.encode()}
+    assert changed(client, before) == CONFIRMATIONS
     [summary] = materialisations(instance, second.run_id, SUMMARY).values()
     assert values(summary)["outcome"] == "stands: no region changed"
 

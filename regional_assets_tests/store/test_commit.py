@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -19,6 +18,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.proxy import proxy
+from regional_assets_tests.support.stored import changed, dump
 from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import (
     NOW,
@@ -31,12 +31,6 @@ from regional_assets_tests.support.worlds import (
 )
 
 MINUTE = 60_000
-CONFIRMED = keys.confirmed("mena").encode()
-
-
-def dump(client: redis.Redis) -> dict[bytes, Any]:
-    """Everything the server holds."""
-    return {key: client.dump(key) for key in client.scan_iter()}
 
 
 def calm(now: int = NOW, flights: int = 0) -> World:
@@ -101,10 +95,8 @@ def test_a_duplicate_writes_the_time_of_its_confirmation_and_nothing_else(
     before = dump(store.client)
     later = snapshot_of(calm(NOW + MINUTE), "mena", first, "later")
     assert store.commit([later]) == [Duplicate(of="one")]
-    after = dump(store.client)
-    assert after.pop(CONFIRMED) != before.pop(CONFIRMED)
-    assert after == before
-    assert store.client.get(CONFIRMED) == str(NOW + MINUTE).encode()
+    assert changed(store.client, before) == {keys.confirmed("mena")}
+    assert store.client.get(keys.confirmed("mena")) == str(NOW + MINUTE).encode()
 
 
 def test_changed_content_is_always_written_and_a_b_a_writes_three(store: SnapshotStore) -> None:

@@ -88,6 +88,21 @@ def set_version(client: redis.Redis, region: str, name: str, version: str | None
     client.set(key, json.dumps(stored), keepttl=True)
 
 
+CONFIRMATIONS = {*map(keys.confirmed, REGION_IDS), keys.SUMMARY_SEED_META}
+"""What a run over all regions changes when nothing is new."""
+
+
+def dump(client: redis.Redis) -> dict[str, Any]:
+    """Everything the server holds."""
+    return {key.decode(): client.dump(key) for key in client.scan_iter()}
+
+
+def changed(client: redis.Redis, before: dict[str, Any]) -> set[str]:
+    """The keys that are new, gone or different since `dump`."""
+    after = dump(client)
+    return {key for key in before | after if before.get(key) != after.get(key)}
+
+
 def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
     known = {*INPUT_KEYS, *COMPANION_KEYS, keys.ALERT_QUEUE, keys.SUMMARY, keys.SUMMARY_SEED_META}
