@@ -9,9 +9,8 @@
 --       then one per observation; then, only if written: the regime history, the alert queue and
 --       one guard per alert.
 -- ARGV: 1 snapshot id, 2 generated_at, 3 body, 4 id of the snapshot it was compared with, 5 "1" to
---       write a duplicate, too, 6 expiry of the body and of the
---       confirmation, 7 dedup expiry, 8 oldest score the index keeps,
---       9 guard expiry, 10 history length, 11 history entry ("" for none), 12 the
+--       write a duplicate, too, 6 expiry of body and confirmation, 7 dedup expiry, 8 oldest score
+--       the index keeps, 9 guard expiry, 10 history length, 11 history entry ("" for none), 12 the
 --       number of observations, 13 their expiry, 14 oldest score they keep, 15 and 16 the scores
 --       between which no other may lie; then the observations, then the alerts.
 -- Reply: {"written", alerts queued (-1 when an earlier attempt wrote it), "late" or ""},
@@ -74,10 +73,10 @@ local function latest_is_newer()
 end
 local late = latest_is_newer()
 
--- Adds the time at which the latest was confirmed, which a late run cannot tell and which never
--- moves back.
+-- Adds the time at which the region was confirmed. It never moves back, and a late run, which is
+-- older than the latest, confirms nothing.
 local function confirm(writes)
-  local before = tonumber(redis.call('GET', CONFIRMED) or '') or 0
+  local before = tonumber(string.match(redis.call('GET', CONFIRMED) or '', '^%d+$') or 0)
   if not late and tonumber(generated_at) > before then
     writes[#writes + 1] = {'SET', CONFIRMED, generated_at, 'EX', ARGV[6]}
   end

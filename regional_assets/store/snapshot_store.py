@@ -345,8 +345,8 @@ def _latest(region: str, found: Any) -> LatestRead:
     if body is None:
         name = keys.snapshot_by_id(snapshot_id)
         return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
-    # The next commit replaces what is no time.
-    at = int(confirmed) if confirmed and confirmed.isdigit() else None
+    # What is no time counts for nothing; the next commit replaces it.
+    at = int(confirmed) if confirmed and confirmed.isdigit() and len(confirmed) < 20 else None
     return LatestRead(StoredSnapshot(snapshot_id, body, at))
 
 

@@ -256,15 +256,15 @@ def test_a_user_who_may_not_do_all_of_it_does_nothing(
     assert dump(store.client) == before
 
 
+def confirmed_at(store: SnapshotStore) -> int | None:
+    found = store.read(["mena"], inputs=False).latest["mena"].snapshot
+    assert found
+    return found.confirmed_at
+
+
 def test_a_confirmation_never_moves_back(store: SnapshotStore) -> None:
     """Neither by a late snapshot, which says nothing of the latest, nor by a run whose clock is
     behind that of the last confirmation."""
-
-    def confirmed() -> bytes | None:
-        found = store.client.get(keys.confirmed("mena"))
-        assert found is None or isinstance(found, bytes)
-        return found
-
     first = snapshot_of(calm(NOW + MINUTE), "mena", snapshot_id="first")
     store.commit([first])
     for now, flights, expected in [
@@ -275,18 +275,28 @@ def test_a_confirmation_never_moves_back(store: SnapshotStore) -> None:
         (NOW + 2 * MINUTE, 2, NOW + 3 * MINUTE),  # Newer than the latest, and written.
     ]:
         store.commit([snapshot_of(calm(now, flights), "mena", first, f"s{now}-{flights}")])
-        assert confirmed() == str(expected).encode()
-    # What is no time is replaced by one. A late run alone knows of none.
-    store.client.set(keys.confirmed("mena"), "soon")
-    last = store.read(["mena"], inputs=False).latest["mena"].snapshot
-    assert last
-    assert last.confirmed_at is None
+        assert confirmed_at(store) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "inf", "nan"])
+def test_a_confirmation_that_is_no_time_is_replaced_by_the_next(
+    store: SnapshotStore, text: str
+) -> None:
+    first = snapshot_of(calm(NOW + MINUTE, 2), "mena", snapshot_id="first")
+    store.commit([first])
+    store.client.set(keys.confirmed("mena"), text)
+    assert confirmed_at(store) is None
+    # A late run knows of none.
     store.commit([snapshot_of(calm(NOW, 2), "mena", first, "late")])
-    assert confirmed() == b"soon"
+    assert store.client.get(keys.confirmed("mena")) == text.encode()
     store.commit([snapshot_of(calm(NOW + 4 * MINUTE, 2), "mena", first, "same")])
-    last = store.read(["mena"], inputs=False).latest["mena"].snapshot
-    assert last
-    assert last.confirmed_at == NOW + 4 * MINUTE
+    assert confirmed_at(store) == NOW + 4 * MINUTE
+
+
+def test_a_number_beyond_any_time_is_no_confirmation(store: SnapshotStore) -> None:
+    store.commit([snapshot_of(calm(NOW), "mena", snapshot_id="first")])
+    store.client.set(keys.confirmed("mena"), "9" * 5000)
+    assert confirmed_at(store) is None
 
 
 def test_a_duplicate_that_may_not_be_confirmed_is_refused(
