@@ -1,42 +1,65 @@
 """`regional-assets alerts`: what waits for the notification relay, left where it is."""
 
-import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
-from rich.markup import escape
+import msgspec
 from rich.table import Table
+
+from regional_assets.cli.render import plain
+from regional_assets.intelligence.stored import Time
+from regional_assets.intelligence.text import visible
 
 _STYLE = {"critical": "red", "high": "yellow"}
 
 
-def regional_alerts(messages: Iterable[bytes]) -> list[dict[str, Any]]:
-    """Region, severity, title and time (ms) of each message that is a regional alert; the queue
-    carries the platform's other events, too."""
-    found = []
-    for message in messages:
+class _Event(msgspec.Struct):
+    """A message of the queue, which carries the platform's other events, too."""
+
+    eventType: str
+    payload: Any = None
+
+
+class _Payload(msgspec.Struct):
+    region_id: str
+    title: str
+
+
+class RegionalAlert(msgspec.Struct):
+    """What is shown of a regional alert; `publishedAt` in ms."""
+
+    payload: _Payload
+    publishedAt: Time
+    # The relay takes a missing one for high.
+    severity: Literal["critical", "high"] = "high"
+
+
+def regional_alerts(messages: Iterable[bytes]) -> tuple[list[RegionalAlert], list[str]]:
+    """The regional alerts among the messages, and what is wrong with those that are damaged."""
+    found: list[RegionalAlert] = []
+    damaged: list[str] = []
+    for position, message in enumerate(messages, 1):
+        where = f"message {position}"
         try:
-            alert = json.loads(message)
-            payload = alert["payload"]
-            if alert["eventType"].startswith("regional_"):
-                found.append(
-                    {
-                        "region": str(payload["region_id"]),
-                        "severity": str(alert["severity"]),
-                        "title": str(payload["title"]),
-                        "at": int(alert["publishedAt"]),
-                    }
-                )
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            continue
-    return found
+            event = msgspec.json.decode(message, type=_Event)
+            if not event.eventType.startswith("regional_"):
+                continue
+            if isinstance(event.payload, dict):
+                where += f" (region {event.payload.get('region_id')})"
+            found.append(msgspec.json.decode(message, type=RegionalAlert))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            damaged.append(visible(f"{where} is damaged: {error}"))
+    return found, damaged
 
 
-def alerts_table(alerts: Iterable[dict[str, Any]], when: str, words: Callable[[int], str]) -> Table:
+def alerts_table(alerts: Iterable[RegionalAlert], when: str, words: Callable[[int], str]) -> Table:
     """The alerts as a table whose last column, headed `when`, is the time in `words`."""
     table = Table("region", "severity", "title", when)
     for alert in alerts:
-        style = _STYLE.get(alert["severity"], "")
-        severity = f"[{style}]{escape(alert['severity'])}[/]" if style else alert["severity"]
-        table.add_row(escape(alert["region"]), severity, escape(alert["title"]), words(alert["at"]))
+        table.add_row(
+            plain(alert.payload.region_id),
+            plain(alert.severity, _STYLE[alert.severity]),
+            plain(alert.payload.title),
+            words(alert.publishedAt),
+        )
     return table

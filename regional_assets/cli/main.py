@@ -1,14 +1,15 @@
 """The `regional-assets` command. Nothing here needs Redis knowledge."""
 
+import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import click
 from dotenv import load_dotenv
@@ -16,10 +17,11 @@ from rich.table import Table
 
 from regional_assets.cli.alerts import alerts_table, regional_alerts
 from regional_assets.cli.doctor import examine, findings_table
-from regional_assets.cli.render import age, console, input_cells, print_snapshot
-from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
+from regional_assets.cli.render import age, console, input_cells, plain, print_snapshot
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
 from regional_assets.intelligence.inputs import read_inputs
+from regional_assets.intelligence.stored import BodyError
+from regional_assets.intelligence.text import visible
 from regional_assets.replay.series import PORTWATCH_2026, SeriesError
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
@@ -27,8 +29,9 @@ from regional_assets.settings import StoreSettings, state_dir
 from regional_assets.store import access, embedded, keys
 from regional_assets.store.connection import address
 from regional_assets.store.errors import STORE_ERRORS
-from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.snapshot_store import LatestRead, SnapshotStore
 from regional_assets.store.state_folder import use_dagster_home
+from regional_assets.store.wire import decode
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +40,7 @@ R = TypeVar("R")
 FAILED = 1
 
 _MOST_ALERTS = 1000
+_NO_SNAPSHOT = "no snapshot yet; `regional-assets run` takes one"
 _EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError)
 
 
@@ -50,7 +54,7 @@ def _plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         except UnknownRegionError as error:
             raise click.UsageError(str(error)) from None
         except _EXPECTED_ERRORS as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(visible(str(error))) from None
 
     return wrapped
 
@@ -68,6 +72,9 @@ def _open_store() -> Iterator[SnapshotStore]:
 @click.version_option(package_name="regional_assets")
 def main() -> None:
     """Regional-intelligence snapshots, from the input feeds into Redis."""
+    # What a terminal's encoding lacks is shown as an escape; standard error does so by itself.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # As `dagster dev` does, so that both see the same settings.
     load_dotenv(Path(".env"))
 
@@ -97,34 +104,47 @@ def run(regions: tuple[str, ...], force: bool) -> None:
 def show(region: str, as_json: bool) -> None:
     """Show the latest snapshot of REGION."""
     checked_regions([region])
-    snapshot = _latest([region])[region]
-    if isinstance(snapshot, str):
-        raise click.ClickException(f"{region}: {snapshot}")
-    if as_json:
-        click.echo(json.dumps(snapshot, ensure_ascii=False, indent=2))
-    else:
-        print_snapshot(console(), snapshot)
+    latest = _latest([region])[region]
+    try:
+        snapshot = latest.parsed(region)
+        if snapshot is None or latest.snapshot is None:
+            raise click.ClickException(f"{region}: {_NO_SNAPSHOT}")
+        if as_json:
+            # In ASCII, which is the same JSON in every encoding and steers no terminal.
+            click.echo(json.dumps(decode(latest.snapshot.body), indent=2))
+        else:
+            print_snapshot(console(), snapshot)
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"{region}: {error}") from None
 
 
 @main.command()
 @_plain_errors
 def status() -> None:
-    """Show one line per region: age, regime, confidence."""
+    """Show one line per region: age, regime, confidence; exits 1 when a snapshot is damaged."""
     now = current_time()
     table = Table("region", "age", "regime", "net balance", "confidence", "active triggers")
-    for region, snapshot in _latest(REGION_IDS).items():
-        if isinstance(snapshot, str):
-            table.add_row(region, "", snapshot)
+    damaged: list[str] = []
+    for region, latest in _latest(REGION_IDS).items():
+        try:
+            snapshot = latest.parsed(region)
+        except BodyError as error:
+            table.add_row(region, "", "damaged, see below")
+            damaged.append(f"{region}: {error}")
+            continue
+        if snapshot is None:
+            table.add_row(region, "", _NO_SNAPSHOT)
             continue
         table.add_row(
             region,
-            age(now - snapshot["generated_at"]),
-            snapshot["regime"]["label"],
-            f"{snapshot['balance']['net_balance']:+.3f}",
-            f"{snapshot['meta']['snapshot_confidence']:.2f}",
-            ", ".join(t["id"] for t in snapshot["triggers"]["active"]),
+            age(now - snapshot.generated_at),
+            snapshot.regime.label,
+            f"{snapshot.balance.net_balance:+.3f}",
+            f"{snapshot.meta.snapshot_confidence:.2f}",
+            plain(", ".join(t.id for t in snapshot.triggers.active)),
         )
     console().print(table)
+    _fail_with(damaged)
 
 
 @main.command()
@@ -134,7 +154,7 @@ def alerts() -> None:
     now = current_time()
     with _open_store() as store:
         waiting = store.waiting_alerts(_MOST_ALERTS)
-    found = regional_alerts(waiting.messages)
+    found, damaged = regional_alerts(waiting.messages)
     if found:
         console().print(alerts_table(found, "age", lambda at: age(now - at)))
     more = waiting.total - len(waiting.messages)
@@ -142,6 +162,7 @@ def alerts() -> None:
         f"{len(found)} regional alerts wait in {keys.ALERT_QUEUE}, among {waiting.total} messages"
         + (f", of which the last {more} were not looked at" if more else "")
     )
+    _fail_with([f"{keys.ALERT_QUEUE}: {problem}" for problem in damaged])
 
 
 @main.command("replay")
@@ -240,12 +261,19 @@ def server_status() -> None:
 @main.command()
 @_plain_errors
 def verify() -> None:
-    """Check that what is stored of each region agrees with itself; exits 1 when not."""
+    """Check that what is stored of each region agrees with itself; exits 1 when not, and when
+    nothing is stored."""
     with _open_store() as store:
         problems = store.verify(REGION_IDS, current_time())
+        latest = store.read(REGION_IDS, inputs=False).latest
+        summary = store.verify_summary()
     for region, found in problems.items():
-        click.echo(f"{region}: {'; '.join(found) or 'agrees'}")
-    if any(problems.values()):
+        agrees = "agrees" if latest[region].snapshot else "nothing stored"
+        click.echo(f"{region}: {visible('; '.join(found)) or agrees}")
+    if summary:
+        click.echo(f"summary: {visible('; '.join(summary))}")
+    nothing = not any(read.snapshot for read in latest.values())
+    if nothing or summary or any(problems.values()):
         sys.exit(FAILED)
 
 
@@ -294,21 +322,17 @@ def _embedded_state_dir() -> Path:
     return settings.state_dir
 
 
-def _latest(regions: tuple[str, ...] | list[str]) -> dict[str, dict[str, Any] | str]:
-    """Each region's latest snapshot, or what there is to say instead of it."""
+def _latest(regions: tuple[str, ...] | list[str]) -> Mapping[str, LatestRead]:
     with _open_store() as store:
-        found = store.read(regions, inputs=False).latest
-    latest: dict[str, dict[str, Any] | str] = {}
-    for region, read in found.items():
-        if read.snapshot is None:
-            latest[region] = read.error or "no snapshot yet; `regional-assets run` takes one"
-            continue
-        try:
-            read_previous(read.snapshot.snapshot_id, read.snapshot.body)
-            latest[region] = json.loads(read.snapshot.body)
-        except PreviousSnapshotError as error:
-            latest[region] = f"{keys.snapshot_by_id(read.snapshot.snapshot_id)} is {error}"
-    return latest
+        return store.read(regions, inputs=False).latest
+
+
+def _fail_with(problems: Sequence[str]) -> None:
+    """Prints the problems, a line each, and exits, unless there are none."""
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 import sys
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.inputs import InputState
-from regional_assets.intelligence.narrative import SECTIONS
+from regional_assets.intelligence.stored import Body
+from regional_assets.intelligence.text import visible
 
 _TABLE_WIDTH = 150
 _FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "missing": "red"}
@@ -21,7 +22,12 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
 
 
-def input_cells(state: InputState, now: int) -> tuple[str, ...]:
+def plain(value: object, style: str = "") -> Text:
+    """`value` as it is, whatever is in it: neither markup nor an escape sequence takes effect."""
+    return Text(visible(str(value)), style)
+
+
+def input_cells(state: InputState, now: int) -> tuple[str | Text, ...]:
     """State, age, maximal age, size and problem of an input, as cells of a table."""
     style = _FRESHNESS_STYLE[state.freshness]
     return (
@@ -29,7 +35,7 @@ def input_cells(state: InputState, now: int) -> tuple[str, ...]:
         "" if state.timestamp is None else age(now - state.timestamp),
         age(state.spec.max_age_minutes * 60_000),
         f"{state.size:,}",
-        state.problem or "",
+        plain(state.problem or ""),
     )
 
 
@@ -45,42 +51,30 @@ def age(milliseconds: float) -> str:
     return text if milliseconds >= 0 else f"{text} ahead"
 
 
-def _narrative_texts(narrative: dict[str, Any]) -> list[str]:
-    watched = narrative["watch_items"]
-    passages = [*(narrative[name] for name in SECTIONS), *watched]
-    return [passage["text"] for passage in passages if passage["text"]]
-
-
-def print_snapshot(console: Console, snapshot: dict[str, Any]) -> None:
-    """The snapshot (its stored form) on one screen."""
-    meta, regime, balance = snapshot["meta"], snapshot["regime"], snapshot["balance"]
-    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(snapshot["generated_at"] / 1000))
-    console.print(f"[bold]{snapshot['region_id']}[/]  {at}  {meta['snapshot_id']}")
-    before = f" (before: {regime['previous_label']})" if regime["previous_label"] else ""
-    console.print(f"regime {regime['label']}{before}, confidence {meta['snapshot_confidence']}")
+def print_snapshot(console: Console, snapshot: Body) -> None:
+    """The snapshot on one screen."""
+    meta, regime, balance = snapshot.meta, snapshot.regime, snapshot.balance
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(snapshot.generated_at / 1000))
+    console.print(plain(snapshot.region_id, "bold"), f" {at} ", plain(meta.snapshot_id))
+    before = f" (before: {regime.previous_label})" if regime.previous_label else ""
+    console.print(f"regime {regime.label}{before}, confidence {meta.snapshot_confidence}")
     table = Table("axis", "value", "drivers")
-    drivers = [*balance["pressures"], *balance["buffers"]]
+    drivers = [*balance.pressures, *balance.buffers]
     for axis in (*AXES, "net_balance"):
-        table.add_row(
-            axis,
-            f"{balance[axis]:.3f}",
-            "; ".join(d["description"] for d in drivers if d["axis"] == axis),
-        )
+        words = "; ".join(d.description for d in drivers if d.axis == axis)
+        table.add_row(axis, f"{getattr(balance, axis):.3f}", plain(words))
     console.print(table)
     for title, items in (
-        ("narrative", _narrative_texts(snapshot["narrative"])),
-        ("triggers active", [t["description"] for t in snapshot["triggers"]["active"]]),
-        ("triggers watching", [t["description"] for t in snapshot["triggers"]["watching"]]),
-        ("actors", [f"{a['name']} {a['leverage_score']}" for a in snapshot["actors"]]),
-        (
-            "transmission",
-            [f"{p['end']} ({p['severity']})" for p in snapshot["transmission_paths"]],
-        ),
-        ("evidence", [e["summary"] for e in snapshot["evidence"][:10]]),
-        ("missing inputs", meta["missing_inputs"]),
-        ("stale inputs", meta["stale_inputs"]),
+        ("narrative", snapshot.narrative.texts()),
+        ("triggers active", [t.description for t in snapshot.triggers.active]),
+        ("triggers watching", [t.description for t in snapshot.triggers.watching]),
+        ("actors", [f"{a.name} {a.leverage_score}" for a in snapshot.actors]),
+        ("transmission", [f"{p.end} ({p.severity})" for p in snapshot.transmission_paths]),
+        ("evidence", [e.summary for e in snapshot.evidence[:10]]),
+        ("missing inputs", meta.missing_inputs),
+        ("stale inputs", meta.stale_inputs),
     ):
         if items:
             console.print(f"[bold]{title}[/]")
             for item in items:
-                console.print(f"  {item}", markup=False, highlight=False)
+                console.print(plain(f"  {item}"))

@@ -57,7 +57,7 @@ def replay(
     with run.open() as store:
         waiting = store.waiting_alerts(_MOST_ALERTS)
     embedded.stop(folder)
-    found = regional_alerts(waiting.messages)
+    found, _ = regional_alerts(waiting.messages)
     console.print(alerts_table(found, "time", _utc) if found else "no alerts")
     console.print(
         f"""

@@ -10,13 +10,13 @@ from typing import Any
 import dagster as dg
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column, Table
 
+from regional_assets.cli.render import plain
 from regional_assets.definitions import defs
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT, regional_snapshots
-from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
+from regional_assets.defs.assets.summary import DAMAGED, REGIONAL_SUMMARY
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import contiguous, range_tags
 
@@ -32,13 +32,14 @@ Next:
 
 def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> bool:
     """Runs the snapshot job over `regions` and prints what became of each. Returns whether all were
-    done.
+    done, and the summary of all regions could be made.
 
     A Dagster run takes a contiguous range of partitions; any other choice takes a run per range.
     """
     job = defs.resolve_job_def(SNAPSHOT_JOB.name)
     done: dict[str, Mapping[str, Any]] = {}
     errors: dict[str, str] = {}
+    damaged: dict[str, str] = {}
     with dg.DagsterInstance.get() as instance, _progress(console, len(regions)) as (bar, task):
         for members in contiguous(regions):
             run_id = str(uuid.uuid4())
@@ -55,13 +56,17 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
                     raise_on_error=False,
                 )
             done |= _materialised(instance, run_id)
+            damaged |= _damaged(instance, run_id)
             missing = [region for region in members if region not in done]
             errors |= _errors(result, missing or [REGIONAL_SUMMARY.to_user_string()])
             _show(bar, task, len(done))
     console.print(_table(regions, done))
     for error in dict.fromkeys(errors.values()):
         failed = ", ".join(name for name in errors if errors[name] == error)
-        console.print(f"[red]{failed} failed:[/] {escape(error)}", soft_wrap=True)
+        console.print(f"[red]{failed} failed:[/]", plain(error), soft_wrap=True)
+    for region, error in damaged.items():
+        words = plain(f"the summary of all regions was not written: {region}: {error}")
+        console.print(words, soft_wrap=True)
     if errors:
         again = " ".join(region for region in regions if region not in done)
         console.print(
@@ -69,7 +74,7 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
         )
     else:
         console.print(_NEXT, highlight=False)
-    return not errors
+    return not errors and not damaged
 
 
 @contextmanager
@@ -116,6 +121,16 @@ def _materialised(instance: dg.DagsterInstance, run_id: str) -> dict[str, Mappin
     return found
 
 
+def _damaged(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, str]:
+    """Region id → why its stored snapshot kept the run from writing the summary."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        materialisation = entry.asset_materialization
+        if materialisation and materialisation.asset_key == REGIONAL_SUMMARY:
+            found: Any = materialisation.metadata.get(DAMAGED)
+            return found.value if found else {}
+    return {}
+
+
 def _errors(result: dg.ExecuteInProcessResult, missing: Sequence[str]) -> dict[str, str]:
     """Name of what is missing → why; empty unless the run failed."""
     if result.success:
@@ -159,7 +174,7 @@ def _table(regions: Sequence[str], done: Mapping[str, Mapping[str, Any]]) -> Tab
             f"{values['net_balance']:+.3f}",
             f"{values['confidence']:.2f}",
             "\n".join(values["active_triggers"]),
-            f"duplicate of {of}" if of else f"[green]{values['outcome']}[/]",
+            plain(f"duplicate of {of}") if of else f"[green]{values['outcome']}[/]",
             f"{values['milliseconds']:.0f}",
         )
     return table

@@ -1,6 +1,6 @@
 """The regime a balance amounts to (SPEC 3, Regime)."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from regional_assets.intelligence.balance import Balance
 
@@ -12,7 +12,6 @@ RegimeLabel = Literal[
     "managed_deescalation",
     "escalation_ladder",
 ]
-REGIME_LABELS: tuple[RegimeLabel, ...] = get_args(RegimeLabel)
 CALM: RegimeLabel = "calm"
 
 

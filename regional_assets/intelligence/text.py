@@ -1,6 +1,8 @@
-"""Cleaning of every text that comes from an input before it is stored (SPEC 4, last paragraph)."""
+"""Cleaning of every text that comes from an input before it is stored (SPEC 4, last paragraph), and
+how a stored text is shown."""
 
 import re
+import unicodedata
 from typing import Any
 
 MAX_TEXT = 500
@@ -28,6 +30,20 @@ def clean(value: Any, limit: int = MAX_TEXT) -> str:
 def words(identifier: str) -> str:
     """An identifier as it reads in a text: `war_zone` as "war zone"."""
     return identifier.replace("_", " ")
+
+
+def visible(text: str) -> str:
+    """`text` with its control, format (bidirectional, zero-width), unassigned and private
+    characters and its line breaks as escapes (`\\x1b`, `\\u202e`). What is stored may be anybody's,
+    and such characters would steer a terminal or make a text look like another one."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c
+        if c.isprintable() or unicodedata.category(c) == "Zs"
+        else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 def strings(value: Any) -> list[str]:

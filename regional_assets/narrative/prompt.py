@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Transition
@@ -18,6 +18,7 @@ from regional_assets.intelligence.geography import REGIONS
 from regional_assets.intelligence.narrative import MAX_WATCH_ITEMS
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.snapshot import Content
+from regional_assets.intelligence.stored import Severity
 from regional_assets.intelligence.text import clean
 
 MAX_BLOCK = 16_000
@@ -30,7 +31,7 @@ _EVIDENCE = 15
 _DRIVERS = 12
 _TRIGGERS = 10
 _HOUR = 3_600_000
-_SEVERITIES = ("critical", "high", "medium")
+_SEVERITIES = get_args(Severity)
 
 _GUARD = """
 The user's message says which day it is and how old the data are, and has one block between \

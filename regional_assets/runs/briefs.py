@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from regional_assets.intelligence.brief import (
     MAX_LACKING,
     Brief,
@@ -16,6 +18,7 @@ from regional_assets.intelligence.brief import (
     written_at,
 )
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.intelligence.stored import BodyError
 from regional_assets.narrative.answer import Reader, read_brief
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, brief_prompt
@@ -72,15 +75,19 @@ def write_briefs(
             week = transitions(found.history, now)
             changes[region] = len(week)
             try:
-                snapshot = json.loads(found.snapshot.body)
+                snapshot = found.snapshot.parsed(region)
                 prompt = brief_prompt(
-                    region, snapshot, week, now=now, as_of=snapshot["generated_at"]
+                    region,
+                    msgspec.to_builtins(snapshot),
+                    week,
+                    now=now,
+                    as_of=snapshot.generated_at,
                 )
-            except (ValueError, TypeError, KeyError, RecursionError) as error:
+            except BodyError as error:
+                yield BriefResult(region, "failed", error=str(error))
+            except ValueError as error:
                 name = keys.snapshot_by_id(found.snapshot.snapshot_id)
-                what = f"no {error}" if isinstance(error, KeyError) else error
-                words = f"{name} is not a snapshot ({what})"
-                yield BriefResult(region, "failed", error=words)
+                yield BriefResult(region, "failed", error=f"{name}: {error}")
             else:
                 questions[region] = (prompt, read_brief)
     with closing(narrator.ask(questions)) as batches:

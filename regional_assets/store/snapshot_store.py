@@ -16,6 +16,8 @@ from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Snapshot
+from regional_assets.intelligence.stored import Body, BodyError, read_body
+from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import keys, verification
@@ -53,6 +55,14 @@ class StoredSnapshot:
     body: bytes
     confirmed_at: int | None = None
 
+    def parsed(self, region: str) -> Body:
+        """The snapshot; raises `BodyError` with its key unless it is one of this region and id."""
+        try:
+            return read_body(region, self.snapshot_id, self.body)
+        except BodyError as error:
+            name = keys.snapshot_by_id(self.snapshot_id)
+            raise BodyError(f"{name} is {error}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class LatestRead:
@@ -60,6 +70,13 @@ class LatestRead:
 
     snapshot: StoredSnapshot | None = None
     error: str | None = None
+
+    def parsed(self, region: str) -> Body | None:
+        """The snapshot, None when the region has none; raises `BodyError` with its key when it
+        cannot be read."""
+        if self.error:
+            raise BodyError(visible(self.error))
+        return self.snapshot.parsed(region) if self.snapshot else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +298,10 @@ class SnapshotStore:
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
         return self.attempt(partial(verification.verify, self.client, regions, now))
+
+    def verify_summary(self) -> list[str]:
+        """What is wrong with the stored summary (see `verification`)."""
+        return self.attempt(partial(verification.verify_summary, self.client))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
         """Stores input values under their keys: all or none."""

@@ -1,187 +1,279 @@
 """Checks that the stored data of a region is consistent."""
 
-import json
-import math
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import redis
 
-from regional_assets.intelligence.numbers import num
-from regional_assets.intelligence.regime import CALM
+from regional_assets.intelligence.stored import BodyError, read_body
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
 from regional_assets.store.connection import refusal
+from regional_assets.store.history_verification import Kept, history_problems
 from regional_assets.store.wire import as_text, observations
 
 _BATCH = 100
-
-# The label of a regime that is not in the history (None: any), and when it began (ms).
-_Beginning = tuple[str | None, float]
+# How often to look at a region that other runs keep writing.
+_LOOKS = 3
+_SCANNED = 1000
 
 
 def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
-    """Region id → inconsistencies at `now` (ms), empty for none: of the pointer, the snapshot by
-    id and at its time, the index, the regime history and the observations."""
-    return {region: _disagreements(client, region, now) for region in regions}
+    """Region id → inconsistencies at `now` (ms), empty for none: of the pointer, every snapshot by
+    id and at its time, the index, the regime history, the observations, and when they expire. A
+    region of which nothing is stored has none."""
+    views = {region: _look(client, region) for region in regions}
+    found = {region: _settled(client, view, now) for region, view in views.items()}
+    empty = {r for r, view in views.items() if not (view.errors or view.latest or view.index)}
+    if empty:
+        for region, problem in _without_pointer(client, empty).items():
+            found[region].append(problem)
+    return found
 
 
-def _disagreements(client: redis.Redis, region: str, now: int) -> list[str]:
-    names = [
-        keys.latest(region),
-        keys.index(region),
-        keys.regime_history(region),
-        *(keys.observations(t.region, str(t.metric)) for t in TRIGGERS if t.region == region),
-    ]
+def verify_summary(client: redis.Redis) -> list[str]:
+    """What is wrong with the expiry of the summary of all regions."""
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.time()
+        pipeline.pexpiretime(keys.SUMMARY)
+        time, expires_at = pipeline.execute()
+    # The time of its writing is not known.
+    age = keys.SUMMARY_EXPIRY * 1000
+    return _expiry_problems(keys.SUMMARY, expires_at, _ms(time), keys.SUMMARY_EXPIRY, age)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What is stored of a region but for its snapshots, at one moment (`at`, ms, by the server's
+    clock): observations and expiries (ms) by key; or why it cannot be read."""
+
+    region: str
+    at: int
+    latest: bytes | None
+    index: Sequence[tuple[bytes, float]]
+    history: Sequence[bytes]
+    observed: Mapping[str, Sequence[tuple[bytes, float]]]
+    expiries: Mapping[str, int]
+    errors: Sequence[str]
+
+    def is_same(self, other: "_View") -> bool:
+        """Whether no run wrote a snapshot between the two looks."""
+        return (self.latest, self.index, self.history) == (other.latest, other.index, other.history)
+
+
+def _look(client: redis.Redis, region: str) -> _View:
+    observed = [keys.observations(region, str(t.metric)) for t in TRIGGERS if t.region == region]
+    names = [keys.latest(region), keys.index(region), keys.regime_history(region), *observed]
     # One transaction gives a view of one moment; a snapshot never changes under its id.
     with client.pipeline(transaction=True) as pipeline:
+        pipeline.time()
+        for name in names:
+            pipeline.pexpiretime(name)
         pipeline.get(names[0])
         pipeline.zrange(names[1], 0, -1, withscores=True)
         pipeline.lrange(names[2], 0, -1)
-        for name in names[3:]:
+        for name in observed:
             pipeline.zrange(name, 0, -1, withscores=True)
-        replies = pipeline.execute(raise_on_error=False)
-    errors = [
-        f"{name}: {refusal(reply)}"
-        for name, reply in zip(names, replies, strict=True)
-        if isinstance(reply, Exception)
-    ]
-    if errors:
-        return errors
-    latest, index, history, *observed = replies
+        time, *replies = pipeline.execute(raise_on_error=False)
+    expiries, values = replies[: len(names)], replies[len(names) :]
+    latest, index, history = values[:3]
+    return _View(
+        region,
+        _ms(time),
+        latest,
+        index,
+        history,
+        observed=dict(zip(observed, values[3:], strict=True)),
+        expiries=dict(zip(names, expiries, strict=True)),
+        errors=[
+            f"{name}: {refusal(reply)}"
+            for name, reply in zip(names, values, strict=True)
+            if isinstance(reply, Exception)
+        ],
+    )
+
+
+def _settled(client: redis.Redis, view: _View, now: int) -> list[str]:
+    """The problems of a region, which is looked at again when another run wrote it meanwhile."""
+    problems: list[str] = []
+    for _ in range(_LOOKS):
+        problems = list(view.errors) or _problems(client, view, now)
+        if not problems:
+            break
+        before, view = view, _look(client, view.region)
+        if view.is_same(before):
+            break
+    return problems
+
+
+def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
+    latest_name, index_name, history_name, *_ = view.expiries
+    index = {as_text(member): at for member, at in view.index}
     # Bodies expire on their own, index entries only with the region's next commit.
-    oldest = now - keys.SNAPSHOT_EXPIRY * 1000
-    kept = {as_text(member): at for member, at in index if at > oldest}
-    problems, beginnings = _index_problems(client, region, kept)
+    oldest = now - keys.SNAPSHOT_EXPIRY * 1000 + FUTURE_TOLERANCE_MS
+    members = {id: at for id, at in index.items() if at > oldest and keys.is_snapshot_id(id)}
+    problems = []
+    if not all(map(keys.is_snapshot_id, index)):
+        problems.append(f"{index_name} lists something else than snapshot ids")
+    latest_id = as_text(view.latest or b"")
+    if view.latest is None and members:
+        problems.append(f"{latest_name} is absent, but {index_name} lists snapshots")
+    elif view.latest is not None and not keys.is_snapshot_id(latest_id):
+        problems.append(f"{latest_name} holds no snapshot id")
+    elif view.latest is not None and latest_id not in members:
+        [body] = _bodies(client, [latest_id])
+        try:
+            generated_at = read_body(view.region, latest_id, body or b"").generated_at
+            members[latest_id] = index.get(latest_id, generated_at)
+        except BodyError as error:
+            name = keys.snapshot_by_id(latest_id)
+            what = "absent" if body is None else error
+            problems.append(f"{latest_name} names {latest_id}: {name} is {what}")
+    kept, unreadable = _read_snapshots(client, view, members, now)
+    problems += unreadable
+    latest = kept[latest_id].snapshot if latest_id in kept else None
+    if latest:
+        problems += _pointer_problems(view, latest.generated_at, latest_id, index, now)
+    for name, observed in view.observed.items():
+        problems += _observation_problems(view, name, observed, now)
     problems += [
-        f"{name} holds something else than observations"
-        for name, members in zip(names[3:], observed, strict=True)
-        if not _are_observations(members)
+        f"{name} expires, and must not: PERSIST it"
+        for name in (index_name, history_name)
+        if view.expiries[name] >= 0
     ]
-    if latest is None:
-        if kept:
-            problems.append(f"{names[0]} is absent, but {names[1]} lists snapshots")
-        return problems
-    snapshot_id = as_text(latest)
-    if not keys.is_snapshot_id(snapshot_id):
-        return [*problems, f"{names[0]} holds no snapshot id"]
-    snapshot, problem = _snapshot(client, keys.snapshot_by_id(snapshot_id))
-    if snapshot is None:
-        return [*problems, f"{names[0]} names {snapshot_id}: {problem}"]
-    generated_at = snapshot["generated_at"]
+    return problems + history_problems(
+        view.region,
+        view.history,
+        kept,
+        latest.regime.label if latest else None,
+        oldest,
+        partial(_bodies, client),
+    )
+
+
+def _pointer_problems(
+    view: _View, generated_at: int, latest_id: str, index: Mapping[str, float], now: int
+) -> list[str]:
+    latest_name, index_name, *_ = view.expiries
+    problems = []
     if generated_at > now + FUTURE_TOLERANCE_MS:
         problems.append(
-            f"{names[0]} names a snapshot dated {(generated_at - now) // 1000} s after this "
+            f"{latest_name} names a snapshot dated {(generated_at - now) // 1000} s after this "
             "machine's clock: what is written until then will be late. Set the wrong clock right; "
-            f"to start the region anew, delete {names[0]}, and ZREM {snapshot_id} from {names[1]}"
+            f"to start the region anew, delete {latest_name}, and ZREM {latest_id} from "
+            f"{index_name}"
         )
-    if kept.get(snapshot_id) != generated_at:
-        problems.append(f"{names[1]} does not hold {snapshot_id} at {generated_at}")
-    if any(at > generated_at for at in kept.values()):
-        problems.append(f"{names[0]} is not the newest in {names[1]}")
-    at_its_time, problem = _snapshot(client, keys.snapshot_at(region, generated_at))
-    if at_its_time is None:
-        problems.append(problem)
-    # How regimes before the oldest index entry began is no longer known.
-    beginnings.append((None, min(kept.values(), default=generated_at)))
-    label = snapshot["regime"]["label"]
-    return problems + _history_problems(region, history, label, beginnings)
+    if index.get(latest_id) != generated_at:
+        problems.append(f"{index_name} does not hold {latest_id} at {generated_at}")
+    if any(at > generated_at for at in index.values()):
+        problems.append(f"{latest_name} is not the newest in {index_name}")
+    expires_at = view.expiries[latest_name]
+    return problems + _expiry_problems(
+        latest_name, expires_at, view.at, keys.SNAPSHOT_EXPIRY, now - generated_at
+    )
 
 
-def _index_problems(
-    client: redis.Redis, region: str, index: dict[str, float]
-) -> tuple[list[str], list[_Beginning]]:
-    """Problems of the snapshots that the index lists, and the regimes that began without an entry
-    in the history: the region started out calm, or was rescored."""
-    problems = []
-    beginnings: list[_Beginning] = []
-    members = [member for member in index if keys.is_snapshot_id(member)]
-    if len(members) < len(index):
-        problems.append(f"{keys.index(region)} lists something else than snapshot ids")
+def _read_snapshots(
+    client: redis.Redis, view: _View, members: Mapping[str, float], now: int
+) -> tuple[dict[str, Kept], list[str]]:
+    """The readable ones of the snapshots in the index (`members`: id → time), and the problems of
+    all, by id and at their times."""
+    kept: dict[str, Kept] = {}
+    problems: list[str] = []
+    # Two snapshots of one time share the key of that time, which holds the one written last.
+    at_their_times: dict[str, str] = {}
+    right: set[str] = set()
     for start in range(0, len(members), _BATCH):
-        batch = members[start : start + _BATCH]
-        bodies = client.mget([keys.snapshot_by_id(member) for member in batch])
-        for member, body in zip(batch, bodies, strict=True):
-            name = keys.snapshot_by_id(member)
-            snapshot, problem = _parsed(name, body)
-            if snapshot is None:
-                problems.append(f"{keys.index(region)} lists {member}: {problem}")
-            elif (snapshot["region_id"], snapshot["meta"]["snapshot_id"]) != (region, member):
-                problems.append(f"{name} is another snapshot")
-            elif snapshot["generated_at"] != index[member]:
-                problems.append(f"{name} has another time than in {keys.index(region)}")
+        batch = list(members.items())[start : start + _BATCH]
+        by_id = [keys.snapshot_by_id(id) for id, _ in batch]
+        by_time = [keys.snapshot_at(view.region, f"{at:.0f}") for _, at in batch]
+        with client.pipeline(transaction=False) as pipeline:
+            # MGET, unlike GET, treats a key of another type as absent.
+            pipeline.mget(by_id)
+            pipeline.mget(by_time)
+            for name in (*by_id, *by_time):
+                pipeline.pexpiretime(name)
+            bodies, copies, *expiries = pipeline.execute()
+        for position, (id, at) in enumerate(batch):
+            name, copy_name, copy = by_id[position], by_time[position], copies[position]
+            if bodies[position] is None:
+                problems.append(f"{keys.index(view.region)} lists {id}: {name} is absent")
+                continue
+            try:
+                snapshot = read_body(view.region, id, bodies[position])
+            except BodyError as error:
+                problems.append(f"{name} is {error}")
+                continue
+            kept[id] = Kept(snapshot, expiries[position])
+            if snapshot.generated_at != at:
+                problems.append(f"{name} has another time than in {keys.index(view.region)}")
+                continue
+            if copy == bodies[position]:
+                right.add(copy_name)
             else:
-                regime = snapshot["regime"]
-                calm = regime["label"] == CALM and not regime["previous_label"]
-                if calm or regime.get("transition_driver") == "rescored":
-                    beginnings.append((regime["label"], index[member]))
-    return problems, beginnings
+                what = "absent" if copy is None else f"not the snapshot {id}"
+                at_their_times[copy_name] = f"{copy_name} is {what}"
+            for key, expires_at in (
+                (name, expiries[position]),
+                (copy_name, expiries[len(batch) + position]),
+            ):
+                age = now - snapshot.generated_at
+                problems += _expiry_problems(key, expires_at, view.at, keys.SNAPSHOT_EXPIRY, age)
+    problems += [words for name, words in at_their_times.items() if name not in right]
+    return kept, problems
 
 
-def _history_problems(
-    region: str, history: list[bytes], label: str, beginnings: list[_Beginning]
+def _observation_problems(
+    view: _View, name: str, members: Sequence[tuple[bytes, float]], now: int
 ) -> list[str]:
-    name = keys.regime_history(region)
-    changes = []
-    for position, entry in enumerate(history):
-        try:
-            transition = json.loads(entry)
-            changes.append(
-                (
-                    transition["previous_label"],
-                    transition["label"],
-                    num(transition.get("transitioned_at"), math.inf),
-                )
-            )
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return [f"{name}: entry {position} is not a regime change"]
-
-    def follows(after: str, change: tuple[str, str, float]) -> bool:
-        """Whether a region can be in regime `after` when `change` was its last."""
-        _, before, at = change
-        return after == before or any(
-            came in (None, after) and at < begun for came, begun in beginnings
-        )
-
-    if changes and not follows(label, changes[0]):
-        return [f"{name} ends at {changes[0][1]!r}, the latest snapshot says {label!r}"]
-    # A change from "" starts a new history.
-    if any(newer[0] and not follows(newer[0], older) for newer, older in pairwise(changes)):
-        return [f"{name} has a gap: a change does not start where the one before it ended"]
-    return []
-
-
-def _are_observations(members: list[tuple[bytes, float]]) -> bool:
     try:
         found = observations(member for member, _ in members)
     except ValueError:
-        return False
-    return [at for at, _ in found] == [at for _, at in members]
+        found = []
+    if [at for at, _ in found] != [at for _, at in members]:
+        return [f"{name} holds something else than observations"]
+    age = now - max((at for at, _ in found), default=now)
+    return _expiry_problems(name, view.expiries[name], view.at, keys.OBSERVATION_EXPIRY, age)
 
 
-def _snapshot(client: redis.Redis, name: str) -> tuple[dict[str, Any] | None, str]:
-    # MGET, unlike GET, treats a key of another type as absent.
-    [body] = client.mget([name])
-    return _parsed(name, body)
+def _expiry_problems(name: str, expires_at: int, at: int, lasts: int, age: int) -> list[str]:
+    """Whether a key whose value is `age` ms old or less expires (`expires_at`) `lasts` s after it
+    was written, but for differences between clocks; `at` is the server's clock. Times in ms."""
+    if expires_at == -1:
+        return [f"{name} has no expiry, and would stay for ever"]
+    # A value older than that came in late, from a replay; one that is absent is reported elsewhere.
+    if expires_at < 0 or age > lasts * 1000:
+        return []
+    left, least, slack = (expires_at - at) / 1000, lasts - max(0, age) / 1000, lasts / 30
+    if least - slack <= left <= lasts + slack:
+        return []
+    days = f"{least / keys.DAY:.3g} to {lasts / keys.DAY:.3g} days"
+    return [f"{name} expires in {left / keys.DAY:.3g} days, and should in {days}"]
 
 
-def _parsed(name: str, body: bytes | str | None) -> tuple[dict[str, Any] | None, str]:
-    """The snapshot in `body`, or why it holds none."""
-    if body is None:
-        return None, f"{name} is absent"
-    try:
-        snapshot = json.loads(body)
-        regime = snapshot["regime"]
-        texts = (
-            *(snapshot["region_id"], snapshot["meta"]["snapshot_id"]),
-            *(regime["label"], regime["previous_label"]),
-        )
-        if all(isinstance(text, str) for text in texts) and isinstance(
-            snapshot["generated_at"], int
-        ):
-            return snapshot, ""
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
-    return None, f"{name} is not a snapshot"
+def _without_pointer(client: redis.Redis, regions: set[str]) -> dict[str, str]:
+    """Snapshots of `regions` whose pointer and index are gone. Nothing leads to them, so all keys
+    of their kind are looked through."""
+    found: dict[str, str] = {}
+    for key in client.scan_iter(match=keys.snapshot_at("*", "*"), count=_SCANNED):
+        region, time = as_text(key).split(":")[-2:]
+        if region in regions and time.isdigit():
+            found[region] = as_text(key)
+    return {
+        region: f"{keys.latest(region)} and {keys.index(region)} are absent, but {key} is stored"
+        for region, key in found.items()
+        # Unless its first snapshot was written just now.
+        if not client.exists(keys.latest(region))
+    }
+
+
+def _bodies(client: redis.Redis, snapshot_ids: Sequence[str]) -> list[bytes | None]:
+    found: Any = client.mget([keys.snapshot_by_id(id) for id in snapshot_ids])
+    return list(found)
+
+
+def _ms(time: tuple[int, int]) -> int:
+    return time[0] * 1000 + time[1] // 1000

@@ -22,10 +22,10 @@ def decode(body: bytes) -> Any:
     return json.loads(body.decode(), parse_float=_finite, parse_constant=_finite)
 
 
-def _finite(number: str) -> float:
+def _finite(number: str | bytes) -> float:
     value = float(number)
     if not math.isfinite(value):
-        raise ValueError(f"it holds {number}")
+        raise ValueError(f"it holds {number!s}")
     return value
 
 
@@ -41,6 +41,6 @@ def member(at: int, value: float) -> str:
 
 def observations(members: Iterable[bytes]) -> list[Observation]:
     """The observations in the members of a sorted set; raises ValueError when one is something
-    else."""
+    else, also when it is no finite number."""
     pairs = (member.split(b":") for member in members)
-    return [(int(at), float(value)) for at, value in pairs]
+    return [(int(at), _finite(value)) for at, value in pairs]

@@ -1,8 +1,7 @@
 """`regional_history`: all stored snapshots of a region in one table."""
 
-import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,6 @@ from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_poli
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.numbers import is_number
-from regional_assets.intelligence.regime import REGIME_LABELS
 from regional_assets.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -26,11 +23,10 @@ if TYPE_CHECKING:
 
 REGIONAL_HISTORY = dg.AssetKey("regional_history")
 
-_NUMBERS = (*AXES, "net_balance", "confidence")
+_BALANCE = (*AXES, "net_balance")
+_NUMBERS = (*_BALANCE, "confidence")
 _DRAWN = ("net_balance", "coercive_pressure", "confidence")
 _LAST_ROWS = 8
-# From here on (ms), times are beyond Python's dates and pandas'.
-_YEAR_10000 = 253_402_300_800_000
 
 _DESCRIPTION = """
 How a region got where it is: a table of all its stored snapshots (90 days), oldest first.
@@ -117,21 +113,28 @@ def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> His
     `StoreError` when the server does not serve."""
     import pandas as pd
 
+    from regional_assets.intelligence.stored import BodyError, read_body
+
     times: list[int] = []
     rows: list[list[Any]] = []
     expired = unreadable = 0
     bodies = store.bodies([snapshot_id for snapshot_id, _ in index.entries])
-    for (_, at), body in zip(index.entries, bodies, strict=True):
+    for (snapshot_id, at), body in zip(index.entries, bodies, strict=True):
         if body is None:
             expired += 1
             continue
         try:
-            row = _row(region, at, json.loads(body))
-        except (ValueError, TypeError, KeyError, RecursionError):
+            snapshot = read_body(region, snapshot_id, body)
+        except BodyError:
             unreadable += 1
             continue
-        times.append(int(at))
-        rows.append(row)
+        if snapshot.generated_at != at:
+            unreadable += 1
+            continue
+        times.append(snapshot.generated_at)
+        # A regime is one of a few words, so that no cell of the file can be read as a formula.
+        numbers = [getattr(snapshot.balance, name) for name in _BALANCE]
+        rows.append([snapshot.regime.label, *numbers, snapshot.meta.snapshot_confidence])
     frame = pd.DataFrame(
         rows,
         columns=["regime", *_NUMBERS],
@@ -140,22 +143,6 @@ def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> His
     # JSON may hold whole numbers, and a table without rows has no types.
     frame = frame.astype({"regime": "str"} | dict.fromkeys(_NUMBERS, "float64"))
     return History(frame, expired, unreadable)
-
-
-def _row(region: str, at: float, snapshot: Mapping[str, Any]) -> list[Any]:
-    """Regime and numbers of a snapshot; raises ValueError, TypeError or KeyError when it is not
-    one of that region and time."""
-    if snapshot["region_id"] != region or snapshot["generated_at"] != at:
-        raise ValueError("another snapshot")
-    regime = snapshot["regime"]["label"]
-    if regime not in REGIME_LABELS or not 0 <= at < _YEAR_10000:
-        raise ValueError("no such regime or time")
-    values = snapshot["balance"] | {"confidence": snapshot["meta"]["snapshot_confidence"]}
-    for name in _NUMBERS:
-        least = -1 if name == "net_balance" else 0
-        if not is_number(values[name]) or not least <= values[name] <= 1:
-            raise ValueError(f"{name} is out of range")
-    return [regime, *(values[name] for name in _NUMBERS)]
 
 
 def _write_history(

@@ -12,11 +12,10 @@ import dagster as dg
 from regional_assets.defs.charts import regions_chart
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_MS, last_confirmed
-from regional_assets.store import keys
 
 if TYPE_CHECKING:
+    from regional_assets.intelligence.stored import Body
     from regional_assets.runs.snapshots import RunResult
     from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, Summary
 
@@ -30,6 +29,8 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
 )
 
 REGIONAL_SUMMARY = dg.AssetKey("regional_summary")
+# The metadata in which a summary that was not written names the damaged snapshots, by region.
+DAMAGED = "damaged"
 
 _DESCRIPTION = """
 All regions on one page, from their stored snapshots: regime, confidence, active triggers and what
@@ -82,31 +83,28 @@ def materialise_summary(
     written: list[dict[str, Any]] = []
     drawn: list[tuple[str, str, float]] = []
     confirmed: dict[str, int] = {}
+    damaged: dict[str, str] = {}
     outcome = ""
 
     def summarise(latest: Mapping[str, "LatestRead"], stored: bytes | None) -> "Summary | None":
-        nonlocal written, drawn, confirmed, outcome
-        snapshots: dict[str, dict[str, Any]] = {}
-        problems = []
+        nonlocal written, drawn, confirmed, damaged, outcome
+        known, damaged = _parsed(latest)
         confirmed = dict.fromkeys(latest, 0)
-        for region, read in latest.items():
-            try:
-                snapshot, confirmed[region] = _seen(region, read, now)
-            except ValueError as error:
-                problems.append(str(error))
-                continue
-            if snapshot:
-                snapshots[region] = snapshot
-        known = list(snapshots.values())
+        for snapshot in known:
+            region = snapshot.region_id
+            read = latest[region].snapshot
+            at = read.confirmed_at if read else None
+            confirmed[region] = last_confirmed(now, snapshot.generated_at, at)
         written = [_row(snapshot) for snapshot in known]
-        drawn = [_bar(snapshot) for snapshot in known]
+        drawn = [(s.region_id, s.regime.label, s.balance.net_balance) for s in known]
         seed_meta = {
             "fetchedAt": min(confirmed.values()),
             "recordCount": sum(now - at < YOUNG_MS for at in confirmed.values()),
         }
-        newest = max((snapshot["generated_at"] for snapshot in known), default=0)
-        if problems or not known or (run is not None and not _is_due(run, newest, stored)):
-            outcome = f"stands: {'; '.join(problems) or 'no region changed'}"
+        newest = max((snapshot.generated_at for snapshot in known), default=0)
+        if damaged or not known or (run is not None and not _is_due(run, newest, stored)):
+            why = [f"{region} cannot be read: {words}" for region, words in damaged.items()]
+            outcome = f"stands: {'; '.join(why) or 'no region changed'}"
             return Summary(None, seed_meta) if stored else None
         outcome = "written"
         return Summary({"regions": written, "generatedAt": max(now, newest)}, seed_meta)
@@ -116,6 +114,7 @@ def materialise_summary(
         asset_key=REGIONAL_SUMMARY,
         metadata={
             "outcome": outcome,
+            **({DAMAGED: damaged} if damaged else {}),
             "regions": len(written),
             "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
             **({"chart": regions_chart(drawn)} if drawn else {}),
@@ -139,43 +138,30 @@ def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
         return len(run.regions) == len(REGION_IDS)
 
 
-def _seen(region: str, read: "LatestRead", now: int) -> tuple[dict[str, Any] | None, int]:
-    """The stored snapshot, None when the region has none, and when it was last written or confirmed
-    (ms, 0 for never); raises ValueError with its name when it cannot be read."""
-    from regional_assets.store.wire import decode
+def _parsed(latest: Mapping[str, "LatestRead"]) -> tuple[list["Body"], dict[str, str]]:
+    """The stored snapshots of the regions that have one, and why others cannot be read."""
+    from regional_assets.intelligence.stored import BodyError
 
-    if read.error:
-        raise ValueError(f"{region} cannot be read: {read.error}")
-    if read.snapshot is None:
-        return None, 0
-    try:
-        snapshot: dict[str, Any] = decode(read.snapshot.body)
-        _row(snapshot)
-        _bar(snapshot)
-        if snapshot["region_id"] != region:
-            raise ValueError("it is another region's")
-        return snapshot, last_confirmed(now, snapshot["generated_at"], read.snapshot.confirmed_at)
-    except (ValueError, TypeError, KeyError):
-        name = keys.snapshot_by_id(read.snapshot.snapshot_id)
-        raise ValueError(f"{region} cannot be read: {name} is not a snapshot") from None
+    known: list[Body] = []
+    damaged: dict[str, str] = {}
+    for region, read in latest.items():
+        try:
+            snapshot = read.parsed(region)
+        except BodyError as error:
+            damaged[region] = str(error)
+        else:
+            known += [snapshot] if snapshot else []
+    return known, damaged
 
 
-def _row(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+def _row(snapshot: "Body") -> dict[str, Any]:
     return {
-        "region": snapshot["region_id"],
-        "regime": snapshot["regime"]["label"],
-        "confidence": snapshot["meta"]["snapshot_confidence"],
-        "active_triggers": len(snapshot["triggers"]["active"]),
-        "trigger_reason": snapshot["meta"]["trigger_reason"],
+        "region": snapshot.region_id,
+        "regime": snapshot.regime.label,
+        "confidence": snapshot.meta.snapshot_confidence,
+        "active_triggers": len(snapshot.triggers.active),
+        "trigger_reason": snapshot.meta.trigger_reason,
     }
-
-
-def _bar(snapshot: Mapping[str, Any]) -> tuple[str, str, float]:
-    """Region, regime and net balance; raises ValueError when that is no number from -1 to 1."""
-    net = snapshot["balance"]["net_balance"]
-    if not is_number(net) or not -1 <= net <= 1:
-        raise ValueError("no net balance")
-    return str(snapshot["region_id"]), str(snapshot["regime"]["label"]), net
 
 
 def _table(
@@ -189,6 +175,5 @@ def _table(
             "confirmed": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000)),
             "age_hours": round((now - at) / HOUR_MS, 1),
         }
-        # What is stored may be of any type; a cell may not.
-        cells.append({n: v if is_number(v) else str(v) for n, v in timed.items()})
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in cells], _COLUMNS)
+        cells.append(dg.TableRecord(timed))
+    return dg.MetadataValue.table(cells, _COLUMNS)

@@ -1,0 +1,305 @@
+"""The schema of a stored snapshot and of an entry of the regime history (SPEC 5, 6).
+
+What the platform's readers rely on is required, and fields that they do not know are let pass, so
+that a snapshot of the platform's earlier job is as good as one of this project. A comparison needs
+less: see `diff.read_previous`.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from regional_assets.intelligence.diff import TriggerReason
+from regional_assets.intelligence.regime import RegimeLabel
+from regional_assets.intelligence.text import visible
+
+T = TypeVar("T")
+
+# From here on (ms), times are beyond Python's dates and pandas'.
+YEAR_10000 = 253_402_300_800_000
+
+# JSON has neither NaN nor infinities, and a number beyond a double is refused.
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Signed = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+Severity = Literal["critical", "high", "medium", "low"]
+Time = Annotated[int, msgspec.Meta(ge=0, lt=YEAR_10000)]
+
+
+class BodyError(ValueError):
+    """Something else than the snapshot that belongs there; the message completes "KEY is …"."""
+
+
+class Meta(msgspec.Struct):
+    """How the snapshot came about."""
+
+    snapshot_id: str
+    model_version: str
+    scoring_version: str
+    geography_version: str
+    snapshot_confidence: Share
+    missing_inputs: list[str]
+    stale_inputs: list[str]
+    valid_until: Time
+    trigger_reason: TriggerReason
+    narrative_provider: str
+    narrative_model: str
+
+
+class Regime(msgspec.Struct):
+    """The regime and the one before ("" for none)."""
+
+    label: RegimeLabel
+    previous_label: RegimeLabel | Literal[""]
+    transitioned_at: Time
+    transition_driver: str
+
+
+class Driver(msgspec.Struct):
+    """What moves an axis."""
+
+    axis: str
+    description: str
+    magnitude: float
+    evidence_ids: list[str]
+    orientation: str
+
+
+class Balance(msgspec.Struct):
+    """The balance vector."""
+
+    coercive_pressure: Share
+    domestic_fragility: Share
+    capital_stress: Share
+    energy_vulnerability: Share
+    alliance_cohesion: Share
+    maritime_access: Share
+    energy_leverage: Share
+    net_balance: Signed
+    pressures: list[Driver]
+    buffers: list[Driver]
+
+
+class Actor(msgspec.Struct):
+    """An actor."""
+
+    actor_id: str
+    name: str
+    role: Literal["aggressor", "stabilizer", "swing", "broker"]
+    leverage_domains: list[str]
+    leverage_score: Share
+    delta: Signed
+    evidence_ids: list[str]
+
+
+class LeverageEdge(msgspec.Struct):
+    """Leverage of one actor over another."""
+
+    from_actor_id: str
+    to_actor_id: str
+    mechanism: str
+    strength: float
+    evidence_ids: list[str]
+
+
+class TransmissionPath(msgspec.Struct):
+    """A way in which a shock spreads."""
+
+    start: str
+    mechanism: str
+    end: str
+    severity: Severity
+    confidence: Share
+    latency_hours: float
+    impacted_asset_class: str
+    impacted_regions: list[str]
+    magnitude_low: float
+    magnitude_high: float
+    magnitude_unit: str
+    template_id: str
+    template_version: str
+    corridor_id: str = ""
+
+
+class Lane(msgspec.Struct):
+    """One of the ways on from here."""
+
+    name: Literal["base", "escalation", "containment", "fragmentation"]
+    probability: Share
+    trigger_ids: list[str]
+    consequences: list[str]
+    transmissions: list[TransmissionPath]
+
+
+class ScenarioSet(msgspec.Struct):
+    """The lanes of a horizon."""
+
+    horizon: Literal["24h", "7d", "30d"]
+    lanes: list[Lane]
+
+
+class Threshold(msgspec.Struct):
+    """What a trigger compares."""
+
+    metric: str
+    operator: str
+    value: float
+    window_minutes: float
+    baseline: str
+
+
+class Trigger(msgspec.Struct):
+    """A watched threshold."""
+
+    id: str
+    description: str
+    threshold: Threshold
+    activated: bool
+    activated_at: Time
+    scenario_lane: str
+    evidence_ids: list[str]
+
+
+class Triggers(msgspec.Struct):
+    """The region's triggers by state."""
+
+    active: list[Trigger]
+    watching: list[Trigger]
+    dormant: list[Trigger]
+
+
+class Airspace(msgspec.Struct):
+    """A restricted airspace."""
+
+    airspace_id: str
+    status: Literal["open", "restricted", "closed"]
+    reason: str
+
+
+class FlightCorridor(msgspec.Struct):
+    """A corridor of flights; nothing writes one yet."""
+
+    corridor: str
+    stress_level: str | float
+    rerouted_flights_24h: float
+
+
+class Airport(msgspec.Struct):
+    """A disturbed airport."""
+
+    icao: str
+    name: str
+    status: Literal["normal", "disrupted", "closed"]
+    disruption_reason: str
+
+
+class Mobility(msgspec.Struct):
+    """What still moves."""
+
+    airspace: list[Airspace]
+    flight_corridors: list[FlightCorridor]
+    airports: list[Airport]
+    reroute_intensity: Share
+    notam_closures: list[str]
+
+
+class Evidence(msgspec.Struct):
+    """An item of evidence; its confidence and time are its input's, whatever they are."""
+
+    id: str
+    type: Literal[
+        "vessel_track",
+        "flight_surge",
+        "news_headline",
+        "cii_spike",
+        "chokepoint_status",
+        "sanctions_move",
+        "market_signal",
+        "mobility_disruption",
+    ]
+    source: str
+    summary: str
+    confidence: float
+    observed_at: float
+    theater: str = ""
+    corridor: str = ""
+
+
+class Passage(msgspec.Struct):
+    """A text of the narrative."""
+
+    text: str
+    evidence_ids: list[str]
+
+
+class Narrative(msgspec.Struct):
+    """The snapshot in words; empty texts when nobody wrote it."""
+
+    situation: Passage
+    balance_assessment: Passage
+    outlook_24h: Passage
+    outlook_7d: Passage
+    outlook_30d: Passage
+    watch_items: list[Passage]
+
+    def texts(self) -> list[str]:
+        """The texts that are not empty."""
+        sections = [getattr(self, name) for name in self.__struct_fields__[:-1]]
+        return [passage.text for passage in (*sections, *self.watch_items) if passage.text]
+
+
+class Body(msgspec.Struct):
+    """A snapshot as it is stored."""
+
+    region_id: str
+    generated_at: Time
+    meta: Meta
+    regime: Regime
+    balance: Balance
+    actors: list[Actor]
+    leverage_edges: list[LeverageEdge]
+    scenario_sets: list[ScenarioSet]
+    transmission_paths: list[TransmissionPath]
+    triggers: Triggers
+    mobility: Mobility
+    evidence: Annotated[list[Evidence], msgspec.Meta(max_length=30)]
+    narrative: Narrative
+
+
+class Transition(msgspec.Struct):
+    """An entry of a region's regime history."""
+
+    region_id: str
+    label: RegimeLabel
+    previous_label: RegimeLabel | Literal[""]
+    transitioned_at: Time
+    transition_driver: str
+    snapshot_id: str
+
+
+_BODY = msgspec.json.Decoder(Body)
+_TRANSITION = msgspec.json.Decoder(Transition)
+
+
+def read_body(region_id: str, snapshot_id: str, body: bytes) -> Body:
+    """The snapshot of this region and id from its stored JSON; raises `BodyError`."""
+    found = _decode(_BODY, body, "a snapshot")
+    if (found.region_id, found.meta.snapshot_id) != (region_id, snapshot_id):
+        raise BodyError("the snapshot of another region, or another one")
+    return found
+
+
+def read_transition(region_id: str, entry: bytes) -> Transition:
+    """The entry of this region's regime history from its stored JSON; raises `BodyError`."""
+    found = _decode(_TRANSITION, entry, "a regime change")
+    if found.region_id != region_id:
+        raise BodyError("a regime change of another region")
+    return found
+
+
+def _decode(decoder: msgspec.json.Decoder[T], stored: bytes, what: str) -> T:
+    try:
+        # msgspec looks at the UTF-8 of known fields only.
+        stored.decode()
+        return decoder.decode(stored)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BodyError(f"not {what} ({visible(str(error))})") from None

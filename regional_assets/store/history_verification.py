@@ -1,0 +1,145 @@
+"""Whether a region's regime history agrees with its stored snapshots."""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from regional_assets.intelligence.regime import CALM
+from regional_assets.intelligence.stored import (
+    Body,
+    BodyError,
+    Transition,
+    read_body,
+    read_transition,
+)
+from regional_assets.store import keys
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A stored snapshot of the index, and when it expires (ms; negative for never)."""
+
+    snapshot: Body
+    expires_at: int
+
+
+def history_problems(
+    region: str,
+    history: Sequence[bytes],
+    kept: Mapping[str, Kept],
+    label: str | None,
+    oldest: float,
+    bodies: Callable[[Sequence[str]], Sequence[bytes | None]],
+) -> list[str]:
+    """What is wrong with the history, newest first, of a region whose latest snapshot has the
+    regime `label` (None: it has none).
+
+    `kept` are the snapshots of the index by id. Those from before `oldest` (ms) have expired.
+    `bodies` reads others by id: whoever starts a region anew takes a snapshot out of the index.
+    """
+    name = keys.regime_history(region)
+    problems = []
+    if len(history) > keys.REGIME_HISTORY_LENGTH:
+        problems.append(
+            f"{name} has {len(history)} entries, more than {keys.REGIME_HISTORY_LENGTH}"
+        )
+    entries: list[Transition] = []
+    for position, stored in enumerate(history):
+        try:
+            entries.append(read_transition(region, stored))
+        except BodyError as error:
+            problems.append(f"{name}: entry {position} is {error}")
+    ids = [entry.snapshot_id for entry in entries]
+    problems += [f"{name} has {id} twice" for id in dict.fromkeys(ids) if ids.count(id) > 1]
+    others = [entry for entry in entries if entry.snapshot_id not in kept]
+    recent = [entry.snapshot_id for entry in others if entry.transitioned_at > oldest]
+    known = dict(zip(recent, bodies(recent), strict=True)) if recent else {}
+    for entry in entries:
+        id = entry.snapshot_id
+        if id in kept:
+            agrees = _is_of(entry, kept[id].snapshot)
+        elif id in known:
+            body = known[id]
+            if body is None:
+                problems.append(f"{name} names {id}, which is not stored")
+            agrees = body is None or _is_of_body(entry, body)
+        else:
+            agrees = True
+        if not agrees:
+            problems.append(f"{name}: the entry of {id} is not what that snapshot says")
+    problems += [
+        f"{name} lacks the change to {snapshot.regime.label} by {snapshot.meta.snapshot_id}"
+        for snapshot in _unrecorded(kept.values(), entries, len(history))
+    ]
+    return problems + _gaps(name, entries, kept.values(), label)
+
+
+def _is_of(entry: Transition, snapshot: Body) -> bool:
+    regime = snapshot.regime
+    times = (snapshot.generated_at, regime.transitioned_at)
+    regimes = (entry.label, entry.previous_label)
+    return regimes == (regime.label, regime.previous_label) and entry.transitioned_at in times
+
+
+def _is_of_body(entry: Transition, body: bytes) -> bool:
+    """As `_is_of`; a damaged snapshot that was taken out of the index says nothing."""
+    try:
+        return _is_of(entry, read_body(entry.region_id, entry.snapshot_id, body))
+    except BodyError:
+        return True
+
+
+def _unrecorded(
+    kept: Collection[Kept], entries: Sequence[Transition], length: int
+) -> Iterator[Body]:
+    """The snapshots that changed the regime and are not in the history."""
+    recorded = {entry.snapshot_id for entry in entries}
+    # A region that was started anew has entries since then; a full history lost its oldest.
+    since = max((k.snapshot.generated_at for k in kept if _is_first(k.snapshot)), default=0)
+    if length >= keys.REGIME_HISTORY_LENGTH:
+        since = max([since, *(entry.transitioned_at for entry in entries[-1:])])
+    first_to_expire = math.inf
+    for newer in sorted(kept, key=lambda k: -k.snapshot.generated_at):
+        snapshot = newer.snapshot
+        # A late snapshot was written, so it expires, after a newer one; it makes no entry.
+        late = newer.expires_at >= first_to_expire
+        first_to_expire = min(first_to_expire, newer.expires_at)
+        changed = snapshot.regime.label != (snapshot.regime.previous_label or CALM)
+        accounted = late or _is_rescored(snapshot) or snapshot.meta.snapshot_id in recorded
+        if changed and not accounted and snapshot.generated_at >= since:
+            yield snapshot
+
+
+def _gaps(
+    name: str, entries: Sequence[Transition], kept: Collection[Kept], label: str | None
+) -> list[str]:
+    """Where a change does not start from the regime that the one before it led to."""
+    # No entry has a calm beginning, a change of scoring, or what was before the oldest snapshot.
+    starts: list[tuple[float, str | None]] = [
+        (k.snapshot.generated_at, k.snapshot.regime.label)
+        for k in kept
+        if _is_rescored(k.snapshot) or (_is_first(k.snapshot) and k.snapshot.regime.label == CALM)
+    ]
+    starts.append((min((k.snapshot.generated_at for k in kept), default=math.inf), None))
+
+    def follows(regime: str, change: Transition) -> bool:
+        """Whether a region can be in `regime` when `change` was its last."""
+        return regime == change.label or any(
+            change.transitioned_at < at and there in (regime, None) for at, there in starts
+        )
+
+    if entries and label is not None and not follows(label, entries[0]):
+        return [f"{name} ends at {entries[0].label!r}, the latest snapshot says {label!r}"]
+    # A change from "" starts a new history.
+    if any(n.previous_label and not follows(n.previous_label, o) for n, o in pairwise(entries)):
+        return [f"{name} has a gap: a change does not start where the one before it ended"]
+    return []
+
+
+def _is_first(snapshot: Body) -> bool:
+    return not snapshot.regime.previous_label
+
+
+def _is_rescored(snapshot: Body) -> bool:
+    return snapshot.meta.trigger_reason == "rescored"
