@@ -16,7 +16,7 @@ _STYLE = {"critical": "red", "high": "yellow"}
 class _Event(msgspec.Struct):
     """A message of the queue, which carries the platform's other events, too."""
 
-    eventType: str
+    eventType: str = ""
     payload: Any = None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.text import visible
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store import keys
 from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
     from regional_assets.store.snapshot_store import LatestRead
+
+_NOTHING = "has no stored snapshot"
 
 # A snapshot (its body as stored, and the JSON in it) → what is wrong with it.
 Finding = Callable[[bytes, Mapping[str, Any]], list[str]]
@@ -42,7 +46,7 @@ class Check:
         if read.error:
             return [f"cannot be read: {read.error}"]
         if read.snapshot is None:
-            return ["has no stored snapshot"]
+            return [_NOTHING]
         body, name = read.snapshot.body, keys.snapshot_by_id(read.snapshot.snapshot_id)
         try:
             # NaN and Infinity pass here; one check is about them.
@@ -125,8 +129,8 @@ CHECKS = (
     ),
     Check(
         "stored_data_agrees",
-        "The latest snapshot, the snapshots by id and by time, the index and the regime history "
-        "agree.",
+        "All that is stored of the region agrees: the latest snapshot, the snapshots by id and by "
+        "time, the index, the regime history, the observations, and when they expire.",
         None,
     ),
 )
@@ -195,10 +199,13 @@ def _look(
     try:
         with resource.open() as store:
             for check in checks:
-                if check.find is None:
-                    found[check] = store.verify(regions, now)
-                    continue
                 latest = latest or store.read(regions, inputs=False).latest
+                if check.find is None:
+                    found[check] = {
+                        region: problems or ([] if latest[region].snapshot else [_NOTHING])
+                        for region, problems in store.verify(regions, now).items()
+                    }
+                    continue
                 found[check] = {region: check.problems(latest[region]) for region in regions}
     except STORE_ERRORS as error:
         unknown = {region: [str(error)] for region in regions}
@@ -213,19 +220,24 @@ def _evaluation(
     target: CheckTarget | None = None,
 ) -> dg.AssetCheckEvaluation:
     """The result of a partition; of all regions in `problems` when `partition` is None."""
-    failing = {region: list(reasons) for region, reasons in problems.items() if reasons}
+    failing = {r: list(map(visible, reasons)) for r, reasons in problems.items() if reasons}
+    words = "; ".join(f"{region}: {', '.join(reasons)}" for region, reasons in failing.items())
     return dg.AssetCheckEvaluation(
         asset_key=REGIONAL_SNAPSHOT,
         check_name=check.name,
         passed=not failing,
         severity=check.severity,
-        description="; ".join(f"{r}: {', '.join(reasons)}" for r, reasons in failing.items())
-        or None,
+        description=_markdown(words) or None,
         metadata={"failing_regions": list(failing), **failing},
         blocking=False,
         partition=partition,
         target_materialization_data=target,
     )
+
+
+def _markdown(text: str) -> str:
+    """`text` for the UI to render: what it quotes makes no link, image, table or HTML."""
+    return re.sub(r"([\\`*\[\]<>|!])", r"\\\1", text)
 
 
 def _target(instance: dg.DagsterInstance, region: str) -> CheckTarget | None:

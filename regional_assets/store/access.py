@@ -36,7 +36,7 @@ _COMMANDS = {
     ),
 }
 _ON_ANY_TYPE = ("EVALSHA sha 1 KEY", "EVALSHA_RO sha 1 KEY", "PEXPIRETIME KEY", "TYPE KEY")
-_WITHOUT_KEY = ("EXEC", "MULTI", "SCAN 0", "SCRIPT LOAD x", "TIME", "UNWATCH")
+_WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD x", "TIME", "UNWATCH")
 # Runs do without these: they serve databases other than 0 and `regional-assets doctor`.
 _HELPFUL = ("PING", "SELECT 1")
 

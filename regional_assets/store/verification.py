@@ -1,11 +1,13 @@
 """Checks that the stored data of a region is consistent."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from regional_assets.intelligence.stored import BodyError, read_body
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
@@ -119,7 +121,13 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     if not all(map(keys.is_snapshot_id, index)):
         problems.append(f"{index_name} lists something else than snapshot ids")
     latest_id = as_text(view.latest or b"")
-    if view.latest is None and members:
+    if view.latest is None and not index:
+        problems += [
+            f"{latest_name} and {index_name} are absent, but there is {name}"
+            for name, observed in view.observed.items()
+            if observed
+        ]
+    elif view.latest is None and members:
         problems.append(f"{latest_name} is absent, but {index_name} lists snapshots")
     elif view.latest is not None and not keys.is_snapshot_id(latest_id):
         problems.append(f"{latest_name} holds no snapshot id")
@@ -258,12 +266,14 @@ def _without_pointer(client: redis.Redis, regions: set[str]) -> dict[str, str]:
     """Snapshots of `regions` whose pointer and index are gone. Nothing leads to them, so all keys
     of their kind are looked through."""
     found: dict[str, str] = {}
-    for key in client.scan_iter(match=keys.snapshot_at("*", "*"), count=_SCANNED):
-        region, time = as_text(key).split(":")[-2:]
-        if region in regions and time.isdigit():
-            found[region] = as_text(key)
+    # The user that `regional-assets acl` makes may not look through all keys.
+    with suppress(NoPermissionError):
+        for key in client.scan_iter(match=keys.snapshot_at("*", "*"), count=_SCANNED):
+            region, time = as_text(key).split(":")[-2:]
+            if region in regions and time.isdigit():
+                found[region] = as_text(key)
     return {
-        region: f"{keys.latest(region)} and {keys.index(region)} are absent, but {key} is stored"
+        region: f"{keys.latest(region)} and {keys.index(region)} are absent, but there is {key}"
         for region, key in found.items()
         # Unless its first snapshot was written just now.
         if not client.exists(keys.latest(region))

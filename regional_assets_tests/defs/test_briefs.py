@@ -252,8 +252,8 @@ def test_a_key_of_a_wrong_type_is_named_and_left_alone(
         (b"", "names s, but intelligence:snapshot-by-id:v1:s is gone"),
         (b"{", "is not a snapshot ("),
         (b"[]", "is not a snapshot ("),
-        (b'{"balance": {}, "generated_at": 1}', "is not a snapshot (no 'transmission_paths')"),
-        (b'{"balance": {}}', "is not a snapshot (no 'generated_at')"),
+        (b'{"balance": {}, "generated_at": 1}', "is not a snapshot (Object missing required field"),
+        (b'{"balance": []}', "is not a snapshot (Expected `object`, got `array` - at `$.balance`)"),
         (b"[" * 100_000, "is not a snapshot ("),
     ],
 )

@@ -26,6 +26,7 @@ from regional_assets_tests.support.stores import OpenStore
 from regional_assets_tests.support.worlds import KEY
 
 NAMES = [check.name for check in CHECKS]
+NO_SNAPSHOT = {"stored_data_agrees": "is not a snapshot"}
 # mena, east-asia, europe: neighbours in the order of partitions.
 THREE = range_tags("mena", "europe")
 
@@ -79,10 +80,18 @@ def body(client: redis.Redis, region: str = "europe") -> dict[str, Any]:
 
 
 def put(client: redis.Redis, snapshot: Any, region: str = "europe") -> None:
-    """Puts a body in the place of the stored one, encoded as the store does unless it is text."""
-    client.set(
-        body_name(client, region), snapshot if isinstance(snapshot, str) else encode(snapshot)
-    )
+    """Puts a body in the place of the stored one, by id and at its time, with their expiry;
+    encoded as the store does unless it is text."""
+    stored = snapshot if isinstance(snapshot, str) else encode(snapshot)
+    by_id = body_name(client, region)
+    at = client.zscore(keys.index(region), by_id.removeprefix(keys.SNAPSHOT_BY_ID_PREFIX))
+    for name in (by_id, keys.snapshot_at(region, f"{at:.0f}")):
+        client.set(name, stored, keepttl=True)
+
+
+def keys_of(client: redis.Redis, region: str) -> list[bytes]:
+    """Every key that a region's commits wrote, but for the alerts."""
+    return [*client.scan_iter(f"*:v1:{region}*"), body_name(client, region).encode()]
 
 
 def materialising() -> dg.JobDefinition:
@@ -236,25 +245,44 @@ def twice(client: redis.Redis) -> None:
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda c: lane(c, 5), {"lane_probabilities_sum_to_1": "7d sums to "}),
-        (lambda c: lane(c, "1"), {"lane_probabilities_sum_to_1": "no number"}),
-        (lambda c: lane(c, 1e308), {"lane_probabilities_sum_to_1": "7d sums to 1e+308"}),
+        (lambda c: lane(c, 5), {"lane_probabilities_sum_to_1": "7d sums to ", **NO_SNAPSHOT}),
+        (lambda c: lane(c, "1"), {"lane_probabilities_sum_to_1": "no number", **NO_SNAPSHOT}),
+        (
+            lambda c: lane(c, 1e308),
+            {"lane_probabilities_sum_to_1": "7d sums to 1e+308", **NO_SNAPSHOT},
+        ),
+        (lambda c: lane(c, 0.9), {"lane_probabilities_sum_to_1": "7d sums to "}),
         (lambda c: field(c, "scenario_sets", []), {"lane_probabilities_sum_to_1": "7d is missing"}),
-        (lambda c: axis(c, 1.001), {"axes_in_range": "capital_stress is 1.001, not from 0 to 1"}),
-        (lambda c: axis(c, True), {"axes_in_range": "capital_stress is True"}),
+        (
+            lambda c: axis(c, 1.001),
+            {"axes_in_range": "capital_stress is 1.001, not from 0 to 1", **NO_SNAPSHOT},
+        ),
+        (lambda c: axis(c, True), {"axes_in_range": "capital_stress is True", **NO_SNAPSHOT}),
         (
             not_a_number,
-            {"axes_in_range": "capital_stress is nan", "strict_json": "it holds NaN"},
+            {
+                "axes_in_range": "capital_stress is nan",
+                "strict_json": "it holds NaN",
+                **NO_SNAPSHOT,
+            },
         ),
         (lambda c: put(c, json.dumps(body(c))), {"strict_json": "does not round-trip"}),
         (twice, {"strict_json": "does not round-trip"}),
-        (lambda c: further(c, "-Infinity"), {"strict_json": "it holds -Infinity"}),
+        (
+            lambda c: further(c, "-Infinity"),
+            {"strict_json": "it holds -Infinity", **NO_SNAPSHOT},
+        ),
         (lambda c: further(c, "1e400"), {"strict_json": "it holds 1e400"}),
-        (lambda c: further(c, '"\\ud83d"'), {"strict_json": "surrogates not allowed"}),
+        (
+            lambda c: further(c, '"\\ud83d"'),
+            {"strict_json": "surrogates not allowed", **NO_SNAPSHOT},
+        ),
         (
             lambda c: field(c, "balance"),
-            {"axes_in_range": "is not a snapshot (KeyError: 'balance')"},
+            {"axes_in_range": "is not a snapshot (KeyError: 'balance')", **NO_SNAPSHOT},
         ),
+        (lambda c: field(c, "evidence"), {NAMES[4]: "Object missing required field"}),
+        (lambda c: c.delete(*keys_of(c, "europe")), dict.fromkeys(NAMES, "has no stored snapshot")),
         (
             lambda c: put(c, "{"),
             dict.fromkeys(NAMES[:4], "is not JSON") | {NAMES[4]: "is not a snapshot"},

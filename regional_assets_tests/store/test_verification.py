@@ -148,7 +148,7 @@ def lose_pointers(client: redis.Redis) -> None:
         (lambda c: c.zadd(keys.index("mena"), {latest(c): NOW + 5}), "has another time"),
         (lambda c: c.zadd(keys.index("mena"), {latest(c): "inf"}), "has another time"),
         (lambda c: (c.delete(keys.index("mena")), c.set(keys.index("mena"), 1)), "WRONGTYPE"),
-        (lose_pointers, "mena:latest and intelligence:snapshot-index:v1:mena are absent, but"),
+        (lose_pointers, "snapshot-index:v1:mena are absent, but there is intelligence:obs"),
         # The snapshot.
         (lambda c: edit(c, "balance", None), "missing required field `balance`"),
         (lambda c: edit(c, "evidence", None), "missing required field `evidence`"),
@@ -225,6 +225,17 @@ def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None
     found = verify(client, REGION_IDS, NOW)
     assert said in "; ".join(found.pop("mena"))
     assert not any(found.values())
+
+
+@pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
+def test_snapshots_to_which_nothing_leads_are_found(client: redis.Redis) -> None:
+    """By a user who may look through all keys."""
+    lose_pointers(client)
+    client.delete(*client.scan_iter("intelligence:observations:v1:mena:*"))
+    [problem] = verify(client, REGION_IDS, NOW)["mena"]
+    assert "are absent, but there is intelligence:snapshot:v1:mena:17900000" in problem
+    client.delete(*client.scan_iter("intelligence:snapshot:v1:mena:*"))
+    assert verify(client, REGION_IDS, NOW)["mena"] == []
 
 
 def test_the_summary_expires(client: redis.Redis, store: SnapshotStore) -> None:
