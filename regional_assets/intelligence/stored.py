@@ -33,16 +33,16 @@ class Meta(msgspec.Struct):
     """How the snapshot came about."""
 
     snapshot_id: str
-    model_version: str
-    scoring_version: str
-    geography_version: str
     snapshot_confidence: Share
     missing_inputs: list[str]
     stale_inputs: list[str]
     valid_until: Time
     trigger_reason: TriggerReason
-    narrative_provider: str
-    narrative_model: str
+    model_version: str = ""
+    scoring_version: str = ""
+    geography_version: str = ""
+    narrative_provider: str = ""
+    narrative_model: str = ""
 
 
 class Regime(msgspec.Struct):

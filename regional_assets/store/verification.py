@@ -21,6 +21,8 @@ _BATCH = 100
 # How often to look at a region that other runs keep writing.
 _LOOKS = 3
 _SCANNED = 1000
+# What the server gives for the expiry of a key that is not there.
+_ABSENT = -2
 
 
 def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
@@ -42,9 +44,7 @@ def verify_summary(client: redis.Redis) -> list[str]:
         pipeline.time()
         pipeline.pexpiretime(keys.SUMMARY)
         time, expires_at = pipeline.execute()
-    # The time of its writing is not known.
-    age = keys.SUMMARY_EXPIRY * 1000
-    return _expiry_problems(keys.SUMMARY, expires_at, _ms(time), keys.SUMMARY_EXPIRY, age)
+    return _expiry_problems(keys.SUMMARY, expires_at, _ms(time), keys.SUMMARY_EXPIRY, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _look(client: redis.Redis, region: str) -> _View:
     # One transaction gives a view of one moment; a snapshot never changes under its id.
     with client.pipeline(transaction=True) as pipeline:
         pipeline.time()
-        for name in names:
+        for name in (*names, keys.confirmed(region)):
             pipeline.pexpiretime(name)
         pipeline.get(names[0])
         pipeline.zrange(names[1], 0, -1, withscores=True)
@@ -80,7 +80,7 @@ def _look(client: redis.Redis, region: str) -> _View:
         for name in observed:
             pipeline.zrange(name, 0, -1, withscores=True)
         time, *replies = pipeline.execute(raise_on_error=False)
-    expiries, values = replies[: len(names)], replies[len(names) :]
+    expiries, values = replies[: len(names) + 1], replies[len(names) + 1 :]
     latest, index, history = values[:3]
     return _View(
         region,
@@ -89,7 +89,7 @@ def _look(client: redis.Redis, region: str) -> _View:
         index,
         history,
         observed=dict(zip(observed, values[3:], strict=True)),
-        expiries=dict(zip(names, expiries, strict=True)),
+        expiries=dict(zip((*names, keys.confirmed(region)), expiries, strict=True)),
         errors=[
             f"{name}: {refusal(reply)}"
             for name, reply in zip(names, values, strict=True)
@@ -124,8 +124,8 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     if view.latest is None and not index:
         problems += [
             f"{latest_name} and {index_name} are absent, but there is {name}"
-            for name, observed in view.observed.items()
-            if observed
+            for name in (keys.confirmed(view.region), *view.observed)
+            if view.expiries[name] != _ABSENT
         ]
     elif view.latest is None and members:
         problems.append(f"{latest_name} is absent, but {index_name} lists snapshots")
@@ -145,6 +145,13 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     latest = kept[latest_id].snapshot if latest_id in kept else None
     if latest:
         problems += _pointer_problems(view, latest.generated_at, latest_id, index, now)
+    problems += _expiry_problems(
+        keys.confirmed(view.region),
+        view.expiries[keys.confirmed(view.region)],
+        view.at,
+        keys.SNAPSHOT_EXPIRY,
+        None,
+    )
     for name, observed in view.observed.items():
         problems += _observation_problems(view, name, observed, now)
     problems += [
@@ -247,15 +254,17 @@ def _observation_problems(
     return _expiry_problems(name, view.expiries[name], view.at, keys.OBSERVATION_EXPIRY, age)
 
 
-def _expiry_problems(name: str, expires_at: int, at: int, lasts: int, age: int) -> list[str]:
-    """Whether a key whose value is `age` ms old or less expires (`expires_at`) `lasts` s after it
-    was written, but for differences between clocks; `at` is the server's clock. Times in ms."""
+def _expiry_problems(name: str, expires_at: int, at: int, lasts: int, age: int | None) -> list[str]:
+    """Whether a key whose value is `age` ms old or less (None: unknown) expires (`expires_at`)
+    `lasts` s after it was written, but for differences between clocks; `at` is the server's clock.
+    Times in ms."""
     if expires_at == -1:
         return [f"{name} has no expiry, and would stay for ever"]
     # A value older than that came in late, from a replay; one that is absent is reported elsewhere.
-    if expires_at < 0 or age > lasts * 1000:
+    if expires_at == _ABSENT or (age or 0) > lasts * 1000:
         return []
-    left, least, slack = (expires_at - at) / 1000, lasts - max(0, age) / 1000, lasts / 30
+    least = 0 if age is None else lasts - max(0, age) / 1000
+    left, slack = (expires_at - at) / 1000, lasts / 30
     if least - slack <= left <= lasts + slack:
         return []
     days = f"{least / keys.DAY:.3g} to {lasts / keys.DAY:.3g} days"

@@ -133,7 +133,7 @@ def test_a_damaged_snapshot_costs_one_line(filled: redis.Redis, folder: Path, na
         summary = materialise_summary(store, current_time(), run)
     assert not run.failed
     words = summary.metadata["outcome"] if summary.metadata else ""
-    assert str(words).startswith(f"stands: mena: {key} is ")
+    assert str(words).startswith(f"stands: mena cannot be read: {key} is ")
 
 
 def test_a_run_of_another_region_names_the_damaged_one(filled: redis.Redis) -> None:

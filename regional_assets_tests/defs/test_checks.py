@@ -22,6 +22,7 @@ from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store import keys
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, statuses
+from regional_assets_tests.support.stored import put_body
 from regional_assets_tests.support.stores import OpenStore
 from regional_assets_tests.support.worlds import KEY
 
@@ -82,11 +83,9 @@ def body(client: redis.Redis, region: str = "europe") -> dict[str, Any]:
 def put(client: redis.Redis, snapshot: Any, region: str = "europe") -> None:
     """Puts a body in the place of the stored one, by id and at its time, with their expiry;
     encoded as the store does unless it is text."""
-    stored = snapshot if isinstance(snapshot, str) else encode(snapshot)
-    by_id = body_name(client, region)
-    at = client.zscore(keys.index(region), by_id.removeprefix(keys.SNAPSHOT_BY_ID_PREFIX))
-    for name in (by_id, keys.snapshot_at(region, f"{at:.0f}")):
-        client.set(name, stored, keepttl=True)
+    stored = snapshot.encode() if isinstance(snapshot, str) else encode(snapshot)
+    snapshot_id = body_name(client, region).removeprefix(keys.SNAPSHOT_BY_ID_PREFIX)
+    put_body(client, region, snapshot_id, stored)
 
 
 def keys_of(client: redis.Redis, region: str) -> list[bytes]:

@@ -203,7 +203,9 @@ def test_a_number_that_is_none_does_not_come_into_the_summary(
     client.set(name, re.sub(rb'("snapshot_confidence":)[^,]+', rb"\1NaN", body))
     result = run(instance, partition_key="europe", force=True)
     [summary] = materialisations(instance, result.run_id, SUMMARY).values()
-    assert values(summary)["outcome"] == f"stands: mena cannot be read: {name} is not a snapshot"
+    outcome = values(summary)["outcome"]
+    assert outcome.startswith(f"stands: mena cannot be read: {name} is not a snapshot (")
+    assert values(summary)["damaged"] == {"mena": outcome.partition("read: ")[2]}
     assert client.get(keys.SUMMARY) == before
 
 

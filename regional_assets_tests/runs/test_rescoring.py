@@ -10,7 +10,14 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import RegionResult, take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.stored import bodies, indexed, latest_id, listed, set_version
+from regional_assets_tests.support.stored import (
+    bodies,
+    indexed,
+    latest_id,
+    listed,
+    put_body,
+    set_version,
+)
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 
@@ -96,9 +103,10 @@ def test_a_rescored_region_has_a_gap_in_its_history_that_agrees(store: SnapshotS
     # The same gap without a rescored snapshot in it is reported.
     rescored = indexed(store.client, "mena")[1]
     [body] = bodies(store.client, [rescored])
-    store.client.set(keys.snapshot_by_id(rescored), body.replace(b"rescored", b"regime_shift"))
-    [problem] = store.verify(["mena"], NOW + 2)["mena"]
-    assert "has a gap" in problem
+    put_body(store.client, "mena", rescored, body.replace(b"rescored", b"regime_shift"))
+    lacking, gap = store.verify(["mena"], NOW + 2)["mena"]
+    assert f"lacks the change to calm by {rescored}" in lacking
+    assert "has a gap" in gap
 
 
 def test_switching_over_from_the_old_job_raises_nothing(store: SnapshotStore) -> None:

@@ -13,6 +13,7 @@ from regional_assets.store import keys, verification
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.stored import put_body
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 IRAN = keys.observations("mena", "cii:IR:combined_score")
@@ -87,9 +88,7 @@ def body(client: redis.Redis) -> dict[str, Any]:
 
 
 def put(client: redis.Redis, snapshot: dict[str, Any]) -> None:
-    """Stores another latest snapshot, by id and at its time, with their expiry."""
-    for key in (keys.snapshot_by_id(latest(client)), keys.snapshot_at("mena", NOW + 1000)):
-        client.set(key, encode(snapshot), keepttl=True)
+    put_body(client, "mena", latest(client), encode(snapshot))
 
 
 def edit(client: redis.Redis, path: str, value: Any) -> None:
@@ -148,7 +147,7 @@ def lose_pointers(client: redis.Redis) -> None:
         (lambda c: c.zadd(keys.index("mena"), {latest(c): NOW + 5}), "has another time"),
         (lambda c: c.zadd(keys.index("mena"), {latest(c): "inf"}), "has another time"),
         (lambda c: (c.delete(keys.index("mena")), c.set(keys.index("mena"), 1)), "WRONGTYPE"),
-        (lose_pointers, "snapshot-index:v1:mena are absent, but there is intelligence:obs"),
+        (lose_pointers, "index:v1:mena are absent, but there is intelligence:obs"),
         # The snapshot.
         (lambda c: edit(c, "balance", None), "missing required field `balance`"),
         (lambda c: edit(c, "evidence", None), "missing required field `evidence`"),
@@ -203,6 +202,7 @@ def lose_pointers(client: redis.Redis) -> None:
         (lambda c: c.persist(keys.snapshot_by_id(latest(c))), "has no expiry"),
         (lambda c: c.persist(keys.snapshot_at("mena", NOW)), f"mena:{NOW} has no expiry"),
         (lambda c: c.expire(keys.snapshot_at("mena", NOW), 10**8), f"mena:{NOW} expires in 1.16"),
+        (lambda c: c.persist(keys.confirmed("mena")), "confirmed:v1:mena has no expiry"),
         (lambda c: c.persist(IRAN), f"{IRAN} has no expiry"),
         (lambda c: c.expire(IRAN, DAYS_90), f"{IRAN} expires in 90 days, and should in 30"),
         (
@@ -231,7 +231,7 @@ def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None
 def test_snapshots_to_which_nothing_leads_are_found(client: redis.Redis) -> None:
     """By a user who may look through all keys."""
     lose_pointers(client)
-    client.delete(*client.scan_iter("intelligence:observations:v1:mena:*"))
+    client.delete(*client.scan_iter("intelligence:observations:v1:mena:*"), keys.confirmed("mena"))
     [problem] = verify(client, REGION_IDS, NOW)["mena"]
     assert "are absent, but there is intelligence:snapshot:v1:mena:17900000" in problem
     client.delete(*client.scan_iter("intelligence:snapshot:v1:mena:*"))

@@ -78,14 +78,20 @@ def latest_id(client: redis.Redis, region: str) -> str | None:
 
 def set_version(client: redis.Redis, region: str, name: str, version: str | None) -> None:
     """Makes the region's latest snapshot one of another version, or of none."""
-    key = keys.snapshot_by_id(latest_id(client, region) or "")
-    [body] = bodies(client, [key.removeprefix(keys.SNAPSHOT_BY_ID_PREFIX)])
+    [body] = bodies(client, [latest_id(client, region) or ""])
     stored = json.loads(body)
     if version is None:
         del stored["meta"][name]
     else:
         stored["meta"][name] = version
-    client.set(key, json.dumps(stored), keepttl=True)
+    put_body(client, region, stored["meta"]["snapshot_id"], json.dumps(stored).encode())
+
+
+def put_body(client: redis.Redis, region: str, snapshot_id: str, body: bytes) -> None:
+    """Puts another body in the place of a snapshot, by id and at its time, with their expiry."""
+    at = client.zscore(keys.index(region), snapshot_id)
+    for key in (keys.snapshot_by_id(snapshot_id), keys.snapshot_at(region, f"{at:.0f}")):
+        client.set(key, body, keepttl=True)
 
 
 CONFIRMATIONS = {*map(keys.confirmed, REGION_IDS), keys.SUMMARY_SEED_META}
