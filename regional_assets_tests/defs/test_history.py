@@ -162,16 +162,25 @@ def test_expired_and_unreadable_snapshots_are_skipped_and_counted(
 ) -> None:
     first, *_ = bodies(client, "mena")
     client.delete(keys.snapshot_by_id(first["meta"]["snapshot_id"]))
-    hostile = {
-        "regime": first | {"regime": {"label": "<script>alert(1)</script>"}},
-        "region": first | {"region_id": "europe"},
-        "time": first | {"generated_at": 1},
-        "balance": first | {"balance": first["balance"] | {"capital_stress": "0.5"}},
-        "range": first | {"balance": first["balance"] | {"net_balance": 7}},
-        "nan": first | {"meta": {"snapshot_confidence": float("nan")}},
-        "list": [first],
-        "empty": {},
+    meta = first["meta"]
+    regime = first["regime"]
+    # No text of the file can be taken for a formula: a regime is one of six words.
+    formulas = {c: {"regime": regime | {"label": f"{c}1+cmd|' /C calc'!A0"}} for c in "=+-@\t\r"}
+    hostile: dict[str, Any] = {
+        "regime": {"regime": regime | {"label": "<script>alert(1)</script>"}},
+        "region": {"region_id": "europe"},
+        "time": {"generated_at": 1},
+        "balance": {"balance": first["balance"] | {"capital_stress": "0.5"}},
+        "range": {"balance": first["balance"] | {"net_balance": 7}},
+        "nan": {"meta": meta | {"snapshot_id": "nan", "snapshot_confidence": float("nan")}},
+        "evidence": {"evidence": None},
+        **formulas,
     }
+    hostile = {
+        name: first | {"meta": meta | {"snapshot_id": name}} | fields
+        for name, fields in hostile.items()
+    }
+    hostile |= {"another": first, "list": [first], "empty": {}}
     written = {name: json.dumps(body) for name, body in hostile.items()}
     written |= {"json": "{", "deep": "[" * 100_000, "digits": "9" * 5000, "bytes": "\udcff"}
     for name, text in written.items():
@@ -189,6 +198,7 @@ def test_expired_and_unreadable_snapshots_are_skipped_and_counted(
     assert said["rows"] == len(table(state / "history" / "mena.csv")) == 2
     assert said["expired"] == 4  # the deleted, the infinite, the set, the nameless
     assert said["unreadable"] == len(written) + 1
+    assert "calc" not in (state / "history" / "mena.csv").read_text()
     assert "script" not in str(texts(svg(said["chart"]))) + str(said["last_rows"].records)
 
 

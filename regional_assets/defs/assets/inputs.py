@@ -13,6 +13,7 @@ from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.inputs import InputState, StoredValue, read_inputs
+from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.timing import MINUTE_MS
 
 # The data versions of an input without a value; no digest looks like them.
@@ -118,7 +119,7 @@ def _metadata(state: InputState, now: int) -> Mapping[str, Any]:
         found["age_minutes"] = round((now - state.timestamp) / MINUTE_MS, 2)
         found["timestamp"] = dg.MetadataValue.timestamp(moment)
     if state.problem:
-        found["problem"] = state.problem
+        found["problem"] = visible(state.problem)
     return found
 
 

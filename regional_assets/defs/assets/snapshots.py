@@ -18,6 +18,7 @@ from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_poli
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.text import visible
 
 if TYPE_CHECKING:
     from regional_assets.intelligence.snapshot import Snapshot
@@ -160,7 +161,7 @@ def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
 
     world = result.world
     narrations = [region.narration for region in result.regions if region.narration]
-    problems = {state.spec.key: state.problem for state in world.inputs.values() if state.problem}
+    problems = {s.spec.key: visible(s.problem) for s in world.inputs.values() if s.problem}
     return {
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
