@@ -312,6 +312,22 @@ def test_damage_is_found_and_the_region_named(
         assert not evaluation.blocking
 
 
+def test_what_a_description_quotes_is_no_markdown(
+    instance: dg.DagsterInstance, stored: redis.Redis
+) -> None:
+    """The UI renders it; an image would be fetched."""
+    snapshot = body(stored)
+    snapshot["regime"]["label"] = "![a](http://b/c) <b> `x` | \x1b[2J \u202e"
+    put(stored, snapshot)
+    result = run_checks(instance, "stored_data_agrees", tags=THREE)
+    evaluation = results(result)["stored_data_agrees", "europe"]
+    assert r"'\!\[a\](http://b/c) \<b\> \`x\` \| \\x1b\[2J \\u202e'" in evaluation.description
+    # In the metadata, which the UI shows as it is.
+    assert r"'![a](http://b/c) <b> `x` | \x1b[2J \u202e'" in str(
+        evaluation.metadata["europe"].value[0]
+    )
+
+
 def test_small_and_large_numbers_are_no_damage(
     instance: dg.DagsterInstance, client: redis.Redis, valkey_url: str, folder: Path
 ) -> None:
