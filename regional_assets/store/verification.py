@@ -123,7 +123,7 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     latest_id = as_text(view.latest or b"")
     if view.latest is None and not index:
         problems += [
-            f"{latest_name} and {index_name} are absent, but there is {name}"
+            _lost(view.region, name)
             for name in (keys.confirmed(view.region), *view.observed)
             if view.expiries[name] != _ABSENT
         ]
@@ -282,11 +282,18 @@ def _without_pointer(client: redis.Redis, regions: set[str]) -> dict[str, str]:
             if region in regions and time.isdigit():
                 found[region] = as_text(key)
     return {
-        region: f"{keys.latest(region)} and {keys.index(region)} are absent, but there is {key}"
+        region: _lost(region, key)
         for region, key in found.items()
         # Unless its first snapshot was written just now.
         if not client.exists(keys.latest(region))
     }
+
+
+def _lost(region: str, name: str) -> str:
+    return (
+        f"{keys.latest(region)} and {keys.index(region)} are absent, but there is {name}: restore "
+        "them, or run the region to start it anew"
+    )
 
 
 def _bodies(client: redis.Redis, snapshot_ids: Sequence[str]) -> list[bytes | None]:

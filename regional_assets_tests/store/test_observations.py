@@ -106,7 +106,7 @@ def test_the_trigger_comes_alive_from_what_runs_have_kept(store: SnapshotStore) 
     }
 
 
-@pytest.mark.parametrize("spoilt", ["type", "member"])
+@pytest.mark.parametrize("spoilt", ["type", "spoilt", f"{NOW}:nan", f"{NOW}:1e999"])
 def test_observations_that_cannot_be_read_are_not_no_observations(
     store: SnapshotStore, spoilt: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_observations_that_cannot_be_read_are_not_no_observations(
     if spoilt == "type":
         store.client.set(HORMUZ, "spoilt")
     else:
-        store.client.zadd(HORMUZ, {"spoilt": NOW})
+        store.client.zadd(HORMUZ, {spoilt: NOW})
     result = take_snapshots(store, REGION_IDS, NOW)
     [failed] = result.failed
     assert failed.region_id == "mena"
