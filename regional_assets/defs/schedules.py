@@ -12,6 +12,7 @@ from regional_assets.defs.jobs import (
     OBSERVE_INPUTS_JOB,
     SNAPSHOT_JOB,
 )
+from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.partitions import ALL_REGIONS, range_tags, run_requests
 from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import MAX_LACKING, STANDS_IN_WORDS, lacking, written_at
@@ -59,6 +60,8 @@ def _unless_running(
     context: dg.ScheduleEvaluationContext, job_name: str, requests: Iterable[dg.RunRequest]
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """The runs of this tick, unless another run of the job, whoever started it, is unfinished."""
+    # A run that died just before holds nothing up, and this tick takes the place of its retry.
+    end_dead_runs(context.instance, replaced=job_name)
     requested = {request.run_key: request for request in requests}
     unfinished = context.instance.get_runs(
         dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), ascending=True
