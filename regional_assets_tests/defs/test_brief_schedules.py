@@ -41,12 +41,12 @@ def tick(
     schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime
 ) -> list[dg.RunRequest] | str:
     """The runs that the tick requests, or why it is skipped."""
-    context = dg.build_schedule_context(
+    with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=moment,
         resources={"snapshot_store": SnapshotStoreResource(), "narrator": NarratorResource()},
-    )
-    outcome = schedule.evaluate_tick(context)
+    ) as context:
+        outcome = schedule.evaluate_tick(context)
     if outcome.skip_message:
         assert not outcome.run_requests
         return outcome.skip_message

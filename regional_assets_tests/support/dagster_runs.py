@@ -89,7 +89,7 @@ def reason(result: dg.SensorResult) -> str:
 def a_run(
     instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, **tags: str
 ) -> dg.DagsterRun:
-    """A run of that job in that status."""
+    """A run of that job in that status; `dagster/` precedes the names of its tags."""
     # Queued runs have to know where their code is.
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository")
     return instance.add_run(
