@@ -369,3 +369,11 @@ def test_a_server_that_is_not_there_is_one_plain_error(
     monkeypatch.setenv("REGIONAL_RETRIES", "0")
     said = failure(run(instance, tags=ALL_BRIEFS))
     assert said.startswith(f"Redis at unix://{folder}/nothing.sock does not answer")
+
+
+def test_a_run_that_was_launched_without_partitions_writes_all(
+    instance: dg.DagsterInstance, told: redis.Redis
+) -> None:
+    result = run(instance)
+    assert result.success
+    assert outcomes(instance, result.run_id) == dict.fromkeys(NARRATED_REGIONS, "written")

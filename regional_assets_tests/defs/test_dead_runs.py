@@ -18,7 +18,7 @@ import redis
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.schedules import regional_snapshot_schedule
-from regional_assets.defs.sensors import dead_run_sensor
+from regional_assets.defs.sensors.dead_runs import dead_run_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded, state_folder
 from regional_assets_tests.support.dagster_runs import ALL, a_run, run, statuses
