@@ -124,7 +124,7 @@ observe_inputs_schedule = _regular(
     description=(
         "Every Sunday at 00:00 UTC, one run over the weekly briefs of all regions that have one; "
         f"briefs younger than {STANDS_IN_WORDS} are kept. A tick is skipped while no language "
-        "model is configured, or while another run of the briefs is queued or in progress."
+        "model can be asked, or while another run of the briefs is queued or in progress."
     ),
 )
 def regional_brief_schedule(
@@ -145,7 +145,7 @@ def regional_brief_schedule(
         "Twice a day, at 08:00 and 20:00 UTC, checks whether the week that began last Sunday is "
         "covered: all regions but one at most have a brief of it. If it is not, starts one run per "
         "range of neighbours over exactly the regions without one. A tick is skipped while no "
-        "language model is configured, or while another run of the briefs is queued or in progress."
+        "language model can be asked, or while another run of the briefs is queued or in progress."
     ),
 )
 def regional_brief_retry_schedule(
@@ -185,7 +185,6 @@ SCHEDULES = [
     regional_snapshot_schedule,
     regional_check_schedule,
     regional_history_schedule,
-    regional_brief_schedule,
-    regional_brief_retry_schedule,
     observe_inputs_schedule,
 ]
+NARRATED_SCHEDULES = [regional_brief_schedule, regional_brief_retry_schedule]

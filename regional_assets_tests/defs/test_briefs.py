@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.jobs import BRIEF_JOB
 from regional_assets.defs.partitions import BRIEF_REGIONS, range_tags
@@ -23,6 +22,7 @@ from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import (
+    WITH_BRIEFS,
     everything_said,
     materialisations,
     outcomes,
@@ -45,7 +45,7 @@ HOUR = 3_600_000
 def run(
     instance: dg.DagsterInstance, *, force: bool = False, **options: Any
 ) -> dg.ExecuteInProcessResult:
-    return defs.resolve_job_def(BRIEF_JOB.name).execute_in_process(
+    return WITH_BRIEFS.resolve_job_def(BRIEF_JOB.name).execute_in_process(
         instance=instance,
         run_config={"ops": {"regional_brief": {"config": {"force": force}}}},
         raise_on_error=False,

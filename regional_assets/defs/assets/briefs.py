@@ -37,8 +37,8 @@ same time and stores each brief as soon as it arrives.
 * **When a region fails**, it alone is marked as failed, and the run page shows its error. A region
   for which no model gave a valid answer is marked as failed, too; the summary of the briefs is then
   still written and shows how much of the week is covered.
-* **A language model is required** (see docs/operations.md). Without one, a run fails
-  with that reason, and the schedules start no runs.
+* **A language model is required** (see docs/operations.md). This asset is here because one is
+  configured; when it cannot be asked, a run fails with the reason, and the schedules start none.
 """
 
 
