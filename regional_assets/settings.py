@@ -133,7 +133,8 @@ RECOVERY_PAUSE = _whole(
     "REGIONAL_RECOVERY_PAUSE",
     60,
     1,
-    "Seconds before `recovery_sensor` first tries a failed partition again; doubled each time.",
+    "Seconds before `recovery_sensor` first tries a failed partition again, and before "
+    "`input_sensor` repeats a request that brought nothing; doubled each time.",
 )
 RECOVERY_ATTEMPTS = _whole(
     "REGIONAL_RECOVERY_ATTEMPTS", 5, 0, "How often `recovery_sensor` tries a failed partition."

@@ -12,12 +12,14 @@ import click
 import dagster as dg
 
 from regional_assets.cli.main import main
-from regional_assets.definitions import defs
+from regional_assets.definitions import build
 from regional_assets.defs.checks import CHECKS
 from regional_assets.intelligence.diff import TriggerReason
 from regional_assets.settings import SETTINGS
 from regional_assets.store import access, keys
 
+# Also what is there only with a language model.
+DEFS = build(narrated=True)
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 
 _HEAD = """\
@@ -247,7 +249,7 @@ def _commands(context: click.Context) -> Iterator[str]:
 
 
 def _automation() -> Iterator[str]:
-    jobs = [(f"`{job.name}`", job.description or "") for job in defs.jobs or ()]
+    jobs = [(f"`{job.name}`", job.description or "") for job in DEFS.jobs or ()]
     yield _table(("Job", "Runs"), jobs)
     yield _table(
         ("Schedule", "Cron (UTC)", "Job", "By default", "Description"),
@@ -259,7 +261,7 @@ def _automation() -> Iterator[str]:
                 _on(s.default_status == dg.DefaultScheduleStatus.RUNNING),
                 s.description or "",
             )
-            for s in defs.schedules or ()
+            for s in DEFS.schedules or ()
             if isinstance(s, dg.ScheduleDefinition)
         ),
     )
@@ -269,11 +271,11 @@ def _automation() -> Iterator[str]:
             (
                 f"`{s.name}`",
                 f"{s.minimum_interval_seconds} s",
-                f"`{s.job_name}`",
+                f"`{s.job_name}`" if s.has_jobs else "none",
                 _on(s.default_status == dg.DefaultSensorStatus.RUNNING),
                 s.description or "",
             )
-            for s in defs.sensors or ()
+            for s in DEFS.sensors or ()
         ),
     )
     yield _table(

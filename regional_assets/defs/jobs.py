@@ -43,4 +43,5 @@ BRIEF_JOB = dg.define_asset_job(
     description="Writes the weekly briefs of the chosen regions in one run, then their summary.",
 )
 
-JOBS = [SNAPSHOT_JOB, CHECK_JOB, HISTORY_JOB, BRIEF_JOB, OBSERVE_INPUTS_JOB]
+JOBS = [SNAPSHOT_JOB, CHECK_JOB, HISTORY_JOB, OBSERVE_INPUTS_JOB]
+NARRATED_JOBS = [BRIEF_JOB]

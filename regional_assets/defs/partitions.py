@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import dagster as dg
 
+from regional_assets.defs.dagster_private import plan_partitions
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.settings import PARTITIONS_PER_RUN
@@ -20,6 +21,20 @@ def backfill_policy() -> dg.BackfillPolicy:
     """A single run for all partitions, or runs of `REGIONAL_PARTITIONS_PER_RUN` each."""
     per_run = PARTITIONS_PER_RUN.read()
     return dg.BackfillPolicy.multi_run(per_run) if per_run else dg.BackfillPolicy.single_run()
+
+
+def partitions_of(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    asset_key: dg.AssetKey,
+    definition: dg.StaticPartitionsDefinition,
+) -> Sequence[str]:
+    """The partitions of the asset that a run was launched for; all of `definition` when it was
+    launched without any, as the launchpad and `dagster job execute` allow."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return context.partition_keys
+    partitions = definition.get_partition_keys()
+    plan_partitions(context, asset_key, partitions)
+    return partitions
 
 
 def contiguous(regions: Iterable[str]) -> list[list[str]]:

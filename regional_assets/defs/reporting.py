@@ -10,7 +10,7 @@ each partition has a materialisation, metadata and a data version of its own, an
         output_required=False,
     )
     def sizes(context: dg.AssetExecutionContext):
-        report = PartitionReport(context, context.asset_key)
+        report = PartitionReport(context, context.asset_key, context.partition_keys)
         for partition in context.partition_keys:
             try:
                 size, digest = measure(partition)
@@ -24,7 +24,7 @@ The run then fails if any partition failed. The module imports nothing but Dagst
 library, so that other projects can copy it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -33,7 +33,7 @@ DATA_VERSION_TAG = "dagster/data_version"
 
 
 class PartitionReport:
-    """What became of each partition of a run.
+    """What became of each of the `partitions` of a run.
 
     `context` is the step's, `asset_key` the asset whose partitions are reported. `verdict` ends the
     sentence "2 of 8 …" in the failure.
@@ -43,10 +43,12 @@ class PartitionReport:
         self,
         context: dg.AssetExecutionContext | dg.OpExecutionContext,
         asset_key: dg.AssetKey,
+        partitions: Sequence[str],
         verdict: str = "partitions failed",
     ) -> None:
         self._context = context
         self._asset_key = asset_key
+        self._partitions = partitions
         self._verdict = verdict
         self._materialised: set[str] = set()
         self._errors: dict[str, str] = {}
@@ -80,19 +82,19 @@ class PartitionReport:
     def finish(self) -> Iterator[Any]:
         """Raises one `Failure` that names every failed partition with its error, if there is any.
 
-        A partition of the run about which nothing was reported has failed, too: Dagster would show
-        it as missing after a successful run.
+        A partition about which nothing was reported has failed, too: Dagster would show it as
+        missing after a successful run.
 
         Returns an empty iterator, for `yield from`. It makes a generator of the asset's function.
         Dagster would take what a plain function returns, even None, for an output, and would
         materialise every partition a second time.
         """
-        for partition in self._context.partition_keys:
+        for partition in self._partitions:
             if partition not in self._materialised and partition not in self._errors:
                 self.failed(partition, "the run reported nothing about it")
         if self._errors:
             raise dg.Failure(
-                f"{len(self._errors)} of {len(self._context.partition_keys)} {self._verdict}: "
+                f"{len(self._errors)} of {len(self._partitions)} {self._verdict}: "
                 + "; ".join(f"{partition}: {error}" for partition, error in self._errors.items()),
                 metadata=self._errors,
                 # A retry would repeat all partitions; only the failed ones need another run.

@@ -1,11 +1,12 @@
 """Dagster resources: thin wrappers around the rooms that do the work."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
+from regional_assets.defs.liveness import alive
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import StoreSettings
 from regional_assets.store import keys
@@ -19,8 +20,21 @@ if TYPE_CHECKING:
 class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Redis as the environment names it (`REDIS_URL`, else the embedded server).
 
-    It has no configuration, so that no password can appear in the Dagster UI.
+    It has no configuration, so that no password can appear in the Dagster UI. Every job needs it,
+    so it also shows that a run is alive (`liveness`), for as long as Dagster provides it to one.
     """
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Dagster's hook around a run; around a tick, which is no run, it does nothing."""
+        with ExitStack() as stack:
+            if context.run and context.instance and context.log:
+                try:
+                    stack.enter_context(alive(context.instance, context.run.run_id))
+                except OSError as error:
+                    # The run itself can do without.
+                    context.log.warning(f"killed, this run ends late: {error}")
+            yield self
 
     def settings(self) -> StoreSettings:
         """The server's address and the timeouts; raises `SettingsError`."""

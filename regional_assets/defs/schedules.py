@@ -12,6 +12,7 @@ from regional_assets.defs.jobs import (
     OBSERVE_INPUTS_JOB,
     SNAPSHOT_JOB,
 )
+from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.partitions import ALL_REGIONS, range_tags, run_requests
 from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import MAX_LACKING, STANDS_IN_WORDS, lacking, written_at
@@ -59,6 +60,8 @@ def _unless_running(
     context: dg.ScheduleEvaluationContext, job_name: str, requests: Iterable[dg.RunRequest]
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """The runs of this tick, unless another run of the job, whoever started it, is unfinished."""
+    # A run that died just before holds nothing up, and this tick takes the place of its retry.
+    end_dead_runs(context.instance, replaced=job_name)
     requested = {request.run_key: request for request in requests}
     unfinished = context.instance.get_runs(
         dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), ascending=True
@@ -121,7 +124,7 @@ observe_inputs_schedule = _regular(
     description=(
         "Every Sunday at 00:00 UTC, one run over the weekly briefs of all regions that have one; "
         f"briefs younger than {STANDS_IN_WORDS} are kept. A tick is skipped while no language "
-        "model is configured, or while another run of the briefs is queued or in progress."
+        "model can be asked, or while another run of the briefs is queued or in progress."
     ),
 )
 def regional_brief_schedule(
@@ -142,7 +145,7 @@ def regional_brief_schedule(
         "Twice a day, at 08:00 and 20:00 UTC, checks whether the week that began last Sunday is "
         "covered: all regions but one at most have a brief of it. If it is not, starts one run per "
         "range of neighbours over exactly the regions without one. A tick is skipped while no "
-        "language model is configured, or while another run of the briefs is queued or in progress."
+        "language model can be asked, or while another run of the briefs is queued or in progress."
     ),
 )
 def regional_brief_retry_schedule(
@@ -182,7 +185,6 @@ SCHEDULES = [
     regional_snapshot_schedule,
     regional_check_schedule,
     regional_history_schedule,
-    regional_brief_schedule,
-    regional_brief_retry_schedule,
     observe_inputs_schedule,
 ]
+NARRATED_SCHEDULES = [regional_brief_schedule, regional_brief_retry_schedule]

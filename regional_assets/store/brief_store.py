@@ -87,7 +87,8 @@ class BriefStore:
         self, regions: Sequence[str], summarise: Callable[[dict[str, bytes | None]], Summary]
     ) -> None:
         """Stores the summary that `summarise` makes of the stored briefs of `regions`, and its
-        seed-meta: both or neither. `summarise` is called again when a brief changed meanwhile."""
+        seed-meta: both or neither. `summarise` is called again when a brief changed meanwhile.
+        Raises `StoreError` when the server is unavailable, or after the region deadline."""
         names = [keys.brief(region) for region in regions]
 
         def update(pipeline: Pipeline) -> None:
@@ -96,7 +97,7 @@ class BriefStore:
             pipeline.set(keys.BRIEF_SUMMARY, encode(summary.summary), ex=keys.BRIEF_EXPIRY)
             pipeline.set(keys.BRIEF_SEED_META, encode(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
 
-        self._store.attempt(partial(self._client.transaction, update, *names))
+        self._store.transaction(update, names)
 
 
 def _read(reply: list[bytes]) -> BriefRead:

@@ -40,6 +40,9 @@ _backoff = ExponentialWithJitterBackoff(cap=0.1, base=0.025)
 
 _READ = Script.load("read.lua", read_only=True)
 
+# Seconds before a transaction starts over.
+_WATCH_DELAY = 0.02
+
 # Regions per message, which bounds its size whatever their number.
 _BATCH = 64
 # A body is some 20 kB, so that a reply stays within a few MB.
@@ -237,17 +240,8 @@ class SnapshotStore:
         older view never replaces a newer one. Raises `StoreError` when the server is unavailable,
         or after the region deadline.
         """
-        deadline = time.monotonic() + self.region_deadline
 
         def update(pipeline: Pipeline) -> None:
-            # redis-py mistakes a connection lost during WATCH for a change of the watched keys,
-            # and starts over without end.
-            if time.monotonic() > deadline:
-                raise StoreError(
-                    f"the summary was not stored within {self.region_deadline:g} s: other runs "
-                    f"kept writing, or Redis at {address(self.client)} closes or forgets the "
-                    "connection each time; run it again"
-                )
             latest = self.read(regions, inputs=False).latest
             stored = self.attempt(partial(self.client.execute_command, "GET", keys.SUMMARY))
             summary = summarise(latest, stored)
@@ -261,8 +255,29 @@ class SnapshotStore:
                     keys.SUMMARY_SEED_META, encode(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
                 )
 
-        transaction = partial(self.client.transaction, update, *_latest_keys(regions))
-        self.attempt(transaction, deadline=deadline)
+        self.transaction(update, _latest_keys(regions))
+
+    def transaction(self, update: Callable[[Pipeline], None], watched: Sequence[str]) -> None:
+        """What `update` queues after its `multi()`, as one transaction. `update` is called again
+        when a key of `watched` changed meanwhile. Raises `StoreError` when the server is
+        unavailable, or after the region deadline."""
+        deadline = time.monotonic() + self.region_deadline
+
+        def within_deadline(pipeline: Pipeline) -> None:
+            # redis-py mistakes a connection lost during WATCH for a change of the watched keys,
+            # and starts over without end.
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"the summary was not stored within {self.region_deadline:g} s: other runs "
+                    f"kept writing, or Redis at {address(self.client)} closes or forgets the "
+                    "connection each time; run it again"
+                )
+            update(pipeline)
+
+        attempt = partial(
+            self.client.transaction, within_deadline, *watched, watch_delay=_WATCH_DELAY
+        )
+        self.attempt(attempt, deadline=deadline)
 
     def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
         """The index of each region, in one round trip. Raises `StoreError` when the server is

@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
 from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
@@ -18,7 +17,7 @@ from regional_assets.defs.schedules import (
 )
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.store import keys
-from regional_assets_tests.support.dagster_runs import a_run, outcomes
+from regional_assets_tests.support.dagster_runs import WITH_BRIEFS, a_run, outcomes
 from regional_assets_tests.support.model_server import Models, configure
 
 SUNDAY = datetime(2026, 8, 2, tzinfo=UTC)
@@ -41,12 +40,12 @@ def tick(
     schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime
 ) -> list[dg.RunRequest] | str:
     """The runs that the tick requests, or why it is skipped."""
-    context = dg.build_schedule_context(
+    with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=moment,
         resources={"snapshot_store": SnapshotStoreResource(), "narrator": NarratorResource()},
-    )
-    outcome = schedule.evaluate_tick(context)
+    ) as context:
+        outcome = schedule.evaluate_tick(context)
     if outcome.skip_message:
         assert not outcome.run_requests
         return outcome.skip_message
@@ -72,7 +71,7 @@ def write(client: redis.Redis, written: Mapping[str, datetime]) -> None:
 
 def test_their_times() -> None:
     for schedule in (regional_brief_schedule, regional_brief_retry_schedule):
-        assert schedule in (defs.schedules or [])
+        assert schedule in (WITH_BRIEFS.schedules or [])
         assert schedule.job_name == BRIEF_JOB.name
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
         assert schedule.execution_timezone == "UTC"
@@ -89,7 +88,7 @@ def test_sunday_is_one_run_over_all_regions(
     assert not isinstance(requests, str)
     [request] = requests
     assert request.run_key == "2026-08-02T00:00:00+00:00"
-    result = defs.resolve_job_def(BRIEF_JOB.name).execute_in_process(
+    result = WITH_BRIEFS.resolve_job_def(BRIEF_JOB.name).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
     assert outcomes(instance, result.run_id) == dict.fromkeys(NARRATED_REGIONS, "written")

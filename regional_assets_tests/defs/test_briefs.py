@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.jobs import BRIEF_JOB
 from regional_assets.defs.partitions import BRIEF_REGIONS, range_tags
@@ -23,6 +22,7 @@ from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import (
+    WITH_BRIEFS,
     everything_said,
     materialisations,
     outcomes,
@@ -45,7 +45,7 @@ HOUR = 3_600_000
 def run(
     instance: dg.DagsterInstance, *, force: bool = False, **options: Any
 ) -> dg.ExecuteInProcessResult:
-    return defs.resolve_job_def(BRIEF_JOB.name).execute_in_process(
+    return WITH_BRIEFS.resolve_job_def(BRIEF_JOB.name).execute_in_process(
         instance=instance,
         run_config={"ops": {"regional_brief": {"config": {"force": force}}}},
         raise_on_error=False,
@@ -369,3 +369,11 @@ def test_a_server_that_is_not_there_is_one_plain_error(
     monkeypatch.setenv("REGIONAL_RETRIES", "0")
     said = failure(run(instance, tags=ALL_BRIEFS))
     assert said.startswith(f"Redis at unix://{folder}/nothing.sock does not answer")
+
+
+def test_a_run_that_was_launched_without_partitions_writes_all(
+    instance: dg.DagsterInstance, told: redis.Redis
+) -> None:
+    result = run(instance)
+    assert result.success
+    assert outcomes(instance, result.run_id) == dict.fromkeys(NARRATED_REGIONS, "written")

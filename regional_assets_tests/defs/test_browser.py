@@ -1,5 +1,6 @@
 """A newcomer's first minute, in a real browser against the real webserver and daemon: opens the
-page, materialises all partitions by clicking, sees them all green.
+page, materialises all partitions by clicking, sees them all green. Then "Materialize all" on the
+lineage page is green, too.
 
 `make screenshots` keeps the pictures under docs/.
 """
@@ -7,22 +8,19 @@ page, materialises all partitions by clicking, sees them all green.
 import os
 import re
 import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
-from regional_assets_tests.support.servers import stop_group
+from regional_assets_tests.support.ui import COMMAND, serving_ui
+from regional_assets_tests.support.waiting import eventually
 
-START_SECONDS = 90
 RUN_MILLISECONDS = 180_000
 CHROMIUM_OPTIONS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -33,39 +31,15 @@ CHROMIUM_OPTIONS = (
 @pytest.fixture
 def ui(folder: Path) -> Iterator[str]:
     """`regional-assets ui` on the samples, everything it needs in a folder of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "REGIONAL_STATE_DIR": str(folder)}
-    command = [sys.executable, "-m", "regional_assets.cli.main"]
-    subprocess.run([*command, "inputs", "load"], env=environment, cwd=folder, check=True)
-    with (folder / "ui.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "ui", "--port", str(port)],
-            env=environment,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
+    environment = {"REGIONAL_STATE_DIR": str(folder)}
+    subprocess.run(
+        [*COMMAND, "inputs", "load"], env={**os.environ, **environment}, cwd=folder, check=True
+    )
     try:
-        _wait_for(url, folder / "ui.log")
-        yield url
+        with serving_ui(environment, folder) as (port, _):
+            yield f"http://127.0.0.1:{port}"
     finally:
-        stop_group(server)
         embedded.stop(folder)
-
-
-def _wait_for(url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/server_info", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"the UI did not start:\n{log.read_text()}")
 
 
 @pytest.fixture
@@ -117,3 +91,18 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
     page.goto(f"{ui}/assets/regional_snapshot?view=lineage&lineageScope=neighbors")
     for name in ("military_flights", "regional_snapshot", "regional_summary"):
         expect(page.get_by_text(name).last).to_be_visible()
+
+    page.goto(f"{ui}/asset-groups")
+    page.get_by_text("Materialize all").first.click()
+    page.get_by_role("button", name="All", exact=True).click()
+    page.get_by_role("button", name=re.compile("^Launch")).last.click()
+    with dg.DagsterInstance.from_config(str(folder / "dagster")) as instance:
+        eventually(lambda: len(instance.get_backfills()) == 2)
+        eventually(lambda: instance.get_backfills()[0].status.value.startswith("COMPLETED"), 180)
+        newest = instance.get_backfills()[0]
+        assert newest.status.value == "COMPLETED_SUCCESS"
+        assert {key.to_user_string() for key in newest.asset_selection or ()} == {
+            "regional_snapshot",
+            "regional_summary",
+            "regional_history",
+        }

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 import regional_assets
 from regional_assets.defs import dagster_private
-from regional_assets.defs.dagster_private import CheckTarget, create_checks
+from regional_assets.defs.dagster_private import CheckTarget, create_checks, plan_partitions
 from regional_assets.defs.reporting import PartitionReport
 
 ASSET = dg.AssetKey("reported")
@@ -20,7 +21,7 @@ SPEC = dg.AssetCheckSpec("check", asset=ASSET)
 @dg.multi_asset(specs=[dg.AssetSpec(ASSET, partitions_def=PARTITIONS, skippable=True)])
 def reported(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Without an output, as our assets are."""
-    report = PartitionReport(context, ASSET)
+    report = PartitionReport(context, ASSET, ["a"])
     report.materialised("a")
     yield from report.finish()
 
@@ -96,3 +97,28 @@ def test_nothing_else_imports_a_private_module_of_dagster() -> None:
         if name and name.partition(".")[0] == "dagster" and name != "dagster"
     }
     assert private == {Path(str(dagster_private.__file__)).relative_to(root).as_posix()}
+
+
+@dg.multi_asset(specs=[dg.AssetSpec("failing", partitions_def=PARTITIONS, skippable=True)])
+def failing(context: dg.AssetExecutionContext, config: dict[str, bool]) -> Iterator[Any]:
+    """Fails in a run without partitions; its partitions are planned where the config says so."""
+    if config["plan"]:
+        plan_partitions(context, dg.AssetKey("failing"), ["a"])
+    yield from ()
+    raise ValueError
+
+
+@pytest.mark.parametrize(("plan", "status"), [(True, "FAILED"), (False, None)])
+def test_a_partition_that_was_planned_fails_with_its_run(
+    instance: dg.DagsterInstance, plan: bool, status: str | None
+) -> None:
+    """The other case says when the private function is no longer needed."""
+    definitions = dg.Definitions([failing], executor=dg.in_process_executor)
+    definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        run_config={"ops": {"failing": {"config": {"plan": plan}}}},
+    )
+    found = instance.get_status_by_partition(dg.AssetKey("failing"), ["a"], PARTITIONS) or {}
+    named = found.get("a")
+    assert (named.value if named else None) == status

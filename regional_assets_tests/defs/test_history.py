@@ -329,3 +329,13 @@ def test_a_long_line_is_thinned_and_keeps_its_peaks() -> None:
     assert points == sorted(points, key=lambda point: point[0])
     heights = {height for _, height in points}
     assert {charts._height(1.0), charts._height(-1.0)} <= heights
+
+
+def test_a_run_that_was_launched_without_partitions_writes_all(
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+) -> None:
+    result = history_run()
+    assert result.success
+    assert list(materialisations(instance, result.run_id, REGIONAL_HISTORY)) == list(REGION_IDS)

@@ -1,14 +1,15 @@
 """The input sensor through Dagster, on a real instance and a real server, with the clock set."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from itertools import pairwise
+from typing import Any, Protocol
 
 import dagster as dg
 import pytest
 import redis
 
-from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
+from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import Watch, input_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import ReplayClock
@@ -16,6 +17,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
 from regional_assets_tests.support.dagster_runs import (
     ALL,
+    a_run,
     materialisations,
     ranges,
     reason,
@@ -23,25 +25,28 @@ from regional_assets_tests.support.dagster_runs import (
     values,
 )
 
-Tick = Callable[[float], dg.SensorResult]
+
+class Tick(Protocol):
+    """A tick so many seconds after the start, with this cursor or the one that the last left."""
+
+    def __call__(self, seconds: float, given: str | None = None) -> dg.SensorResult: ...
 
 
 @pytest.fixture
 def tick(instance: dg.DagsterInstance, client: redis.Redis) -> Tick:
-    """A tick so many seconds after the start, with the cursor that the one before left."""
     started = current_time()
     cursor: list[str | None] = [None]
 
-    def at(seconds: float) -> dg.SensorResult:
-        context = dg.build_sensor_context(
+    def at(seconds: float, given: str | None = None) -> dg.SensorResult:
+        with dg.build_sensor_context(
             instance=instance,
-            cursor=cursor[0],
+            cursor=given or cursor[0],
             resources={
                 "snapshot_store": SnapshotStoreResource(),
                 "clock": ReplayClock(at=started + int(seconds * 1000)),
             },
-        )
-        result = input_sensor(context)
+        ) as context:
+            result = input_sensor(context)
         assert isinstance(result, dg.SensorResult)
         cursor[0] = result.cursor
         return result
@@ -91,25 +96,93 @@ def test_exactly_the_regions_whose_content_changes(
     assert "nothing new" in reason(tick(100))
 
 
-def test_the_same_change_is_one_run_key_across_restarts(
+def keys_of(result: dg.SensorResult) -> list[str | None]:
+    return [request.run_key for request in result.run_requests or []]
+
+
+def test_a_tick_evaluated_again_has_the_same_run_key_and_a_later_try_another(
     tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
-    tick(0)
-    first = [request.run_key for request in tick(60).run_requests or []]
-    again = dg.build_sensor_context(
-        instance=instance,
-        resources={"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()},
-    )
-    assert isinstance(input_sensor(again), dg.SensorResult)
+    seen = tick(0).cursor
+    first = tick(60)
+    again = tick(60, seen)
+    assert len(keys_of(first)) == 1
+    assert keys_of(again) == keys_of(first)
     tick(400)
-    later = [request.run_key for request in tick(460).run_requests or []]
-    assert first == later
+    later = tick(460)
     run(instance, tags=ALL)
     close(client, "OIIE")
     tick(800)
-    other = [request.run_key for request in tick(900).run_requests or []]
-    assert other
-    assert set(other).isdisjoint(first)
+    other = tick(900)
+    assert len({*keys_of(first), *keys_of(later), *keys_of(other)}) == 3
+
+
+def test_a_server_emptied_twice_is_filled_twice(
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    run_keys = []
+    for start in (0, 1000):
+        for key in client.scan_iter("intelligence:snapshot*"):
+            client.delete(key)
+        tick(start)
+        [request] = tick(start + 60).run_requests or []
+        run_keys.append(request.run_key)
+        assert set(execute(instance, request)) == set(REGION_IDS)
+        assert "nothing new" in reason(tick(start + 90))
+    assert run_keys[0] != run_keys[1]
+
+
+def as_dagster_does(
+    instance: dg.DagsterInstance, request: dg.RunRequest, status: dg.DagsterRunStatus
+) -> None:
+    """A run of the request, in that status."""
+    made = a_run(instance, SNAPSHOT_JOB.name, status, run_key=request.run_key or "")
+    instance.add_run_tags(made.run_id, request.tags)
+
+
+def test_a_request_that_brings_nothing_is_repeated_with_growing_pauses(
+    tick: Tick, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run failed, was cancelled, or was never started; each is told."""
+    monkeypatch.setenv("REGIONAL_MIN_RUN_INTERVAL", "0")
+    statuses = [dg.DagsterRunStatus.FAILURE, None, dg.DagsterRunStatus.CANCELED, None, None]
+    asked: list[int] = []
+    run_keys = []
+    for seconds in range(0, 1500, 10):
+        result = tick(seconds)
+        for request in result.run_requests or []:
+            asked.append(seconds)
+            run_keys.append(request.run_key)
+            status = statuses.pop(0)
+            if status:
+                as_dagster_does(instance, request, status)
+                assert f"for mena is {status.value} (run " in reason(tick(seconds + 1))
+            else:
+                assert f"request {len(asked)} for mena became no run" in reason(tick(seconds + 1))
+    # The first has to settle.
+    assert [b - a for a, b in pairwise(asked)] == [70, 120, 240, 480]
+    assert len(set(run_keys)) == len(asked)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
+def test_a_region_is_not_requested_again_while_its_run_is_in_progress(
+    tick: Tick, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    tick(0)
+    [request] = tick(60).run_requests or []
+    as_dagster_does(instance, request, status)
+    tick(70)
+    assert f"request 1 for mena is {status.value}" in reason(tick(10_000))
+
+
+def test_a_cursor_of_a_clock_that_ran_ahead_heals(tick: Tick, instance: dg.DagsterInstance) -> None:
+    tick(1_000_000)
+    ahead = tick(1_000_060)
+    assert ranges(ahead)
+    tick(1_000_070)
+    assert "settling for another 60 s" in reason(tick(0))
+    assert "next in 240 s" in reason(tick(60))
+    assert keys_of(tick(300))
 
 
 def test_runs_are_apart(tick: Tick, instance: dg.DagsterInstance, client: redis.Redis) -> None:
@@ -137,12 +210,12 @@ def test_a_change_that_goes_away_is_forgotten() -> None:
     watch.see({"mena": "a", "latam": "b"}, 0)
     watch.see({"latam": "b"}, 30)
     assert set(watch.changes) == {"latam"}
-    assert Watch.load(watch.dump()) == watch
+    assert Watch.load(watch.dump(), 30) == watch
 
 
 @pytest.mark.parametrize("cursor", [None, "", "{", "[]", '{"changes": {"mena": 1}}', "null"])
 def test_a_cursor_that_cannot_be_read_is_a_new_beginning(cursor: str | None) -> None:
-    assert Watch.load(cursor) == Watch()
+    assert Watch.load(cursor, 0) == Watch()
 
 
 def test_a_server_that_is_away_is_a_reason_to_wait(

@@ -110,6 +110,16 @@ def test_every_try_is_a_run_of_its_own(
     assert first != second
 
 
+def test_a_cursor_of_a_clock_that_ran_ahead_heals(
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    spoil(client, "europe")
+    run(instance, tags=ALL)
+    tick(1_000_000)
+    assert "europe: try 1 in 60 s" in reason(tick(0))
+    assert ranges(tick(60)) == [("europe", "europe")]
+
+
 def test_ranges() -> None:
     assert contiguous([]) == []
     assert contiguous(["global", "mena", "east-asia"]) == [["mena", "east-asia"], ["global"]]

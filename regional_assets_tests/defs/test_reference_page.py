@@ -6,11 +6,10 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
 from regional_assets.defs.partitions import range_tags
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
-from regional_assets_tests.support.dagster_runs import ALL, materialisations, run
+from regional_assets_tests.support.dagster_runs import ALL, WITH_BRIEFS, materialisations, run
 from regional_assets_tests.support.model_server import Models, configure
 from regional_assets_tests.support.stored import set_version
 from scripts.make_docs_reference import METADATA, PAGE, key_rows, page
@@ -56,7 +55,7 @@ def test_the_keys_are_those_of_a_run(
     inputs = set(client.scan_iter())
     configure(monkeypatch, models.environment("good"))
     assert run(instance, tags=ALL).success
-    briefs = defs.resolve_job_def("regional_brief_job")
+    briefs = WITH_BRIEFS.resolve_job_def("regional_brief_job")
     weekly = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
     assert briefs.execute_in_process(instance=instance, tags=weekly).success
     rows = {pattern: (kind, expiry) for pattern, kind, expiry, _ in key_rows()}

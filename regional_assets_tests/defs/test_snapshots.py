@@ -273,3 +273,26 @@ def test_a_cancelled_run_leaves_no_partition_half_written(
     assert {values(m)["outcome"] for m in found} == {expected}
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
     assert client.exists(keys.SUMMARY)
+
+
+def test_a_run_that_was_launched_without_partitions_takes_all(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    result = run(instance)
+    assert result.success
+    assert list(materialisations(instance, result.run_id)) == list(REGION_IDS)
+    assert materialisations(instance, result.run_id, SUMMARY)
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+
+
+def test_of_all_regions_that_were_not_asked_for_one_fails_alone(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    client.set(keys.index("europe"), "wrong")
+    result = run(instance)
+    assert not result.success
+    others = [region for region in REGION_IDS if region != "europe"]
+    assert list(materialisations(instance, result.run_id)) == others
+    [event] = result.get_step_failure_events()
+    assert statuses(instance) == dict.fromkeys(others, "MATERIALIZED") | {"europe": "FAILED"}
+    assert "1 of 8 regions failed: europe" in str(event.step_failure_data.user_failure_data)

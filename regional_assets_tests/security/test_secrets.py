@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import trustme
 
 from regional_assets.store import keys
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
+from regional_assets_tests.support.ui import ask
 from regional_assets_tests.support.worlds import sample_values
 
 PASSWORD = "S3same:0pen/the#d00r@now"
@@ -200,17 +200,6 @@ query Events($run: ID!) {
 """
 
 
-def _ask(port: int, query: str, run: str = "") -> str:
-    """The web interface's answer."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql",
-        json.dumps({"query": query, "variables": {"run": run} if run else {}}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return str(answer.read().decode())
-
-
 def _launch(port: int) -> tuple[str, str]:
     """Launches a run and waits for its end; the arguments of all processes meanwhile, and all
     that the web interface tells of the run."""
@@ -221,11 +210,11 @@ def _launch(port: int) -> tuple[str, str]:
         time.sleep(0.5)
         seen += arguments()
         try:
-            run = run or json.loads(_ask(port, LAUNCH))["data"]["launchRun"]["run"]["runId"]
-            status = _ask(port, STATUS, run)
+            run = run or json.loads(ask(port, LAUNCH))["data"]["launchRun"]["run"]["runId"]
+            status = ask(port, STATUS, run=run)
         except (OSError, KeyError) as error:  # It still starts.
             status = str(error)
-    return seen, _ask(port, EVENTS, run)
+    return seen, ask(port, EVENTS, run=run)
 
 
 def _listening_on(port: int) -> set[str]:

@@ -12,7 +12,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from regional_assets.definitions import defs
+from regional_assets.definitions import build, defs
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
@@ -20,6 +20,8 @@ from regional_assets.defs.partitions import REGIONS, range_tags
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 
+# As they are when a language model is configured.
+WITH_BRIEFS = build(narrated=True)
 ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
 SUMMARY = REGIONAL_SUMMARY
 INPUT_NAMES = [spec.name for spec in CATALOGUE]
@@ -89,7 +91,7 @@ def reason(result: dg.SensorResult) -> str:
 def a_run(
     instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, **tags: str
 ) -> dg.DagsterRun:
-    """A run of that job in that status."""
+    """A run of that job in that status; `dagster/` precedes the names of its tags."""
     # Queued runs have to know where their code is.
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository")
     return instance.add_run(

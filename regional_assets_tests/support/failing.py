@@ -44,11 +44,11 @@ def main() -> None:
             print(f"{name}: {'success' if result.success else 'failure'}")
             for event in result.all_events:
                 print(event.message, event.event_specific_data)
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=instance,
             resources={"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()},
-        )
-        print(f"input_sensor: {input_sensor(context)}")
+        ) as context:
+            print(f"input_sensor: {input_sensor(context)}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ with warnings.catch_warnings():
         retry_policy=dg.RetryPolicy(max_retries=1),
     )
     def quarter(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        report = PartitionReport(context, context.asset_key)
+        report = PartitionReport(context, context.asset_key, context.partition_keys)
         for partition in context.partition_keys:
             if partition in forgotten:
                 continue

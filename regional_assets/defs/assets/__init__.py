@@ -5,4 +5,6 @@ from regional_assets.defs.assets.history import regional_history
 from regional_assets.defs.assets.inputs import observe_inputs
 from regional_assets.defs.assets.snapshots import regional_snapshots
 
-ASSETS = [observe_inputs, regional_snapshots, regional_history, regional_brief]
+ASSETS = [observe_inputs, regional_snapshots, regional_history]
+# Those that need a language model.
+NARRATED_ASSETS = [regional_brief]

@@ -8,7 +8,13 @@ import dagster as dg
 from pydantic import Field
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.partitions import BRIEF_REGIONS, OWNERS, TAGS, backfill_policy
+from regional_assets.defs.partitions import (
+    BRIEF_REGIONS,
+    OWNERS,
+    TAGS,
+    backfill_policy,
+    partitions_of,
+)
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
@@ -31,8 +37,8 @@ same time and stores each brief as soon as it arrives.
 * **When a region fails**, it alone is marked as failed, and the run page shows its error. A region
   for which no model gave a valid answer is marked as failed, too; the summary of the briefs is then
   still written and shows how much of the week is covered.
-* **A language model is required** (see docs/operations.md). Without one, a run fails
-  with that reason, and the schedules start no runs.
+* **A language model is required** (see docs/operations.md). This asset is here because one is
+  configured; when it cannot be asked, a run fails with the reason, and the schedules start none.
 """
 
 
@@ -80,11 +86,12 @@ def regional_brief(
     if model is None or why_not:
         raise dg.Failure(why_not, allow_retries=False)
     now = clock.now()
-    report = PartitionReport(context, REGIONAL_BRIEF, "regions have no new brief")
+    regions = partitions_of(context, REGIONAL_BRIEF, BRIEF_REGIONS)
+    report = PartitionReport(context, REGIONAL_BRIEF, regions, "regions have no new brief")
     results: list[BriefResult] = []
     with snapshot_store.open_or_fail() as opened:
         store = BriefStore(opened)
-        written = write_briefs(store, model, context.partition_keys, now, force=config.force)
+        written = write_briefs(store, model, regions, now, force=config.force)
         # Closed whatever ends the run, so that no request to a model outlives it.
         with closing(written):
             for result in written:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import line_chart
-from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy
+from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy, partitions_of
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
@@ -63,10 +63,11 @@ def _write_histories(
     context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource
 ) -> Iterator[Any]:
     """Writes the table of each of the run's regions."""
-    report = PartitionReport(context, REGIONAL_HISTORY, "regions failed")
+    regions = partitions_of(context, REGIONAL_HISTORY, REGIONS)
+    report = PartitionReport(context, REGIONAL_HISTORY, regions, "regions failed")
     with snapshot_store.open_or_fail() as store:
         folder = snapshot_store.settings().state_dir / "history"
-        for region, index in store.indexes(context.partition_keys).items():
+        for region, index in store.indexes(regions).items():
             if index.error:
                 report.failed(region, index.error)
                 continue

@@ -14,7 +14,7 @@ from regional_assets.defs.assets.summary import (
     summary_spec,
 )
 from regional_assets.defs.charts import balance_chart
-from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy
+from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy, partitions_of
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
@@ -88,23 +88,29 @@ def regional_snapshots(
     from regional_assets.runs.snapshots import take_snapshots
 
     now = clock.now()
+    partitioned = context.has_partition_key or context.has_partition_key_range
     with snapshot_store.open_or_fail() as store:
         result = None
         if REGIONAL_SNAPSHOT in context.selected_asset_keys:
+            regions = partitions_of(context, REGIONAL_SNAPSHOT, REGIONS)
+            report = PartitionReport(context, REGIONAL_SNAPSHOT, regions, "regions failed")
             result = take_snapshots(
-                store,
-                context.partition_keys,
-                now,
-                force=config.force,
-                narrator=narrator.open(),
+                store, regions, now, force=config.force, narrator=narrator.open()
             )
-            yield from _report(context, result)
+            yield from _report(report, result)
         if REGIONAL_SUMMARY in context.selected_asset_keys:
-            yield materialise_summary(store, now, result)
+            summary = materialise_summary(store, now, result)
+            if partitioned:
+                yield summary
+            else:
+                # Dagster fails a run without partitions that yields it, because it looks for the
+                # partitions of the snapshots that the summary was made of.
+                context.log_event(
+                    dg.AssetMaterialization(REGIONAL_SUMMARY, metadata=summary.metadata)
+                )
 
 
-def _report(context: dg.AssetExecutionContext, result: "RunResult") -> Iterator[Any]:
-    report = PartitionReport(context, REGIONAL_SNAPSHOT, "regions failed")
+def _report(report: PartitionReport, result: "RunResult") -> Iterator[Any]:
     run_metadata = _run_metadata(result)
     for region in result.regions:
         if region.snapshot is None or region.failed:

@@ -1,10 +1,9 @@
 """`input_sensor`: a run for exactly the regions whose content would change."""
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import dagster as dg
 
@@ -17,8 +16,7 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.settings import SensorSettings
 from regional_assets.store.errors import STORE_ERRORS
 
-if TYPE_CHECKING:
-    from regional_assets.runs.snapshots import Current
+_REQUESTED_BY = "input_sensor"
 
 
 @dataclass
@@ -32,27 +30,60 @@ class Change:
 
 
 @dataclass
+class Request:
+    """The last request for a region that has brought nothing yet: the key of its run, its time
+    (seconds since the epoch), how many there were, and what was stored when it was made (id of the
+    latest snapshot, data version)."""
+
+    run_key: str
+    at: float
+    tries: int
+    stored: list[str | None]
+
+
+@dataclass
 class Watch:
     """What the sensor keeps between ticks, as its cursor."""
 
     changes: dict[str, Change] = field(default_factory=dict)
     requested_at: float = 0.0
+    requests: dict[str, Request] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, cursor: str | None) -> "Watch":
-        """Reads a cursor; empty when there is none or it cannot be read."""
+    def load(cls, cursor: str | None, now: float) -> "Watch":
+        """Reads a cursor; empty when there is none or it cannot be read. Times after `now`, from a
+        clock that ran ahead, become `now`, so that nothing waits for them."""
+
+        def past(time: Any) -> float:
+            return min(now, float(time))
+
         try:
             stored = json.loads(cursor or "{}")
-            changes = {region: Change(**change) for region, change in stored["changes"].items()}
-            return cls(changes, float(stored["requested_at"]))
+            return cls(
+                {
+                    region: Change(str(c["digest"]), past(c["since"]), past(c["first"]))
+                    for region, c in stored["changes"].items()
+                },
+                past(stored["requested_at"]),
+                {
+                    region: Request(str(r["run_key"]), past(r["at"]), int(r["tries"]), r["stored"])
+                    for region, r in stored["requests"].items()
+                },
+            )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
 
-    def see(self, differing: Mapping[str, str], now: float) -> None:
-        """Notes which regions differ at `now`: region → digest of its new content."""
+    def see(
+        self,
+        differing: Mapping[str, str],
+        now: float,
+        stored: Mapping[str, list[str | None]] | None = None,
+    ) -> None:
+        """Notes which regions differ at `now`: region → digest of its new content. Forgets the
+        requests for the others, and those since which other things are `stored`."""
         self.changes = {
             region: Change(
                 digest,
@@ -62,23 +93,46 @@ class Watch:
             for region, digest in differing.items()
             for before in [self.changes.get(region)]
         }
+        self.requests = {
+            region: request
+            for region, request in self.requests.items()
+            if region in differing and stored and stored[region] == request.stored
+        }
 
     def settled(self, now: float, settings: SensorSettings) -> list[str]:
         """The regions to run: those whose new content has been the same for the settling time. A
         feed that never rests would put its regions off for ever, so those that have differed for
-        the interval between runs are due as well."""
+        the interval between runs are due as well. A region whose requests bring nothing waits as
+        long as recovery does, twice as long each time."""
         return [
             region
             for region, change in self.changes.items()
-            if now - change.since >= settings.settle
-            or now - change.first >= max(settings.settle, settings.min_interval)
+            if (
+                now - change.since >= settings.settle
+                or now - change.first >= max(settings.settle, settings.min_interval)
+            )
+            and now >= self.not_before(region, settings)
         ]
 
-    def requested(self, regions: Sequence[str], now: float) -> None:
-        """Forgets the requested regions: what differs after the run has to settle again."""
-        self.requested_at = now
+    def not_before(self, region: str, settings: SensorSettings) -> float:
+        """When the region may be requested again (seconds since the epoch)."""
+        request = self.requests.get(region)
+        if request is None:
+            return 0.0
+        return request.at + settings.recovery_pause * 2.0 ** (request.tries - 1)
+
+    def request(
+        self, regions: Sequence[str], now: float, stored: Mapping[str, list[str | None]]
+    ) -> str:
+        """The key of a run over `regions`: since when each differs, and the try. So a tick that is
+        evaluated again starts no second run, and a later request is another run. Their changes are
+        forgotten: what differs after the run has to settle again."""
+        tries = {r: self.requests[r].tries + 1 if r in self.requests else 1 for r in regions}
+        run_key = json.dumps([(r, self.changes.pop(r).first, tries[r]) for r in regions])
         for region in regions:
-            del self.changes[region]
+            self.requests[region] = Request(run_key, now, tries[region], stored[region])
+        self.requested_at = now
+        return run_key
 
 
 @dg.sensor(
@@ -102,7 +156,8 @@ def input_sensor(
 
     settings = SensorSettings.from_environment()
     now = clock.now()
-    watch = Watch.load(context.cursor)
+    seconds = now / 1000
+    watch = Watch.load(context.cursor, seconds)
     try:
         with snapshot_store.open() as store:
             contents = current_contents(store, REGION_IDS, now)
@@ -114,15 +169,39 @@ def input_sensor(
         for region, content in contents.items()
         if content.latest_id is None or known.get(region) != content.digest
     }
-    seconds = now / 1000
-    watch.see(differing, seconds)
-    chosen = watch.settled(seconds, settings)
+    stored = {region: [contents[region].latest_id, known.get(region)] for region in differing}
+    watch.see(differing, seconds, stored)
+    runs = {region: _run_of(context.instance, r.run_key) for region, r in watch.requests.items()}
+    in_progress = {region for region, run in runs.items() if run and not run.is_finished}
+    chosen = [r for r in watch.settled(seconds, settings) if r not in in_progress]
     skip_reason = _why_not(watch, chosen, seconds, settings)
     if skip_reason:
-        return dg.SensorResult(skip_reason=skip_reason, cursor=watch.dump())
-    watch.requested(chosen, seconds)
-    requests = run_requests(chosen, lambda members: _run_key(members, contents), "input_sensor")
+        reasons = [skip_reason, *_in_vain(watch, runs, settings, seconds)]
+        return dg.SensorResult(skip_reason="; ".join(reasons), cursor=watch.dump())
+    requests = run_requests(
+        chosen, lambda members: watch.request(members, seconds, stored), _REQUESTED_BY
+    )
     return dg.SensorResult(run_requests=list(requests), cursor=watch.dump())
+
+
+def _run_of(instance: dg.DagsterInstance, run_key: str) -> dg.DagsterRun | None:
+    """The run that Dagster made of a request; None when it made none."""
+    tags = {"dagster/run_key": run_key, "regional/requested_by": _REQUESTED_BY}
+    return next(iter(instance.get_runs(dg.RunsFilter(tags=tags), limit=1)), None)
+
+
+def _in_vain(
+    watch: Watch,
+    runs: Mapping[str, dg.DagsterRun | None],
+    settings: SensorSettings,
+    now: float,
+) -> Iterator[str]:
+    """What became of the requests that have brought nothing yet."""
+    for region, run in runs.items():
+        became = f"is {run.status.value} (run {run.run_id})" if run else "became no run"
+        pause = watch.not_before(region, settings) - now
+        again = f"; again in {pause:.0f} s" if pause > 0 else ""
+        yield f"request {watch.requests[region].tries} for {region} {became}{again}"
 
 
 def _data_versions(instance: dg.DagsterInstance) -> dict[str, str]:
@@ -148,15 +227,8 @@ def _why_not(
     regions = ", ".join(watch.changes)
     if not chosen:
         wait = min(settings.settle - (now - change.since) for change in watch.changes.values())
-        return f"changed: {regions}; settling for another {max(wait, 0):.0f} s"
+        return f"changed: {regions}" + (f"; settling for another {wait:.0f} s" if wait > 0 else "")
     pause = watch.requested_at + settings.min_interval - now
     if pause > 0:
         return f"changed: {regions}; the last run was requested lately, next in {pause:.0f} s"
     return None
-
-
-def _run_key(regions: Sequence[str], contents: "Mapping[str, Current]") -> str:
-    """From which snapshots to which content: the same change is requested once for ever, and a
-    change back is another one."""
-    change = [(r, contents[r].latest_id, contents[r].digest) for r in regions]
-    return hashlib.sha256(json.dumps(change).encode()).hexdigest()

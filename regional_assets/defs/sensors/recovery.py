@@ -26,11 +26,20 @@ class Trouble:
     since: float
 
 
-def _load(cursor: str | None) -> dict[str, Trouble]:
+def _load(cursor: str | None, now: float, pause: int) -> dict[str, Trouble]:
+    """Reads a cursor; empty when there is none or it cannot be read. A try is due after its pause
+    at the latest, even if the clock ran ahead when the cursor was written."""
     try:
-        stored = json.loads(cursor or "{}")
-        return {region: Trouble(**trouble) for region, trouble in stored.items()}
-    except (ValueError, TypeError, AttributeError):
+        return {
+            region: Trouble(
+                int(t["tries"]),
+                min(now + pause * 2.0 ** int(t["tries"]), float(t["due"])),
+                bool(t["given_up"]),
+                float(t["since"]),
+            )
+            for region, t in json.loads(cursor or "{}").items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
@@ -61,7 +70,7 @@ def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -
     # A partition that is being tried keeps its trouble until that run has ended.
     troubles = {
         region: trouble
-        for region, trouble in _load(context.cursor).items()
+        for region, trouble in _load(context.cursor, now, settings.recovery_pause).items()
         if named.get(region) in ("FAILED", "IN_PROGRESS")
     }
     failed = [region for region in REGION_IDS if named.get(region) == "FAILED"]

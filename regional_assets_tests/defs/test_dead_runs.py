@@ -1,0 +1,226 @@
+"""Runs whose process is gone: real processes are killed in mid-run, and the run ends."""
+
+import json
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import redis
+
+from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.liveness import end_dead_runs
+from regional_assets.defs.schedules import regional_snapshot_schedule
+from regional_assets.defs.sensors.dead_runs import dead_run_sensor
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.store import embedded, state_folder
+from regional_assets_tests.support.dagster_runs import ALL, a_run, run, statuses
+from regional_assets_tests.support.proxy import Stop, proxy
+from regional_assets_tests.support.ui import COMMAND, ask, serving_ui
+from regional_assets_tests.support.waiting import eventually
+from regional_assets_tests.support.worker import PROCESSES, snapshot_job
+
+FAILURE, CANCELED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
+STARTED, SUCCESS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS
+
+
+def running(folder: Path) -> list[str]:
+    """The runs that have a lock, or had one when they died."""
+    found = folder / "running"
+    return [path.name for path in found.glob("[!.]*")] if found.exists() else []
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus | None:
+    found = instance.get_run_by_id(run_id)
+    return found.status if found else None
+
+
+@contextmanager
+def hanging_run(server: str, folder: Path) -> Iterator[tuple[ForkServerProcess, str]]:
+    """The process of a run over all regions, in the middle of which the server falls silent; and
+    the run's id."""
+    with proxy(folder, server) as between:
+        between.stop = silent = Stop(0, frozen=True)
+        run_id = str(uuid.uuid4())
+        process = PROCESSES.Process(target=snapshot_job, args=(between.url, folder, run_id))
+        process.start()
+        try:
+            eventually(silent.reached.is_set)
+            yield process, run_id
+        finally:
+            process.kill()
+            process.join()
+
+
+def kill(process: ForkServerProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def test_a_killed_run_ends_and_its_partitions_have_failed(
+    instance: dg.DagsterInstance, client: redis.Redis, valkey_url: str, folder: Path
+) -> None:
+    with hanging_run(valkey_url, folder) as (process, run_id):
+        assert end_dead_runs(instance) == []
+        kill(process)
+        assert status(instance, run_id) == STARTED
+        reported = dead_run_sensor(dg.build_sensor_context(instance=instance))
+    assert isinstance(reported, dg.SkipReason)
+    assert f"{run_id} of regional_snapshot_job" in (reported.skip_message or "")
+    assert status(instance, run_id) == FAILURE
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "FAILED")
+    [said] = instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert "The process that executed this run is gone" in said.message
+    assert running(folder) == []
+    assert end_dead_runs(instance) == []
+
+
+def test_a_killed_run_that_was_being_canceled_is_canceled(
+    instance: dg.DagsterInstance, client: redis.Redis, valkey_url: str, folder: Path
+) -> None:
+    with hanging_run(valkey_url, folder) as (process, run_id):
+        found = instance.get_run_by_id(run_id)
+        assert found
+        instance.report_run_canceling(found)
+        kill(process)
+        assert [ended.run_id for ended in end_dead_runs(instance)] == [run_id]
+    assert status(instance, run_id) == CANCELED
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_closed_terminal_ends_a_run_as_termination_does(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    valkey_url: str,
+    folder: Path,
+    number: signal.Signals,
+) -> None:
+    connections = len(client.client_list())
+    with hanging_run(valkey_url, folder) as (process, run_id):
+        os.kill(process.pid or 0, number)
+        process.join()
+        assert process.exitcode == 1
+        assert status(instance, run_id) == FAILURE
+        assert statuses(instance) == dict.fromkeys(REGION_IDS, "FAILED")
+        assert running(folder) == []
+    eventually(lambda: len(client.client_list()) <= connections)
+
+
+def test_a_run_that_ends_by_itself_leaves_no_lock(
+    instance: dg.DagsterInstance, client: redis.Redis, folder: Path
+) -> None:
+    assert run(instance, tags=ALL).success
+    assert (folder / "running").exists()
+    assert running(folder) == []
+
+
+def test_a_run_without_a_lock_here_is_left_alone(instance: dg.DagsterInstance) -> None:
+    elsewhere = a_run(instance, SNAPSHOT_JOB.name, STARTED)
+    assert end_dead_runs(instance) == []
+    assert status(instance, elsewhere.run_id) == STARTED
+
+
+def test_a_run_that_can_have_no_lock_goes_on(
+    instance: dg.DagsterInstance, client: redis.Redis, folder: Path
+) -> None:
+    (folder / "running").write_text("no folder")
+    result = run(instance, tags=ALL)
+    assert result.success
+    said = [entry.message for entry in instance.all_logs(result.run_id)]
+    assert any("this run ends late" in message and str(folder) in message for message in said)
+
+
+def test_the_lock_of_a_deleted_run_goes(
+    instance: dg.DagsterInstance, client: redis.Redis, valkey_url: str, folder: Path
+) -> None:
+    with hanging_run(valkey_url, folder) as (process, run_id):
+        kill(process)
+        instance.delete_run(run_id)
+        assert end_dead_runs(instance) == []
+    assert running(folder) == []
+
+
+def test_a_schedule_does_not_wait_for_a_killed_run(
+    client: redis.Redis, valkey_url: str, folder: Path
+) -> None:
+    retries = {"run_retries": {"enabled": True, "max_retries": 2}}
+    with (
+        dg.DagsterInstance.local_temp(str(folder), overrides=retries) as instance,
+        hanging_run(valkey_url, folder) as (process, run_id),
+    ):
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=datetime(2026, 8, 22, 6, tzinfo=UTC)
+        )
+        assert "is not finished" in (regional_snapshot_schedule.evaluate_tick(context)[1] or "")
+        kill(process)
+        requests, skipped, *_ = regional_snapshot_schedule.evaluate_tick(context)
+        ended = instance.get_run_by_id(run_id)
+    assert len(requests or []) == 1
+    assert not skipped
+    assert ended
+    assert ended.status == FAILURE
+    # The tick's own run is instead of a retry.
+    assert ended.tags["dagster/will_retry"] == "false"
+
+
+LAUNCH = """
+mutation Launch($region: String!) {
+  launchRun(executionParams: {
+    selector: {repositoryLocationName: "regional_assets.definitions",
+      repositoryName: "__repository__", jobName: "regional_snapshot_job"}
+    executionMetadata: {tags: [{key: "dagster/partition", value: $region}]}
+  }) { ... on LaunchRunSuccess { run { runId } } }
+}
+"""
+
+
+def test_when_everything_is_killed_the_runs_end_and_are_tried_again_after_the_restart(
+    folder: Path,
+) -> None:
+    """The real daemon, webserver and code server with a run that they launched, and a run of the
+    command, all killed; then the daemon is started again."""
+    environment = {"REGIONAL_STATE_DIR": str(folder), "REGIONAL_RECOVERY_PAUSE": "1"}
+    server = embedded.ensure_running(folder)
+    everywhere = {**os.environ, **environment}
+    subprocess.run([*COMMAND, "inputs", "load"], env=everywhere, cwd=folder, check=True)
+    home = state_folder.dagster_home(folder)
+    try:
+        with proxy(folder, server) as between:
+            between.stop = Stop(0, frozen=True, always=True)
+            hanging = environment | {"REDIS_URL": between.url, "REGIONAL_ANSWER_TIMEOUT": "600"}
+            with serving_ui(hanging, folder) as (port, ui):
+                ask(port, LAUNCH, region="mena")
+                typed = subprocess.Popen(
+                    [*COMMAND, "run", "latam"],
+                    env={**os.environ, **hanging},
+                    cwd=folder,
+                    stdout=subprocess.DEVNULL,
+                )
+                eventually(lambda: len(running(home)) >= 2, 120)
+                killed = running(home)
+                typed.kill()
+                typed.wait()
+                os.killpg(ui.pid, signal.SIGKILL)
+                ui.wait()
+        with (
+            dg.DagsterInstance.from_config(str(home)) as instance,
+            serving_ui(environment, folder),
+        ):
+            assert {status(instance, run_id) for run_id in killed} == {STARTED}
+            eventually(lambda: {status(instance, run_id) for run_id in killed} == {FAILURE}, 120)
+            eventually(
+                lambda: statuses(instance) == dict.fromkeys(("mena", "latam"), "MATERIALIZED"), 120
+            )
+            later = [found for found in instance.get_runs() if found.run_id not in killed]
+            covered = json.dumps([dict(found.tags) for found in later])
+            assert "recovery_sensor" in covered
+            assert '"dagster/retry_number"' in covered
+    finally:
+        embedded.stop(folder)

@@ -1,0 +1,62 @@
+"""`regional-assets ui`: the real webserver, daemon and code server."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from regional_assets_tests.support.servers import free_port, stop_group
+
+START_SECONDS = 90
+COMMAND = (sys.executable, "-m", "regional_assets.cli.main")
+
+
+@contextmanager
+def serving_ui(
+    environment: dict[str, str], folder: Path
+) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """The port of the web interface, which answers, and the process that leads the session."""
+    port = free_port()
+    log = folder / "ui.log"
+    with log.open("w") as said:
+        server = subprocess.Popen(
+            [*COMMAND, "ui", "--port", str(port)],
+            env={**os.environ, **environment},
+            cwd=folder,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, log)
+        yield port, server
+    finally:
+        if server.poll() is None:
+            stop_group(server)
+
+
+def _wait_for(port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"the UI did not start:\n{log.read_text()}")
+
+
+def ask(port: int, query: str, **variables: object) -> str:
+    """The web interface's answer to a question in GraphQL, as JSON."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(answer.read().decode())
