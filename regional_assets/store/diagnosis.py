@@ -20,7 +20,16 @@ from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access, keys
-from regional_assets.store.connection import UNREACHABLE, address
+from regional_assets.store.connection import (
+    OTHER_MODES,
+    PRIMARY_ADVICE,
+    SINGLE_ADVICE,
+    UNREACHABLE,
+    VERSION_ADVICE,
+    address,
+    fields,
+    too_old,
+)
 from regional_assets.store.errors import STORE_ERRORS, StoreError, one_line
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -37,7 +46,6 @@ CLOCK_WARNING_MS = 1_000
 CLOCK_PROBLEM_MS = 60_000
 MEMORY_WARNING = 0.9
 DISK_WARNING = 100_000_000
-OLDEST_REDIS = (7, 0)
 
 _NAMED = 3
 _RIGHTS = Script.load("rights.lua", read_only=True)
@@ -72,12 +80,7 @@ class _Server:
     @cached_property
     def hello(self) -> dict[str, str]:
         """The reply to HELLO, which every user may send; its text fields alone."""
-        reply = iter(self.store.attempt(partial(self.client.execute_command, "HELLO")))
-        return {
-            as_text(name): as_text(value)
-            for name, value in zip(reply, reply, strict=True)
-            if isinstance(value, bytes)
-        }
+        return fields(self.store.attempt(partial(self.client.execute_command, "HELLO")))
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -179,9 +182,9 @@ def _version(server: _Server) -> Result:
     if name == "valkey":
         return "ok", f"Valkey {version}", ""
     if name != "redis":
-        return "warning", f"{name} {version}", "not tried: use Redis 7.0 or newer, or Valkey"
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
-        return "problem", f"Redis {version}", "use Redis 7.0 or newer, or Valkey"
+        return "warning", f"{name} {version}", f"not tried: {VERSION_ADVICE}"
+    if too_old(name, version):
+        return "problem", f"Redis {version}", VERSION_ADVICE
     return "ok", f"Redis {version}", ""
 
 
@@ -189,21 +192,14 @@ def _mode(server: _Server) -> Result:
     mode = server.hello["mode"]
     if mode == "standalone":
         return "ok", "no cluster", ""
-    why = {
-        "cluster": "a cluster, where the keys of one commit lie on several nodes",
-        "sentinel": "a Sentinel, which holds no data",
-    }
-    return "problem", why.get(mode, mode), "put the address of a single Redis server in REDIS_URL"
+    return "problem", OTHER_MODES.get(mode, mode), SINGLE_ADVICE
 
 
 def _role(server: _Server) -> Result:
-    if server.hello["role"] == "master":
+    role = server.hello.get("role", "server without a role")
+    if role == "master":
         return "ok", "a primary", ""
-    return (
-        "problem",
-        f"a {server.hello['role']}, which refuses writes",
-        "put the address of its primary in REDIS_URL",
-    )
+    return "problem", f"a {role}, which refuses writes", PRIMARY_ADVICE
 
 
 def _eviction(server: _Server) -> Result:
