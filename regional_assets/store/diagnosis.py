@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Literal
 
 import redis
@@ -28,9 +29,10 @@ from regional_assets.store.connection import (
     VERSION_ADVICE,
     address,
     fields,
+    refusal,
     too_old,
 )
-from regional_assets.store.errors import STORE_ERRORS, StoreError, one_line
+from regional_assets.store.errors import STORE_ERRORS, one_line
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
@@ -69,9 +71,12 @@ class Finding:
 class _Server:
     """The server under examination, through a store on it; each reply is fetched once."""
 
-    store: SnapshotStore
     settings: StoreSettings
     now: Callable[[], int]
+
+    @cached_property
+    def store(self) -> SnapshotStore:
+        return SnapshotStore.open(self.settings)
 
     @property
     def client(self) -> redis.Redis:
@@ -91,50 +96,59 @@ def diagnose(settings: StoreSettings | None, now: Callable[[], int]) -> Iterator
     """The findings of all probes, one after the other. With `settings` None, because they are
     invalid, every probe is skipped. Changes nothing, but starts the embedded server where that is
     configured."""
-    store = None
     if settings is None:
-        reached = Finding("reachability", "skipped", "needs settings that are understood")
-    else:
-        try:
-            store = SnapshotStore.open(settings)
-            server = _Server(store, settings, now)
-            found = f"{address(store.client)} answers ({server.hello['server']})"
-            reached = Finding("reachability", "ok", found)
-        except STORE_ERRORS as error:
-            reached = Finding("reachability", "problem", str(error))
-        yield _state_folder(settings)
-    yield reached
+        for name in ("reachability", *_CHECKS):
+            yield Finding(name, "skipped", "needs settings that are understood")
+        return
+    server = _Server(settings, now)
+    yield examined("state folder", partial(_state_folder, settings.state_dir))
+    yield (reached := examined("reachability", partial(_reachability, server)))
     for name, look in _CHECKS.items():
         if reached.verdict == "ok":
-            yield Finding(name, *_result(look, server))
+            yield examined(name, partial(look, server))
         else:
             yield Finding(name, "skipped", "needs a server that answers")
-    if store:
-        store.client.close()
+    if "store" in vars(server):
+        server.client.close()
 
 
-def _result(look: Callable[[_Server], Result], server: _Server) -> Result:
+def examined(check: str, look: Callable[[], Result]) -> Finding:
+    """The finding of one check, whatever goes wrong in it."""
     try:
-        return look(server)
+        return Finding(check, *look())
     except NoPermissionError as error:
-        return "skipped", f"this user may not look: {error}", "grant that to have it checked"
+        advice = "grant that to have it checked"
+        return Finding(check, "skipped", f"this user may not look: {error}", advice)
     except ResponseError as error:
-        return "skipped", f"the server does not answer this: {error}", ""
-    except (StoreError, *UNREACHABLE) as error:
-        return "problem", one_line(error), ""
+        return Finding(check, "skipped", f"the server does not answer this: {refusal(error)}")
+    except (*STORE_ERRORS, *UNREACHABLE) as error:
+        return Finding(check, "problem", one_line(error))
+    except KeyError as error:
+        return Finding(check, "skipped", f"the server does not report {error}")
+    # No check may keep the others from being made.
+    except Exception as error:
+        words = f"the check itself failed: {type(error).__name__}: {one_line(error)}"
+        return Finding(check, "problem", words)
 
 
-def _state_folder(settings: StoreSettings) -> Finding:
-    folder = settings.state_dir
+def _state_folder(folder: Path) -> Result:
     if not folder.exists():
-        return Finding("state folder", "ok", f"{folder} will be created when it is needed")
+        return "ok", f"{folder} will be created when it is needed", ""
     problem = write_problem(folder)
     if problem:
-        return Finding("state folder", "problem", problem)
+        return "problem", problem, ""
     free = shutil.disk_usage(folder).free
-    verdict: Verdict = "ok" if free >= DISK_WARNING else "warning"
-    advice = "" if verdict == "ok" else "make room: runs and snapshots are kept there"
-    return Finding("state folder", verdict, f"{folder}: {_size(free)} free", advice)
+    if free >= DISK_WARNING:
+        return "ok", f"{folder}: {_size(free)} free", ""
+    return (
+        "warning",
+        f"{folder}: {_size(free)} free",
+        "make room: runs and snapshots are kept there",
+    )
+
+
+def _reachability(server: _Server) -> Result:
+    return "ok", f"{address(server.client)} answers ({server.hello['server']})", ""
 
 
 def _encryption(server: _Server) -> Result:

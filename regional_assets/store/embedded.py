@@ -10,7 +10,6 @@ there is no TCP port. The default user may not run commands that destroy data at
 reconfigure the server; the user `admin` may.
 """
 
-import errno
 import fcntl
 import os
 import stat
@@ -26,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from regional_assets.store.errors import StoreError, one_line
-from regional_assets.store.state_folder import not_writable, write_problem
+from regional_assets.store.state_folder import not_writable, try_lock, write_problem
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
@@ -176,21 +175,14 @@ def _quoted(path: Path) -> str:
 def _lock(folder: Path, kind: int) -> Iterator[int | None]:
     """The folder's lock as a file descriptor; None when a server or its starter holds it."""
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock = os.open(folder / "valkey.lock", flags, 0o600)
+        lock = try_lock(folder / "valkey.lock", kind)
     except OSError as error:
         raise EmbeddedServerError(not_writable(folder, error)) from None
     try:
-        try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            yield None
-        else:
-            yield lock
+        yield lock
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def _start(folder: Path, lock: int) -> None:
