@@ -27,9 +27,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     settings, finding = _settings(environ)
     yield finding
     yield from diagnose(settings, now)
-    yield examined("Dagster home", partial(_home, environ))
-    yield examined("Dagster storage", partial(_storage, environ))
-    yield examined("Dagster daemon", partial(_daemon, environ))
+    yield from _dagster(environ)
 
 
 def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding]:
@@ -49,12 +47,20 @@ def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding
     return settings, Finding("settings", "ok", ", ".join(names) or "all defaults")
 
 
-def _home_of(environ: Mapping[str, str]) -> Path:
-    return Path(DAGSTER_HOME.read(environ) or state_dir(environ) / "dagster")
+def _dagster(environ: Mapping[str, str]) -> Iterator[Finding]:
+    checks = ("Dagster home", "Dagster storage", "Dagster daemon")
+    try:
+        home = Path(DAGSTER_HOME.read(environ) or state_dir(environ) / "dagster")
+    except SettingsError:
+        for name in checks:
+            yield Finding(name, "skipped", "needs settings that are understood")
+        return
+    looks = (partial(_home, home, environ), partial(_storage, home), partial(_daemon, home))
+    for name, look in zip(checks, looks, strict=True):
+        yield examined(name, look)
 
 
-def _home(environ: Mapping[str, str]) -> Result:
-    home = _home_of(environ)
+def _home(home: Path, environ: Mapping[str, str]) -> Result:
     if not home.exists():
         return "ok", f"{home} will be created when it is needed", ""
     if problem := write_problem(home, DAGSTER_HOME.name):
@@ -75,18 +81,16 @@ def _home(environ: Mapping[str, str]) -> Result:
     return "ok", str(home), ""
 
 
-def _storage(environ: Mapping[str, str]) -> Result:
-    home = _home_of(environ)
-    if not home.exists():
-        return "skipped", "there is none before the first run", ""
+def _storage(home: Path) -> Result:
+    if not home.is_dir():
+        return "skipped", "needs the Dagster home", ""
     # Dagster takes a second to import.
     from regional_assets.defs.instance import describe_storage
 
     return "ok", describe_storage(home), ""
 
 
-def _daemon(environ: Mapping[str, str]) -> Result:
-    home = _home_of(environ)
+def _daemon(home: Path) -> Result:
     running = running_ui(home)
     found = f"the UI runs at {running}" if running else "no UI of `regional-assets ui` runs"
     daemons = list(_daemons(home))

@@ -14,9 +14,10 @@ from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
 from regional_assets.settings import SettingsError
 
 _SCHEMES = ("redis", "rediss", "unix")
-# The server's answers are read, and commands repeated, in the way that the project sets.
+# How answers are read and commands repeated is the project's own matter.
+_RESERVED = ("legacy_responses", "protocol", "retry_on_error", "retry_on_timeout", "timeout")
 _OPTIONS = {
-    *(name for name in URL_QUERY_ARGUMENT_PARSERS if not name.startswith(("retry", "protocol"))),
+    *(name for name in URL_QUERY_ARGUMENT_PARSERS if name not in _RESERVED),
     *(name for name in inspect.signature(SSLConnection).parameters if name.startswith("ssl_")),
     *("username", "password", "client_name"),
 }
@@ -70,7 +71,7 @@ def _check_options(names: list[str]) -> None:
     if unknown:
         # An unescaped & makes options of the rest of a password.
         which = "" if "password" in names else f" ({', '.join(unknown)})"
-        raise _no_address(f"it has options{which} that are not among {', '.join(sorted(_OPTIONS))}")
+        raise _no_address(f"it has options{which} that are unknown or may not be set here")
     if len(set(names)) < len(names):
         raise _no_address("it has an option twice")
 
