@@ -103,7 +103,7 @@ def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
         except RuntimeError as error:
             raise ValueError from error
 
-    bounds = "a folder whose path is UTF-8; before a ~ stands nothing, after it a user who exists"
+    bounds = "a folder, its path in UTF-8; ~ only for the home of a user who exists"
     return Setting(name, "", meaning, bounds, parse, default_words)
 
 

@@ -291,7 +291,7 @@ def _rights(server: _Server) -> Result:
 def _types(server: _Server) -> Result:
     needed = dict.fromkeys((*access.READ_ONLY_KEYS, *access.WRITE_ONLY_KEYS), "string")
     for region in REGION_IDS:
-        needed |= access.stored_keys(region, "0")
+        needed |= {key: found.kind for key, found in access.stored_keys(region, "0").items()}
     for trigger in TRAILING_TRIGGERS:
         needed[keys.observations(trigger.region, str(trigger.metric))] = "zset"
     with server.client.pipeline(transaction=False) as pipeline:
