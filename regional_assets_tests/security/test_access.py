@@ -114,7 +114,7 @@ def test_every_right_of_the_writer_is_used(traffic: list[tuple[str, list[str]]])
     used = {" ".join(words[:2]) if words[0] == "SCRIPT" else words[0] for _, words in traffic}
     names = {name.lower().replace("script ", "script|") for name in used}
     assert granted(root)[0] <= names
-    touched = {
+    done = {
         (words[0].lower(), key)
         for _, words in traffic
         if words[0] not in KEYLESS
@@ -126,9 +126,7 @@ def test_every_right_of_the_writer_is_used(traffic: list[tuple[str, list[str]]])
         for commands, patterns in (({"*"}, granted(root)[1]), *map(granted, selectors))
         for command in commands
         for pattern in patterns
-        if not any(
-            fnmatchcase(name, command) and fnmatchcase(key, pattern) for name, key in touched
-        )
+        if not any(fnmatchcase(name, command) and fnmatchcase(key, pattern) for name, key in done)
     }
     assert unused == set()
 
