@@ -7,7 +7,7 @@ No message quotes the address: any part of it may be part of a password.
 import inspect
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
 
@@ -63,7 +63,7 @@ def checked(url: str) -> str:
     absolute = [
         (name, str(Path(value).absolute()) if name in _FILES else value) for name, value in options
     ]
-    return f"{url.partition('?')[0]}?{urlencode(absolute)}"
+    return f"{url.partition('?')[0]}?{urlencode(absolute, safe='/', quote_via=quote)}"
 
 
 def _check_options(names: list[str]) -> None:
