@@ -100,7 +100,7 @@ def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
             raise ValueError
         try:
             return str(Path(text).expanduser().absolute())
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             raise ValueError from error
 
     bounds = "a folder, its path in UTF-8; ~ only for the home of a user who exists"
@@ -245,4 +245,5 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     if named:
         return Path(named)
     checkout = Path(__file__).resolve().parents[1]
-    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / ".state"
+    default = checkout / ".state" if (checkout / "pyproject.toml").exists() else ".state"
+    return Path(STATE_DIR.read({STATE_DIR.name: str(default)}))
