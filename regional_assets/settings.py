@@ -93,6 +93,20 @@ def _text(name: str, meaning: str, bounds: str, default_words: str) -> Setting[s
     return Setting(name, "", meaning, bounds, str, default_words)
 
 
+def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
+    def parse(text: str) -> str:
+        text.encode()  # SQLite and Redis take no other paths.
+        if "\0" in text:
+            raise ValueError
+        try:
+            return str(Path(text).expanduser().absolute())
+        except (RuntimeError, OSError) as error:
+            raise ValueError from error
+
+    bounds = "a folder, its path in UTF-8; ~ only for the home of a user who exists"
+    return Setting(name, "", meaning, bounds, parse, default_words)
+
+
 REDIS_URL = _text(
     "REDIS_URL",
     "The Redis server: `redis://`, `rediss://` (certificates are verified) or `unix://`, with user "
@@ -100,11 +114,16 @@ REDIS_URL = _text(
     "a Redis URL",
     "the embedded server",
 )
-STATE_DIR = _text(
+STATE_DIR = _folder(
     "REGIONAL_STATE_DIR",
     "The folder of the embedded server's data and, unless `DAGSTER_HOME` is set, of Dagster's.",
-    "a folder",
     "`.state` in the checkout, else in the current folder",
+)
+DAGSTER_HOME = _folder(
+    "DAGSTER_HOME",
+    "The folder of Dagster's instance. One that does not exist is created, with the `dagster.yaml` "
+    "of this project.",
+    "`dagster` in the state folder",
 )
 CONNECT_TIMEOUT = _seconds("REGIONAL_CONNECT_TIMEOUT", 5.0, "Seconds to wait for a connection.")
 ANSWER_TIMEOUT = _seconds("REGIONAL_ANSWER_TIMEOUT", 5.0, "Seconds to wait for an answer.")
@@ -157,6 +176,7 @@ NARRATIVE_PROVIDERS = _text(
 SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     REDIS_URL,
     STATE_DIR,
+    DAGSTER_HOME,
     CONNECT_TIMEOUT,
     ANSWER_TIMEOUT,
     RETRIES,
@@ -224,6 +244,7 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     else `.state` in the current folder."""
     named = STATE_DIR.read(environ)
     if named:
-        return Path(named).expanduser().absolute()
+        return Path(named)
     checkout = Path(__file__).resolve().parents[1]
-    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / ".state"
+    default = checkout / ".state" if (checkout / "pyproject.toml").exists() else ".state"
+    return Path(STATE_DIR.read({STATE_DIR.name: str(default)}))

@@ -190,7 +190,7 @@ def _settings() -> Iterator[tuple[str, str, str, str]]:
 def key_rows() -> Iterator[tuple[str, str, int | None, str]]:
     """Pattern of each key ("*" for what varies), its type, seconds until it expires, content."""
     types = {
-        **access.stored_keys("*", "*"),
+        **{key: stored.kind for key, stored in access.stored_keys("*", "*").items()},
         **dict.fromkeys(access.WRITE_ONLY_KEYS, "string"),
     }
     for key, expiry, _ in KEYS:

@@ -2,13 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
 from regional_assets.narrative.settings import NarrativeSettingsError, providers
-from regional_assets.settings import SETTINGS, SettingsError, StoreSettings
-from regional_assets.store.diagnosis import Finding, diagnose
+from regional_assets.settings import (
+    DAGSTER_HOME,
+    SETTINGS,
+    SettingsError,
+    StoreSettings,
+    state_dir,
+)
+from regional_assets.store.diagnosis import Finding, Result, diagnose, examined
+from regional_assets.store.state_folder import CONFIGURATION, running_ui, write_problem
 
 _STYLE = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}
 
@@ -18,6 +27,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     settings, finding = _settings(environ)
     yield finding
     yield from diagnose(settings, now)
+    yield from _dagster(environ)
 
 
 def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding]:
@@ -35,6 +45,75 @@ def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding
         return settings, Finding("settings", "problem", "; ".join(wrong))
     names = sorted(n for n in environ if n == "REDIS_URL" or n.startswith("REGIONAL_"))
     return settings, Finding("settings", "ok", ", ".join(names) or "all defaults")
+
+
+def _dagster(environ: Mapping[str, str]) -> Iterator[Finding]:
+    checks = ("Dagster home", "Dagster storage", "Dagster daemon")
+    try:
+        home = Path(DAGSTER_HOME.read(environ) or state_dir(environ) / "dagster")
+    except SettingsError:
+        for name in checks:
+            yield Finding(name, "skipped", "needs settings that are understood")
+        return
+    looks = (partial(_home, home, environ), partial(_storage, home), partial(_daemon, home))
+    for name, look in zip(checks, looks, strict=True):
+        yield examined(name, look)
+
+
+def _home(home: Path, environ: Mapping[str, str]) -> Result:
+    if not home.exists():
+        return "ok", f"{home} will be created when it is needed", ""
+    if problem := write_problem(home, DAGSTER_HOME.name):
+        return "problem", problem, ""
+    named = environ.get(DAGSTER_HOME.name)
+    if named and not Path(named).expanduser().is_absolute():
+        return (
+            "warning",
+            f"{DAGSTER_HOME.name} is relative, so that it depends on where a command starts",
+            f"set it to {home}",
+        )
+    if not (home / "dagster.yaml").exists():
+        return (
+            "warning",
+            f"{home} has no dagster.yaml: nothing notices runs whose process died",
+            f"copy {CONFIGURATION} there",
+        )
+    return "ok", str(home), ""
+
+
+def _storage(home: Path) -> Result:
+    if not home.is_dir():
+        return "ok", "there is none before the first run", ""
+    # Dagster takes a second to import.
+    from regional_assets.defs.instance import describe_storage
+
+    return "ok", describe_storage(home), ""
+
+
+def _daemon(home: Path) -> Result:
+    running = running_ui(home)
+    found = f"the UI runs at {running}" if running else "no UI of `regional-assets ui` runs"
+    daemons = list(_daemons(home))
+    if len(daemons) > 1:
+        return (
+            "problem",
+            f"{found}; {len(daemons)} daemons run on {home}, in the processes "
+            f"{', '.join(map(str, daemons))}: each starts every schedule",
+            "end all but one",
+        )
+    return "ok", found + (f"; the daemon is process {daemons[0]}" if daemons else ""), ""
+
+
+def _daemons(home: Path) -> Iterator[int]:
+    """The daemons of that Dagster home on this machine; none is found where there is no /proc."""
+    for process in sorted(Path("/proc").glob("[0-9]*")):
+        # It may have ended, or be another user's.
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            settings = (process / "environ").read_bytes().split(b"\0")
+            is_daemon = any(w.endswith((b"dagster._daemon", b"dagster-daemon")) for w in words)
+            if is_daemon and f"{DAGSTER_HOME.name}={home}".encode() in settings:
+                yield int(process.name)
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:

@@ -3,9 +3,10 @@
 import io
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -25,12 +26,12 @@ from regional_assets.intelligence.text import visible
 from regional_assets.replay.series import PORTWATCH_2026, SeriesError
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
-from regional_assets.settings import StoreSettings, state_dir
-from regional_assets.store import access, embedded, keys
+from regional_assets.settings import REDIS_URL, StoreSettings, state_dir
+from regional_assets.store import access, embedded, keys, redis_url
 from regional_assets.store.connection import address
 from regional_assets.store.errors import STORE_ERRORS
 from regional_assets.store.snapshot_store import LatestRead, SnapshotStore
-from regional_assets.store.state_folder import use_dagster_home
+from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
 from regional_assets.store.wire import decode
 
 P = ParamSpec("P")
@@ -41,6 +42,7 @@ FAILED = 1
 
 _MOST_ALERTS = 1000
 _NO_SNAPSHOT = "no snapshot yet; `regional-assets run` takes one"
+_UI_PORT = 3000
 _EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError)
 
 
@@ -76,7 +78,12 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     # As `dagster dev` does, so that both see the same settings.
-    load_dotenv(Path(".env"))
+    try:
+        load_dotenv(Path(".env"))
+    except (OSError, ValueError) as error:
+        raise click.ClickException(
+            f".env cannot be read ({error}): it has to be UTF-8 text"
+        ) from None
 
 
 @main.command()
@@ -299,20 +306,34 @@ def acl() -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.option("--host", "-h", default="127.0.0.1", show_default=True)
+@click.option("--port", "-p", type=click.IntRange(1, 65535), help="Default: 3000, or a free one.")
 @click.pass_context
 @_plain_errors
-def ui(context: click.Context) -> None:
+def ui(context: click.Context, host: str, port: int | None) -> None:
     """Open the Dagster UI on localhost, with schedules and sensors able to run.
 
-    Further options go to `dagster dev`, for example `--port 4000`.
+    Further options go to `dagster dev`, for example `--log-level debug`.
     """
     home = use_dagster_home()
     os.environ["REGIONAL_STATE_DIR"] = str(state_dir())
+    if url := REDIS_URL.read():
+        os.environ["REDIS_URL"] = redis_url.checked(url)
+    port = port or _free_port(host)
+    hold_ui_lock(home, f"http://{host}:{port}")
     # Elsewhere Dagster warns of every dagster.yaml it meets that is not in DAGSTER_HOME.
     os.chdir(home)
-    module = ["-m", "regional_assets.definitions"]
-    command = [sys.executable, "-m", "dagster", "dev", *module, *context.args]
+    place = ["-m", "regional_assets.definitions", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", *place, *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
+
+
+def _free_port(host: str) -> int:
+    """Dagster's own port, or any when somebody listens there."""
+    for port in (_UI_PORT, 0):
+        with suppress(OSError), socket.create_server((host, port)) as free:
+            return int(free.getsockname()[1])
+    return _UI_PORT
 
 
 def _embedded_state_dir() -> Path:

@@ -16,6 +16,8 @@ from regional_assets.intelligence.catalogue import CATALOGUE
 SAMPLE_INPUTS = Path(__file__).parents[1] / "sample_inputs"
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+# The count of a time after 1970 has fewer digits, whatever its unit.
+_DIGITS = 16
 _RELATIVE = re.compile(r"\{now-(\d+)([smhd])(\|iso)?\}")
 
 
@@ -35,10 +37,12 @@ def read_input_files(folder: Path, now: int) -> dict[str, bytes]:
                 f"{path}: no input is called that; the files may be {', '.join(sorted(key_of))}"
             )
         try:
-            content = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
+            content = _resolve(json.loads(path.read_bytes()), now)
+            resolved = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        except RecursionError:
+            raise InputFilesError(f"{path}: its values are nested too deeply") from None
+        except (OSError, ValueError) as error:
             raise InputFilesError(f"{path}: {error}") from None
-        resolved = json.dumps(_resolve(content, now), ensure_ascii=False, separators=(",", ":"))
         values[key_of[path.name]] = resolved.encode("utf-8", "surrogatepass")
     if not values:
         raise InputFilesError(f"{folder} holds no input files (*.json)")
@@ -51,7 +55,9 @@ def _resolve(value: Any, now: int) -> Any:
     if isinstance(value, list):
         return [_resolve(item, now) for item in value]
     if isinstance(value, str) and (relative := _RELATIVE.fullmatch(value)):
-        at = now - int(relative[1]) * _UNITS[relative[2]]
+        at = now - int(relative[1][:_DIGITS]) * _UNITS[relative[2]]
+        if at < 0 or len(relative[1]) > _DIGITS:
+            raise ValueError(f"{value[:40]} is before 1970")
         if relative[3]:
             return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
         return at

@@ -3,6 +3,7 @@ platform's panels and health checks do."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.store import keys
@@ -14,51 +15,63 @@ READ_ONLY_KEYS = (*INPUT_KEYS, *COMPANION_KEYS)
 # Read by health checks, never by this project.
 WRITE_ONLY_KEYS = (keys.SUMMARY_SEED_META, keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
 
-# The commands used on keys of each type, with arguments; KEY stands for the key.
-_COMMANDS = {
-    "string": (
-        *(
-            "COPY KEY KEY REPLACE",
-            "DEL KEY",
-            "EXISTS KEY",
-            "EXPIRE KEY 1",
-            "GET KEY",
-            "GETRANGE KEY 0 0",
-            "MGET KEY",
-            "SET KEY x",
-        ),
-        "WATCH KEY",
-    ),
-    "list": ("LLEN KEY", "LPUSH KEY x", "LRANGE KEY 0 0", "LTRIM KEY 0 0"),
-    "zset": (
-        *("EXPIRE KEY 1", "ZADD KEY 0 x", "ZCOUNT KEY 0 0", "ZRANGE KEY 0 0"),
-        *("ZREMRANGEBYSCORE KEY 0 0", "ZSCORE KEY x"),
-    ),
+# Each command with arguments; KEY stands for its key, BODY for that of a snapshot's body.
+_ARGUMENTS = {
+    "COPY": "BODY KEY REPLACE",
+    "EVALSHA": "sha 1 KEY",
+    "EVALSHA_RO": "sha 1 KEY",
+    "EXPIRE": "KEY 1",
+    "GETRANGE": "KEY 0 0",
+    "LPUSH": "KEY x",
+    "LRANGE": "KEY 0 0",
+    "LTRIM": "KEY 0 0",
+    "SCRIPT LOAD": "x",
+    "SET": "KEY x",
+    "ZADD": "KEY 0 x",
+    "ZCOUNT": "KEY 0 0",
+    "ZRANGE": "KEY 0 0",
+    "ZREMRANGEBYSCORE": "KEY 0 0",
+    "ZSCORE": "KEY x",
 }
-_ON_ANY_TYPE = ("EVALSHA sha 1 KEY", "EVALSHA_RO sha 1 KEY", "PEXPIRETIME KEY", "TYPE KEY")
-_WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD x", "TIME", "UNWATCH")
+# A script is called with keys of every kind. What it then does with each is checked by itself.
+_ON_EVERY_KEY = ("EVALSHA", "EVALSHA_RO", "PEXPIRETIME", "TYPE")
+_ON_INPUTS = ("EVALSHA_RO", "MGET", "TYPE")
+_WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD", "TIME", "UNWATCH")
 # Runs do without these: they serve databases other than 0 and `regional-assets doctor`.
-_HELPFUL = ("PING", "SELECT 1")
+_HELPFUL = ("PING", "SELECT")
 
 
-def stored_keys(region: str, rest: str) -> Mapping[str, str]:
-    """Every key that the project both writes and reads, with its Redis type: the keys of a region
-    and those shared by all regions. `rest` stands for the part that varies within a region (an
-    id, a time, a metric, a digest). "*" for both gives the key patterns."""
+class Stored(NamedTuple):
+    """A key's Redis type, and the commands used on it besides scripts and TYPE."""
+
+    kind: str
+    commands: tuple[str, ...]
+
+
+def stored_keys(region: str, rest: str) -> Mapping[str, Stored]:
+    """Every key that the project both writes and reads: the keys of a region and those shared by
+    all regions. `rest` stands for the part that varies within a region (an id, a time, a metric, a
+    digest). "*" for both gives the key patterns."""
+
+    def stored(kind: str, commands: str) -> Stored:
+        return Stored(kind, tuple(commands.split()))
+
     return {
-        keys.dedup(region, rest): "string",
-        keys.snapshot_at(region, rest): "string",  # As a pattern also `latest` and `live`.
-        keys.snapshot_by_id(rest): "string",
-        keys.latest(region): "string",
-        keys.index(region): "zset",
-        keys.confirmed(region): "string",
-        keys.regime_history(region): "list",
-        keys.observations(region, rest): "zset",
-        keys.narrative(region, rest): "string",
-        keys.brief(region): "string",
-        keys.alert_guard(rest, rest): "string",
-        keys.ALERT_QUEUE: "list",
-        keys.SUMMARY: "string",
+        keys.dedup(region, rest): stored("string", "GET SET"),
+        keys.snapshot_at(region, rest): stored("string", "COPY MGET"),
+        keys.snapshot_by_id(rest): stored("string", "EXISTS GET GETRANGE MGET SET"),
+        keys.latest(region): stored("string", "GET SET WATCH"),
+        keys.index(region): stored("zset", "ZADD ZRANGE ZREMRANGEBYSCORE ZSCORE"),
+        keys.confirmed(region): stored("string", "GET SET WATCH"),
+        keys.regime_history(region): stored("list", "LPUSH LRANGE LTRIM"),
+        keys.observations(region, rest): stored(
+            "zset", "EXPIRE ZADD ZCOUNT ZRANGE ZREMRANGEBYSCORE"
+        ),
+        keys.narrative(region, rest): stored("string", "MGET SET"),
+        keys.brief(region): stored("string", "GET MGET SET WATCH"),
+        keys.alert_guard(rest, rest): stored("string", "EXISTS SET"),
+        keys.ALERT_QUEUE: stored("list", "LLEN LPUSH LRANGE"),
+        keys.SUMMARY: stored("string", "EXPIRE GET SET"),
     }
 
 
@@ -80,41 +93,69 @@ def uses(regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
     for command in _WITHOUT_KEY:
         yield _use(command, None)
     for key in READ_ONLY_KEYS:
-        for command in ("EVALSHA_RO sha 1 KEY", "MGET KEY", "TYPE KEY"):
+        for command in _ON_INPUTS:
             yield _use(command, key)
     for key in WRITE_ONLY_KEYS:
-        yield _use("SET KEY x", key)
-    kinds = {key: kind for region in regions for key, kind in stored_keys(region, rest).items()}
-    for key, kind in kinds.items():
-        for command in (*_ON_ANY_TYPE, *_COMMANDS[kind]):
-            yield _use(command, key)
+        yield _use("SET", key)
+    written: dict[str, tuple[str, ...]] = {}
+    for region in regions:
+        written |= _written(region, rest)
+    for key, commands in written.items():
+        for command in (*_ON_EVERY_KEY, *commands):
+            yield _use(command, key, keys.snapshot_by_id(rest))
 
 
-def _use(command: str, key: str | None) -> Use:
-    return Use(tuple(key or "" if word == "KEY" else word for word in command.split()), key)
+def _written(region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
+    stored = {key: found.commands for key, found in stored_keys(region, rest).items()}
+    return {**stored, keys.live(region): ("DEL",)}
+
+
+def _use(command: str, key: str | None, body: str = "") -> Use:
+    places = {"KEY": key or "", "BODY": body}
+    arguments = _ARGUMENTS.get(command, "KEY" if key else "").split()
+    return Use((*command.split(), *(places.get(word, word) for word in arguments)), key)
 
 
 def rules() -> Iterator[str]:
     """The commands that create or replace both users, enabled, with `PASSWORD`."""
-    helpful = [_use(command, None) for command in _HELPFUL]
-    yield _rule(
-        "regional-writer",
-        commands=[use.command for use in (*uses(["*"], "*"), *helpful)],
-        patterns=[
-            *(f"~{pattern}" for pattern in stored_keys("*", "*")),
-            *(f"%R~{key}" for key in READ_ONLY_KEYS),
-            *(f"%W~{key}" for key in WRITE_ONLY_KEYS),
-        ],
-    )
+    yield _rule("regional-writer", *_writer())
     # The notification relay pops messages (RPOP), so it needs a user of its own.
     read = (keys.latest("*"), keys.snapshot_by_id("*"), keys.regime_history("*"), keys.brief("*"))
     yield _rule(
         "regional-reader",
-        commands=["GET", "LRANGE", "STRLEN"],
-        patterns=[f"%R~{key}" for key in (*read, keys.SUMMARY, *WRITE_ONLY_KEYS)],
+        *_allowed(["GET", "LRANGE", "STRLEN"]),
+        *(f"%R~{key}" for key in (*read, keys.SUMMARY, *WRITE_ONLY_KEYS)),
     )
 
 
-def _rule(user: str, commands: Iterable[str], patterns: Iterable[str]) -> str:
-    allowed = (f"+{command.lower()}" for command in dict.fromkeys(commands))
-    return " ".join((f"ACL SETUSER {user} reset on >{PASSWORD}", *allowed, *patterns))
+def _writer() -> Iterator[str]:
+    """Scripts on all keys; each other command in a selector, with the keys it is used on."""
+    # "*" for the time would match `latest` and `live`, too.
+    at = keys.snapshot_at("*", "[0-9]*")
+    plain = _written("*", "*").items()
+    written = {at if key == keys.snapshot_at("*", "*") else key: used for key, used in plain}
+    yield from _allowed([*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY])
+    yield from (f"~{key}" for key in written)
+    yield from (f"%R~{key}" for key in READ_ONLY_KEYS)
+    yield _selector(["MGET"], [f"%R~{key}" for key in READ_ONLY_KEYS])
+    yield _selector(["SET"], [f"%W~{key}" for key in WRITE_ONLY_KEYS])
+    # A selector has to allow all keys of a command.
+    yield _selector(["COPY"], [f"%R~{keys.snapshot_by_id('*')}", f"%W~{at}"])
+    used_alike: dict[tuple[str, ...], list[str]] = {}
+    for key, commands in written.items():
+        names = tuple(name for name in commands if name != "COPY")
+        used_alike.setdefault(names, []).append(f"~{key}")
+    for names, patterns in used_alike.items():
+        yield _selector(names, patterns)
+
+
+def _selector(commands: Iterable[str], patterns: Iterable[str]) -> str:
+    return f"({' '.join((*_allowed(commands), *patterns))})"
+
+
+def _allowed(commands: Iterable[str]) -> Iterator[str]:
+    return (f"+{name.lower().replace(' ', '|')}" for name in commands)
+
+
+def _rule(user: str, *words: str) -> str:
+    return " ".join((f"ACL SETUSER {user} reset on >{PASSWORD}", *words))

@@ -2,18 +2,32 @@
 
 import re
 import ssl
+from typing import Any
+from urllib.parse import quote
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.connection import DefaultParser
 from redis.retry import Retry
 
 from regional_assets.settings import SettingsError, StoreSettings
-from regional_assets.store import embedded
+from regional_assets.store import embedded, redis_url
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.state_folder import write_problem
+from regional_assets.store.wire import as_text
 
 # A host name that cannot be encoded fails as a UnicodeError.
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError, UnicodeError)
+
+OLDEST_REDIS = (7, 0)
+# The reply to HELLO → what such a server is.
+OTHER_MODES = {
+    "cluster": "part of a cluster, where the keys of one commit lie on several nodes",
+    "sentinel": "a Sentinel, which holds no data",
+}
+SINGLE_ADVICE = "put the address of a single Redis server in REDIS_URL"
+VERSION_ADVICE = "use Redis 7.0 or newer, or Valkey"
+PRIMARY_ADVICE = "put the address of its primary in REDIS_URL"
 
 _CA_ADVICE = (
     "name the file of the CA that signed it in REDIS_URL, as rediss://...?ssl_ca_certs=/path/ca.pem"
@@ -37,7 +51,7 @@ def connect(settings: StoreSettings) -> redis.Redis:
     if settings.redis_url is None:
         url = embedded.ensure_running(settings.state_dir)
     else:
-        url = settings.redis_url
+        url = redis_url.checked(settings.redis_url)
     try:
         client = redis.Redis.from_url(
             url,
@@ -49,20 +63,43 @@ def connect(settings: StoreSettings) -> redis.Redis:
             socket_connect_timeout=settings.connect_timeout,
             socket_timeout=settings.answer_timeout,
         )
+        options = client.get_connection_kwargs()
+        options["parser_class"] = _parser_without(options.get("password") or "")
         client.connection_pool.make_connection()
-    # Their messages may quote part of a password, mistaken for a port or an address.
+    # Their messages may quote a part of the address.
     except (ValueError, TypeError, redis.RedisError):
         raise SettingsError(
-            "REDIS_URL is not a Redis address, such as rediss://user:password@host:6379/0 "
-            "(special characters in user and password percent-encoded), or has an option or a "
-            "value that redis-py does not know"
+            "REDIS_URL is not a Redis address: an option has a value that redis-py does not know, "
+            "or is one for rediss:// alone"
         ) from None
-    options = client.get_connection_kwargs()
-    if options.get("decode_responses"):
-        raise SettingsError("REDIS_URL must not set decode_responses")
     if "ssl_ca_certs" in options:
         _check_ca(options["ssl_ca_certs"])
     return client
+
+
+# A server that quotes what it was sent cuts it off somewhere.
+_SHORTEST_QUOTED = 4
+
+
+def _without(secret: str, words: str) -> str:
+    """A server's words without the secret, without its beginnings, and without its form in URLs."""
+    for form in {secret, one_line(secret), quote(secret, safe="")} - {""}:
+        for end in range(len(form), min(len(form), _SHORTEST_QUOTED) - 1, -1):
+            words = words.replace(form[:end], "***")
+    return words
+
+
+def _parser_without(secret: str) -> type:
+    """A parser of replies whose errors do not hold the secret: the one place where the server's
+    words come in."""
+    parser: Any = DefaultParser
+
+    def parse_error(response: str) -> redis.RedisError:
+        error: redis.RedisError = parser.parse_error(response)
+        error.args = (_without(secret, str(error)),)
+        return error
+
+    return type("Parser", (parser,), {"parse_error": staticmethod(parse_error)})
 
 
 def _check_ca(path: str) -> None:
@@ -92,44 +129,123 @@ def retry_policy(settings: StoreSettings) -> Retry:
     )
 
 
-# The server appends the first when it stops a script; redis-py puts the second before an error in
-# a pipeline. Neither helps a reader.
+# The server appends the first when it stops a script, and the second to a command that it does not
+# know; redis-py puts the third before an error in a pipeline. None helps a reader.
 _NOISE = re.compile(
-    r"\.? script: .*@user_script.*|^Command # \d+ \(.*?\) of pipeline caused error: "
+    r"\.? script: .*@user_script.*|, with args beginning with: .*"
+    r"|^Command # \d+ \(.*?\) of pipeline caused error: "
 )
 _PRIMARY_ADVICE = "this is a replica, name its primary in REDIS_URL"
-_REFUSAL_ADVICE: dict[type[Exception], str] = {
-    redis.exceptions.OutOfMemoryError: "raise its maxmemory, or make room",
-    redis.exceptions.ReadOnlyError: _PRIMARY_ADVICE,
-    redis.exceptions.MasterDownError: _PRIMARY_ADVICE,
-    redis.exceptions.NoPermissionError: (
+_CLUSTER_ADVICE = f"it is {OTHER_MODES['cluster']}: {SINGLE_ADVICE}"
+_UNKNOWN_COMMAND = "unknown command"
+# By the first word of the server's error.
+_REFUSAL_ADVICE = {
+    "ASK": _CLUSTER_ADVICE,
+    "BUSY": "wait until the script has ended, or end it with SCRIPT KILL",
+    "CLUSTERDOWN": _CLUSTER_ADVICE,
+    "CROSSSLOT": _CLUSTER_ADVICE,
+    "MASTERDOWN": _PRIMARY_ADVICE,
+    "MISCONF": "see the server's log, and make room on its disk",
+    "MOVED": _CLUSTER_ADVICE,
+    "NOPERM": (
         "`regional-assets doctor` names the rights that this user lacks, `regional-assets acl` "
         "prints the rules of one who has them"
     ),
+    "NOREPLICAS": (
+        "it wants more replicas (min-replicas-to-write): start them, or lower that number"
+    ),
+    "OOM": "raise its maxmemory, or make room",
+    "READONLY": _PRIMARY_ADVICE,
+    "TRYAGAIN": _CLUSTER_ADVICE,
 }
+_NO_LOGIN = (
+    "wants a password: put it in REDIS_URL, as in redis://user:password@host:6379/0 (without a "
+    "user for the default one)"
+)
 
 
 def refusal(error: Exception) -> str:
     """The server's error when it refuses a command, and what to do."""
-    words = _NOISE.sub("", one_line(error)) or type(error).__name__
-    advice = _REFUSAL_ADVICE.get(type(error))
-    return f"{words.rstrip('.')}: {advice}" if advice else words
+    words = (_NOISE.sub("", one_line(error)) or type(error).__name__).rstrip(".")
+    code = getattr(error, "status_code", None) or words.partition(" ")[0]
+    advice = _REFUSAL_ADVICE.get(code)
+    if words.startswith(_UNKNOWN_COMMAND):
+        advice = f"{VERSION_ADVICE}, with the commands' own names"
+    return f"{words}: {advice}" if advice else words
+
+
+def fields(reply: Any) -> dict[str, str]:
+    """The text fields of the reply to HELLO."""
+    flat = iter(reply)
+    return {
+        as_text(name): as_text(value)
+        for name, value in zip(flat, flat, strict=True)
+        if isinstance(value, bytes)
+    }
+
+
+def too_old(server: str, version: str) -> bool:
+    """Whether a server of this name and version lacks commands that are used here."""
+    return server == "redis" and tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS
+
+
+def _wrong_server(client: redis.Redis) -> str | None:
+    """What a new connection finds that no run could work with, and what to do; None when it finds
+    nothing. HELLO needs no rights, and is not too long for a server that wants a password."""
+    connection: Any = client.connection_pool.make_connection()
+    try:
+        connection.send_command("HELLO")
+        found = fields(connection.read_response())
+        if mode := OTHER_MODES.get(found["mode"]):
+            return f"is {mode}: {SINGLE_ADVICE}"
+        if too_old(found["server"], found["version"]):
+            return f"is Redis {found['version']}: {VERSION_ADVICE}"
+    except redis.AuthenticationError as error:
+        return _login_problem(error)
+    except redis.ResponseError as error:
+        if _UNKNOWN_COMMAND in str(error) and "HELLO" in str(error):
+            return f"is older than Redis 6.0: {VERSION_ADVICE}"
+    # The error that led here is the one to report.
+    except (redis.RedisError, *UNREACHABLE, ValueError, KeyError, TypeError):
+        pass
+    finally:
+        connection.disconnect()
+    return None
+
+
+def _login_problem(error: redis.AuthenticationError) -> str:
+    if error.status_code == "NOAUTH":
+        return _NO_LOGIN
+    return "refuses the login: check user and password in REDIS_URL"
 
 
 def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) -> StoreError:
-    """The error to raise when the server is unavailable."""
+    """The error to raise when the server is unavailable. Asks it what it is where the error alone
+    does not tell."""
     where = address(client)
-    if isinstance(error, redis.AuthenticationError):
-        return StoreError(
-            f"Redis at {where} refuses the login: check user and password in REDIS_URL"
-        )
-    reason = refusal(error)
-    if not isinstance(error, UNREACHABLE):
-        return StoreError(f"Redis at {where} refuses: {reason}")
-    if isinstance(error, redis.exceptions.BusyLoadingError):
-        return StoreError(f"Redis at {where} is not ready ({reason}): run again when it is")
     # redis-py raises its own error while it handles the socket's.
     cause = error.__context__
+    if isinstance(error, redis.AuthenticationError):
+        return StoreError(f"Redis at {where} {_login_problem(error)}")
+    if isinstance(error, redis.InvalidResponse):
+        # Its words quote what was received.
+        return StoreError(f"what answers at {where} is no Redis server: correct REDIS_URL")
+    reason = refusal(error)
+    if "unknown command 'AUTH'" in reason or "unknown command `AUTH`" in reason:
+        return StoreError(
+            f"Redis at {where} knows no logins ({reason.partition(':')[0]}): remove user and "
+            "password from REDIS_URL, or correct its address"
+        )
+    if isinstance(error, redis.exceptions.BusyLoadingError):
+        return StoreError(f"Redis at {where} is not ready ({reason}): run again when it is")
+    # A server that wants a password closes the connection at the first long command.
+    closed = isinstance(error, redis.ConnectionError) and not isinstance(cause, ssl.SSLError)
+    if closed or re.search("unknown command|Protocol error", reason):
+        problem = _wrong_server(client)
+        if problem:
+            return StoreError(f"Redis at {where} {problem}")
+    if not isinstance(error, UNREACHABLE):
+        return StoreError(f"Redis at {where} refuses: {reason}")
     if isinstance(cause, ssl.SSLCertVerificationError):
         return StoreError(
             f"Redis at {where} has a certificate that is not accepted ({cause.verify_message}): "

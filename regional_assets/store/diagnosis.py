@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Literal
 
 import redis
@@ -20,8 +21,18 @@ from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access, keys
-from regional_assets.store.connection import UNREACHABLE, address
-from regional_assets.store.errors import STORE_ERRORS, StoreError, one_line
+from regional_assets.store.connection import (
+    OTHER_MODES,
+    PRIMARY_ADVICE,
+    SINGLE_ADVICE,
+    UNREACHABLE,
+    VERSION_ADVICE,
+    address,
+    fields,
+    refusal,
+    too_old,
+)
+from regional_assets.store.errors import STORE_ERRORS, one_line
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
@@ -37,7 +48,6 @@ CLOCK_WARNING_MS = 1_000
 CLOCK_PROBLEM_MS = 60_000
 MEMORY_WARNING = 0.9
 DISK_WARNING = 100_000_000
-OLDEST_REDIS = (7, 0)
 
 _NAMED = 3
 _RIGHTS = Script.load("rights.lua", read_only=True)
@@ -61,9 +71,12 @@ class Finding:
 class _Server:
     """The server under examination, through a store on it; each reply is fetched once."""
 
-    store: SnapshotStore
     settings: StoreSettings
     now: Callable[[], int]
+
+    @cached_property
+    def store(self) -> SnapshotStore:
+        return SnapshotStore.open(self.settings)
 
     @property
     def client(self) -> redis.Redis:
@@ -72,12 +85,7 @@ class _Server:
     @cached_property
     def hello(self) -> dict[str, str]:
         """The reply to HELLO, which every user may send; its text fields alone."""
-        reply = iter(self.store.attempt(partial(self.client.execute_command, "HELLO")))
-        return {
-            as_text(name): as_text(value)
-            for name, value in zip(reply, reply, strict=True)
-            if isinstance(value, bytes)
-        }
+        return fields(self.store.attempt(partial(self.client.execute_command, "HELLO")))
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -88,50 +96,59 @@ def diagnose(settings: StoreSettings | None, now: Callable[[], int]) -> Iterator
     """The findings of all probes, one after the other. With `settings` None, because they are
     invalid, every probe is skipped. Changes nothing, but starts the embedded server where that is
     configured."""
-    store = None
     if settings is None:
-        reached = Finding("reachability", "skipped", "needs settings that are understood")
-    else:
-        try:
-            store = SnapshotStore.open(settings)
-            server = _Server(store, settings, now)
-            found = f"{address(store.client)} answers ({server.hello['server']})"
-            reached = Finding("reachability", "ok", found)
-        except STORE_ERRORS as error:
-            reached = Finding("reachability", "problem", str(error))
-        yield _state_folder(settings)
-    yield reached
+        for name in ("reachability", *_CHECKS):
+            yield Finding(name, "skipped", "needs settings that are understood")
+        return
+    server = _Server(settings, now)
+    yield examined("state folder", partial(_state_folder, settings.state_dir))
+    yield (reached := examined("reachability", partial(_reachability, server)))
     for name, look in _CHECKS.items():
         if reached.verdict == "ok":
-            yield Finding(name, *_result(look, server))
+            yield examined(name, partial(look, server))
         else:
             yield Finding(name, "skipped", "needs a server that answers")
-    if store:
-        store.client.close()
+    if "store" in vars(server):
+        server.client.close()
 
 
-def _result(look: Callable[[_Server], Result], server: _Server) -> Result:
+def examined(check: str, look: Callable[[], Result]) -> Finding:
+    """The finding of one check, whatever goes wrong in it."""
     try:
-        return look(server)
+        return Finding(check, *look())
     except NoPermissionError as error:
-        return "skipped", f"this user may not look: {error}", "grant that to have it checked"
+        advice = "grant that to have it checked"
+        return Finding(check, "skipped", f"this user may not look: {error}", advice)
     except ResponseError as error:
-        return "skipped", f"the server does not answer this: {error}", ""
-    except (StoreError, *UNREACHABLE) as error:
-        return "problem", one_line(error), ""
+        return Finding(check, "skipped", f"the server does not answer this: {refusal(error)}")
+    except (*STORE_ERRORS, *UNREACHABLE) as error:
+        return Finding(check, "problem", one_line(error))
+    except KeyError as error:
+        return Finding(check, "skipped", f"the server does not report {error}")
+    # No check may keep the others from being made.
+    except Exception as error:
+        words = f"the check itself failed: {type(error).__name__}: {one_line(error)}"
+        return Finding(check, "problem", words)
 
 
-def _state_folder(settings: StoreSettings) -> Finding:
-    folder = settings.state_dir
+def _state_folder(folder: Path) -> Result:
     if not folder.exists():
-        return Finding("state folder", "ok", f"{folder} will be created when it is needed")
+        return "ok", f"{folder} will be created when it is needed", ""
     problem = write_problem(folder)
     if problem:
-        return Finding("state folder", "problem", problem)
+        return "problem", problem, ""
     free = shutil.disk_usage(folder).free
-    verdict: Verdict = "ok" if free >= DISK_WARNING else "warning"
-    advice = "" if verdict == "ok" else "make room: runs and snapshots are kept there"
-    return Finding("state folder", verdict, f"{folder}: {_size(free)} free", advice)
+    if free >= DISK_WARNING:
+        return "ok", f"{folder}: {_size(free)} free", ""
+    return (
+        "warning",
+        f"{folder}: {_size(free)} free",
+        "make room: runs and snapshots are kept there",
+    )
+
+
+def _reachability(server: _Server) -> Result:
+    return "ok", f"{address(server.client)} answers ({server.hello['server']})", ""
 
 
 def _encryption(server: _Server) -> Result:
@@ -179,9 +196,9 @@ def _version(server: _Server) -> Result:
     if name == "valkey":
         return "ok", f"Valkey {version}", ""
     if name != "redis":
-        return "warning", f"{name} {version}", "not tried: use Redis 7.0 or newer, or Valkey"
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
-        return "problem", f"Redis {version}", "use Redis 7.0 or newer, or Valkey"
+        return "warning", f"{name} {version}", f"not tried: {VERSION_ADVICE}"
+    if too_old(name, version):
+        return "problem", f"Redis {version}", VERSION_ADVICE
     return "ok", f"Redis {version}", ""
 
 
@@ -189,21 +206,14 @@ def _mode(server: _Server) -> Result:
     mode = server.hello["mode"]
     if mode == "standalone":
         return "ok", "no cluster", ""
-    why = {
-        "cluster": "a cluster, where the keys of one commit lie on several nodes",
-        "sentinel": "a Sentinel, which holds no data",
-    }
-    return "problem", why.get(mode, mode), "put the address of a single Redis server in REDIS_URL"
+    return "problem", OTHER_MODES.get(mode, mode), SINGLE_ADVICE
 
 
 def _role(server: _Server) -> Result:
-    if server.hello["role"] == "master":
+    role = server.hello.get("role", "server without a role")
+    if role == "master":
         return "ok", "a primary", ""
-    return (
-        "problem",
-        f"a {server.hello['role']}, which refuses writes",
-        "put the address of its primary in REDIS_URL",
-    )
+    return "problem", f"a {role}, which refuses writes", PRIMARY_ADVICE
 
 
 def _eviction(server: _Server) -> Result:
@@ -281,7 +291,7 @@ def _rights(server: _Server) -> Result:
 def _types(server: _Server) -> Result:
     needed = dict.fromkeys((*access.READ_ONLY_KEYS, *access.WRITE_ONLY_KEYS), "string")
     for region in REGION_IDS:
-        needed |= access.stored_keys(region, "0")
+        needed |= {key: found.kind for key, found in access.stored_keys(region, "0").items()}
     for trigger in TRAILING_TRIGGERS:
         needed[keys.observations(trigger.region, str(trigger.metric))] = "zset"
     with server.client.pipeline(transaction=False) as pipeline:

