@@ -10,7 +10,6 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import backfill_policy
 from regional_assets.intelligence.balance import AXES
@@ -23,6 +22,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     SUMMARY,
+    WITH_BRIEFS,
     materialisations,
     run,
     statuses,
@@ -228,7 +228,7 @@ def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_assets_explain_themselves() -> None:
-    graph = defs.resolve_asset_graph()
+    graph = WITH_BRIEFS.resolve_asset_graph()
     assert len(graph.get_all_asset_keys()) == len(CATALOGUE) + 4
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
