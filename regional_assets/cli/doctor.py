@@ -17,7 +17,7 @@ from regional_assets.settings import (
     state_dir,
 )
 from regional_assets.store.diagnosis import Finding, Result, diagnose, examined
-from regional_assets.store.state_folder import CONFIGURATION, running_ui, write_problem
+from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui, write_problem
 
 _STYLE = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}
 
@@ -93,27 +93,16 @@ def _storage(home: Path) -> Result:
 def _daemon(home: Path) -> Result:
     running = running_ui(home)
     found = f"the UI runs at {running}" if running else "no UI of `regional-assets ui` runs"
-    daemons = list(_daemons(home))
-    if len(daemons) > 1:
+    processes = daemons(home)
+    shown = ", ".join(map(str, processes))
+    if len(processes) > 1:
         return (
             "problem",
-            f"{found}; {len(daemons)} daemons run on {home}, in the processes "
-            f"{', '.join(map(str, daemons))}: each starts every schedule",
+            f"{found}; {len(processes)} daemons run on {home}, in the processes {shown}: each "
+            "starts every schedule",
             "end all but one",
         )
-    return "ok", found + (f"; the daemon is process {daemons[0]}" if daemons else ""), ""
-
-
-def _daemons(home: Path) -> Iterator[int]:
-    """The daemons of that Dagster home on this machine; none is found where there is no /proc."""
-    for process in sorted(Path("/proc").glob("[0-9]*")):
-        # It may have ended, or be another user's.
-        with suppress(OSError):
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            settings = (process / "environ").read_bytes().split(b"\0")
-            is_daemon = any(w.endswith((b"dagster._daemon", b"dagster-daemon")) for w in words)
-            if is_daemon and f"{DAGSTER_HOME.name}={home}".encode() in settings:
-                yield int(process.name)
+    return "ok", found + (f"; the daemon is process {shown}" if processes else ""), ""
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:

@@ -1,6 +1,7 @@
 """Daily ship transits, and the input feeds as they would have been on each day."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +37,10 @@ def read_series(path: Path) -> "pd.DataFrame":
             raise ValueError("its dates are not consecutive days")
     except (OSError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise SeriesError(f"{path} is no series of daily transits: {error}") from None
-    if totals.empty or (totals < 0).any(axis=None):
+    if totals.empty or not ((totals >= 0) & (totals < math.inf) | totals.isna()).all(axis=None):
         raise SeriesError(
             f"{path} is no series of daily transits: it needs columns called <chokepoint>{_TOTAL} "
-            "with numbers from 0"
+            "with finite numbers from 0"
         )
     return totals.set_axis(days)
 

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import tempfile
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -113,9 +114,26 @@ def running_ui(home: Path) -> str | None:
     return None
 
 
+def daemons(home: Path) -> list[int]:
+    """The processes that are daemons of that Dagster home on this machine; none is found where
+    there is no /proc."""
+    found = []
+    for process in sorted(Path("/proc").glob("[0-9]*")):
+        # It may have ended, or be another user's.
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            settings = (process / "environ").read_bytes().split(b"\0")
+            is_daemon = any(
+                word.endswith((b"dagster._daemon", b"dagster-daemon")) for word in words
+            )
+            if is_daemon and f"{DAGSTER_HOME.name}={home}".encode() in settings:
+                found.append(int(process.name))
+    return found
+
+
 def hold_ui_lock(home: Path, address: str) -> None:
     """Makes this process, and the program that replaces it, the UI of that Dagster home until it
-    ends. Raises `SettingsError` when there is one."""
+    ends. Raises `SettingsError` when there is one, or a daemon that outlived its UI."""
     lock = try_lock(home / _UI_LOCK, fcntl.LOCK_EX)
     if lock is None:
         raise SettingsError(
@@ -125,3 +143,8 @@ def hold_ui_lock(home: Path, address: str) -> None:
     os.truncate(lock, 0)
     os.write(lock, f"{address} (process {os.getpid()})".encode())
     os.set_inheritable(lock, True)
+    if processes := daemons(home):
+        raise SettingsError(
+            f"a daemon of {home} runs already, in process {processes[0]}: end it first (two would "
+            "start every schedule twice)"
+        )

@@ -136,7 +136,7 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         return f"{finding.verdict}: {finding.found}"
 
     with running(folder, DAGSTER_HOME="a/home") as first:
-        eventually(lambda: home.exists() and running_ui(home), 60)
+        eventually(lambda: home.exists() and "http" in (running_ui(home) or ""), 60)
         where = running_ui(home) or ""
         assert where.startswith("http://127.0.0.1:")
         assert where.endswith(f"(process {first.pid})")
@@ -156,8 +156,11 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         finally:
             other.kill()
             other.wait()
+        # Its daemon outlives it.
         os.kill(first.pid, signal.SIGKILL)
         eventually(lambda: running_ui(home) is None)
+        third = command("ui", DAGSTER_HOME="a/home")
+        assert in_one_line(third, f"a daemon of {home} runs already, in process ")
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")

@@ -68,6 +68,7 @@ def test_access_falls_when_hormuz_collapses() -> None:
         "date,hormuz_total\n2026-01-02,1\n2026-01-01,1\n",
         "date,hormuz_total\n2026-01-01,many\n",
         "date,hormuz_total\n2026-01-01,-1\n",
+        f"date,hormuz_total\n2026-01-01,{'9' * 5000}\n",
         "date,hormuz_total\nyesterday,1\n",
     ],
 )
