@@ -166,17 +166,22 @@ def signal_regions(theater: str) -> tuple[str, ...]:
 
 def forecast_regions(region_text: str) -> tuple[str, ...]:
     """The regions a forecast belongs to: by its `region` text, and those that take every one."""
+    found = forecast_named(region_text)
+    return (*found, *(region for region in _EVERY_FORECAST if region not in found))
+
+
+def forecast_named(region_text: str) -> tuple[str, ...]:
+    """The regions that a forecast's `region` text names."""
     text = region_text.strip()
-    return _known_place(text) if len(text) <= _MAX_NAME else _forecast_regions(text)
+    return _known_place(text) if len(text) <= _MAX_NAME else _forecast_named(text)
 
 
 def _signal_regions(theater: str) -> tuple[str, ...]:
     return places(theater) or _containing(_SIGNAL_NAMES, theater)
 
 
-def _forecast_regions(region_text: str) -> tuple[str, ...]:
-    found = places(region_text) or _containing(_FORECAST_LABELS, region_text)
-    return (*found, *(region for region in _EVERY_FORECAST if region not in found))
+def _forecast_named(region_text: str) -> tuple[str, ...]:
+    return places(region_text) or _containing(_FORECAST_LABELS, region_text)
 
 
 def _containing(names: Mapping[str, re.Pattern[str]], text: str) -> tuple[str, ...]:
@@ -185,4 +190,4 @@ def _containing(names: Mapping[str, re.Pattern[str]], text: str) -> tuple[str, .
 
 
 _known_theater = lru_cache(maxsize=_REMEMBERED)(_signal_regions)
-_known_place = lru_cache(maxsize=_REMEMBERED)(_forecast_regions)
+_known_place = lru_cache(maxsize=_REMEMBERED)(_forecast_named)
