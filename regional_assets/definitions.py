@@ -6,6 +6,7 @@ import dagster as dg
 
 from regional_assets.defs.assets import ASSETS, NARRATED_ASSETS
 from regional_assets.defs.checks import ASSET_CHECKS
+from regional_assets.defs.input_checks import input_checks
 from regional_assets.defs.jobs import JOBS, NARRATED_JOBS
 from regional_assets.defs.resources import RESOURCES
 from regional_assets.defs.schedules import NARRATED_SCHEDULES, SCHEDULES
@@ -17,7 +18,7 @@ def build(*, narrated: bool) -> dg.Definitions:
     """All definitions; with those that need a language model if `narrated`."""
     return dg.Definitions(
         assets=[*ASSETS, *(NARRATED_ASSETS if narrated else ())],
-        asset_checks=ASSET_CHECKS,
+        asset_checks=[*ASSET_CHECKS, input_checks],
         jobs=[*JOBS, *(NARRATED_JOBS if narrated else ())],
         schedules=[*SCHEDULES, *(NARRATED_SCHEDULES if narrated else ())],
         sensors=SENSORS,

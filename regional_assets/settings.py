@@ -163,6 +163,11 @@ CONFIDENCE_FLOOR = _share(
     0.5,
     "The confidence below which the check `confidence_above_floor` warns.",
 )
+UNPLACED_SHARE = _share(
+    "REGIONAL_UNPLACED_SHARE",
+    0.2,
+    "The share of an input's records in no region above which the check `records_placed` warns.",
+)
 NARRATIVE_PROVIDERS = _text(
     "REGIONAL_NARRATIVE_PROVIDERS",
     "Language model endpoints in the order in which they are tried: names of your choice, "
@@ -187,6 +192,7 @@ SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     RECOVERY_PAUSE,
     RECOVERY_ATTEMPTS,
     CONFIDENCE_FLOOR,
+    UNPLACED_SHARE,
     NARRATIVE_PROVIDERS,
 )
 

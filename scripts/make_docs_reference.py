@@ -14,6 +14,7 @@ import dagster as dg
 from regional_assets.cli.main import main
 from regional_assets.definitions import build
 from regional_assets.defs.checks import CHECKS
+from regional_assets.defs.input_checks import input_checks
 from regional_assets.intelligence.diff import TriggerReason
 from regional_assets.settings import SETTINGS
 from regional_assets.store import access, keys
@@ -126,7 +127,10 @@ METADATA: dict[str, dict[str, str]] = {
         "missing_inputs": "Inputs that were missing in this run.",
         "stale_inputs": "Inputs that were older than their catalogue entry allows.",
         "input_problems": "Input key → why its value cannot be read.",
-        "skipped_records": "Input → how many of its records were unusable and skipped.",
+        "skipped_records": "Input → how many of its records could not be used.",
+        "incomplete_records": "Input → how many of its records lacked a value.",
+        "unplaced_records": "Input → how many of its records lie in no region.",
+        "unplaced_labels": "Input → up to five of the places that are not known.",
     },
     "After a snapshot of other versions": {
         "rescored": "The versions that differ, each with its old and new value. The changes may "
@@ -281,6 +285,11 @@ def _automation() -> Iterator[str]:
     yield _table(
         ("Check of `regional_snapshot`", "Severity", "Description"),
         ((f"`{check.name}`", check.severity.value, check.description) for check in CHECKS),
+    )
+    [spec, *_] = input_checks.check_specs
+    yield _table(
+        ("Check of an input", "Severity", "Description"),
+        [(f"`{spec.name}`", dg.AssetCheckSeverity.WARN.value, spec.description or "")],
     )
 
 

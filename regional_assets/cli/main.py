@@ -224,13 +224,17 @@ def load(folder: Path, if_empty: bool) -> None:
 @inputs.command("status")
 @_plain_errors
 def inputs_status() -> None:
-    """Show each input: key, age, fresh or stale, size."""
+    """Show each input: key, age, fresh or stale, size; its records, how many of them cannot be
+    used, lack a value or lie in no region, and up to five of the places that are not known."""
+    from regional_assets.intelligence.world import build_world
+
     now = current_time()
     with _open_store() as store:
-        states = read_inputs(store.read([]).values, now)
-    table = Table("input", "key", "state", "age", "max age", "bytes", "problem")
-    for name, state in states.items():
-        table.add_row(name, state.spec.key, *input_cells(state, now))
+        world = build_world(store.read([]).values, now)
+    table = Table("input", "key", "state", "age", "max age", "bytes", "problem", "records")
+    for name, state in world.inputs.items():
+        records = plain(world.tallies.get(name, ""))
+        table.add_row(name, state.spec.key, *input_cells(state, now), records)
     console().print(table)
 
 

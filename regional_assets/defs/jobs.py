@@ -18,13 +18,15 @@ SNAPSHOT_JOB = dg.define_asset_job(
 
 CHECK_JOB = dg.define_asset_job(
     "regional_check_job",
-    selection=dg.AssetSelection.checks_for_assets(REGIONAL_SNAPSHOT),
-    description="Checks what is stored of the chosen regions. Changes nothing.",
+    selection=dg.AssetSelection.checks_for_assets(
+        REGIONAL_SNAPSHOT, *(spec.key for spec in INPUT_ASSETS)
+    ),
+    description="Checks what is stored of the chosen regions, and the inputs. Changes nothing.",
 )
 
 OBSERVE_INPUTS_JOB = dg.define_asset_job(
     "observe_inputs_job",
-    selection=dg.AssetSelection.assets(*(spec.key for spec in INPUT_ASSETS)),
+    selection=dg.AssetSelection.assets(*(spec.key for spec in INPUT_ASSETS)).without_checks(),
     description=(
         f"Reads all {len(INPUT_ASSETS)} inputs in one round trip and reports the data version, "
         "age, size and freshness of each. Changes nothing in Redis."

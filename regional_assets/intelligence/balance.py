@@ -210,11 +210,9 @@ def _maritime_access(world: "World", region: Region, tally: _Tally) -> float:
         if level == UNKNOWN:
             tally.default(f"{axis}.{corridor.id}.level", passage)
         transit = world.transits.get(corridor.chokepoint or "")
-        change = (
-            transit.wow_change_pct
-            if transit
-            else tally.default(f"{axis}.{corridor.id}.wow_change_pct", 0)
-        )
+        change = transit.wow_change_pct if transit else None
+        if change is None:
+            change = tally.default(f"{axis}.{corridor.id}.wow_change_pct", 0)
         access += corridor.weight * (0.6 * passage + 0.4 * clip((100 + change) / 120))
         weight += corridor.weight
         if passage < 0.6:

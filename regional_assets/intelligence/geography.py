@@ -128,7 +128,9 @@ _TABLE: tuple[Region, ...] = (
         ),
         places=_names(
             "Red Sea|Persian Gulf|Israel/Gaza|Gaza|Eastern Mediterranean|Strait of Hormuz|"
-            "Bab el-Mandeb|Suez Canal|Turkey-Caucasus|North Africa|Levant"
+            "Bab el-Mandeb|Suez Canal|Turkey-Caucasus|North Africa|Levant|Gaza Strip|West Bank|"
+            "West Bank and Gaza|Occupied Palestinian Territory|West Asia|Mediterranean|"
+            "Mediterranean Sea|Maghreb|Arabian Peninsula"
         ),
         boxes=(Box(1, 12, 42, 20, 63),),
         airport_words=(AirportWord(4, "MENA"),),
@@ -149,7 +151,9 @@ _TABLE: tuple[Region, ...] = (
         ),
         places=_names(
             "Western Pacific|Indo-Pacific|Asia-Pacific|Korean Peninsula|South China Sea|"
-            "Taiwan Strait|Strait of Malacca|Lombok Strait|Korea Strait|Oceania|Southeast Asia"
+            "Taiwan Strait|Strait of Malacca|Lombok Strait|Korea Strait|Oceania|Southeast Asia|"
+            "South-East Asia|East Asia|Australasia|Australia and New Zealand|Melanesia|"
+            "Micronesian Region|Polynesia|Korea"
         ),
         boxes=(Box(5, -45, 55, 90, 180),),
         airport_words=(AirportWord(2, "APAC"),),
@@ -171,7 +175,8 @@ _TABLE: tuple[Region, ...] = (
         ),
         places=_names(
             "Northern Europe|Eastern Europe|Western Europe|Black Sea|Baltic Sea|Bosporus Strait|"
-            "Kerch Strait|Dover Strait|Strait of Gibraltar|Arctic"
+            "Kerch Strait|Dover Strait|Strait of Gibraltar|Arctic|Central Asia|Caucasus|"
+            "South Caucasus|Caucasus and Central Asia|Balkans|Mediterranean|Mediterranean Sea"
         ),
         boxes=(Box(2, 35, 72, -10, 60),),
         airport_words=(AirportWord(3, "EUROPE"),),
@@ -185,7 +190,7 @@ _TABLE: tuple[Region, ...] = (
         theaters=("north-america",),
         key_countries=_words("US CA MX"),
         countries=frozenset(_words("BM CA MX US")),
-        places=("Americas", "Panama Canal"),
+        places=("Americas", "Panama Canal", "North America"),
         boxes=(Box(6, 16, 75, -170, -50),),
         jamming_areas=("north-america",),
     ),
@@ -196,6 +201,7 @@ _TABLE: tuple[Region, ...] = (
         theaters=("south-asia",),
         key_countries=_words("IN PK BD LK AF"),
         countries=frozenset(_words("AF BD BT IN LK MV NP PK")),
+        places=("South Asia",),
         boxes=(Box(4, 5, 38, 60, 97),),
         jamming_areas=("afghanistan-pakistan",),
     ),
@@ -212,7 +218,9 @@ _TABLE: tuple[Region, ...] = (
                 "NI PA PE PR PY SR SV SX TC TT UY VC VE VG VI"
             )
         ),
-        places=("Panama Canal", "Latin America", "Caribbean"),
+        places=_names(
+            "Panama Canal|Latin America|Caribbean|Central America|South America|Virgin Islands"
+        ),
         boxes=(
             # Its northern bound alone belongs to the neighbour.
             Box(7, -56, math.nextafter(16, 0), -120, -34),
@@ -233,7 +241,8 @@ _TABLE: tuple[Region, ...] = (
             )
         ),
         places=_names(
-            "Africa|Sub-Saharan Africa|Cape of Good Hope|Bab el-Mandeb|Horn of Africa|Sahel"
+            "Africa|Sub-Saharan Africa|Cape of Good Hope|Bab el-Mandeb|Horn of Africa|Sahel|"
+            "West Africa|East Africa|Central Africa|Middle Africa|Southern Africa"
         ),
         boxes=(Box(3, -35, 20, -18, 52),),
         airport_words=(AirportWord(5, "AFRICA"),),

@@ -88,9 +88,8 @@ class Transits(Metric):
         return f"chokepoint:{self.chokepoint}:transit_count"
 
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
-        """Ships; unavailable when either feed does not list the chokepoint."""
-        # A feed that is silent is no strait without ships: not 0, as the specification has it,
-        # which would report a blockade whenever the feed fails.
+        """Ships; unavailable when either feed does not list the chokepoint, or its count is
+        absent: a feed that is silent is no strait without ships."""
         transit = world.transits.get(self.chokepoint)
         return transit.today if transit and self.chokepoint in world.chokepoints else None
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY
 from regional_assets.intelligence.numbers import is_number
-from regional_assets.intelligence.readers import Payload, Skipped, text_of
+from regional_assets.intelligence.readers import Payload, text_of
+from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean
 
 _DELAY_RANKS = {"NORMAL": 0, "MINOR": 1, "MODERATE": 2, "MAJOR": 3, "SEVERE": 4}
@@ -26,16 +27,21 @@ class AirportAlert(NamedTuple):
     reason: str
 
 
-def airport_alerts(payload: Payload, skipped: Skipped) -> tuple[AirportAlert, ...]:
+def airport_alerts(payload: Payload, tally: Tally) -> tuple[AirportAlert, ...]:
     found = []
-    for row in skipped.records(payload.get("alerts")):
+    for row in tally.objects(payload.get("alerts")):
         severity = text_of(row.get("severity")).upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
+        tally.incomplete += severity not in _DELAY_RANKS
         rank = _DELAY_RANKS.get(severity, 0)
+        icao, name = clean(row.get("icao")), clean(row.get("name")) or clean(row.get("iata"))
+        region = _airport_region(row)
+        if region is None:
+            tally.nowhere(icao or name, row.get("country") or row.get("region"))
         found.append(
             AirportAlert(
-                icao=clean(row.get("icao")),
-                name=clean(row.get("name")) or clean(row.get("iata")),
-                region=_airport_region(row),
+                icao=icao,
+                name=name,
+                region=region,
                 rank=rank,
                 closed=_is_closed(row, rank),
                 reason=clean(row.get("reason")),
@@ -67,7 +73,7 @@ class Closure(NamedTuple):
 _CLOSURE_REASON_LIMIT = 200
 
 
-def notam_closures(payload: Payload, skipped: Skipped) -> tuple[Closure, ...]:
+def notam_closures(payload: Payload, tally: Tally) -> tuple[Closure, ...]:
     """Closed airports, then restricted ones, each once."""
     reasons = payload.get("reasons")
     if not isinstance(reasons, dict):
@@ -76,11 +82,14 @@ def notam_closures(payload: Payload, skipped: Skipped) -> tuple[Closure, ...]:
     for name in ("closedIcaos", "restrictedIcaos"):
         listed = payload.get(name)
         for icao in listed if isinstance(listed, list) else ():
+            tally.records += 1
             if isinstance(icao, str) and clean(icao):
                 icaos.setdefault(clean(icao), clean(reasons.get(icao), _CLOSURE_REASON_LIMIT))
             else:
-                skipped.count += 1
-        skipped.count += not isinstance(listed, list) and listed not in (None, {})
+                tally.skipped += 1
+        tally.skipped += not isinstance(listed, list) and listed not in (None, {})
+    # One without a reason is not shown.
+    tally.incomplete += sum(not reason for reason in icaos.values())
     return tuple(Closure(icao, reason) for icao, reason in icaos.items())
 
 
@@ -98,20 +107,24 @@ class _JammingTally:
     sub_regions: set[str] = field(default_factory=set)
 
 
-def gps_jamming(payload: Payload, skipped: Skipped) -> dict[str, Jamming]:
+def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
     """Region id → the jamming in it."""
     tallies: defaultdict[str, _JammingTally] = defaultdict(_JammingTally)
-    for row in skipped.records(payload.get("hexes")):
+    for row in tally.objects(payload.get("hexes")):
         label = text_of(row.get("region")).strip().lower()
         region = GEOGRAPHY.region_of_jamming_area(label)
+        level = row.get("level")
+        tally.incomplete += level not in ("high", "medium", "low")
         if region is None:
             lat, lon = row.get("lat"), row.get("lon")
-            if is_number(lat) and is_number(lon):
-                region = GEOGRAPHY.region_of_position(lat, lon)
+            if not (is_number(lat) and is_number(lon)):
+                tally.skipped += 1
+                continue
+            region = GEOGRAPHY.region_of_position(lat, lon)
             label = "other"
-        if region is None:
-            continue
-        level = row.get("level")
+            if region is None:
+                tally.nowhere(_position(lat, lon))
+                continue
         tallies[region].levels[level if level in ("high", "medium") else "low"] += 1
         tallies[region].sub_regions.add(label)
     return {
@@ -120,10 +133,10 @@ def gps_jamming(payload: Payload, skipped: Skipped) -> dict[str, Jamming]:
     }
 
 
-def military_flights(payload: Payload, skipped: Skipped) -> Counter[str]:
+def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
     """Region id → flights in the air there."""
     counts: Counter[str] = Counter()
-    for row in skipped.records(payload.get("flights")):
+    for row in tally.objects(payload.get("flights")):
         if row.get("onGround") is True:
             continue
         lat, lon = row.get("lat"), row.get("lon")
@@ -131,6 +144,13 @@ def military_flights(payload: Payload, skipped: Skipped) -> Counter[str]:
             region = GEOGRAPHY.region_of_position(lat, lon)
             if region:
                 counts[region] += 1
+            else:
+                tally.nowhere(_position(lat, lon))
         else:
-            skipped.count += 1
+            tally.skipped += 1
     return counts
+
+
+def _position(lat: float, lon: float) -> str:
+    """A position to whole degrees, as a label."""
+    return f"{abs(lat):.0f}°{'N' if lat >= 0 else 'S'} {abs(lon):.0f}°{'E' if lon >= 0 else 'W'}"

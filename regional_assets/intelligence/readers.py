@@ -1,8 +1,9 @@
 """One reader per input: every shape its writers are known to write → one canonical form
 (SPEC 2, "Reading live payloads"). The computations know only these forms.
 
-A record that cannot be used is left out and counted in the reader's `Skipped`; no reader raises.
-Texts of which few are ever stored are cleaned when they are asked for.
+A record that cannot be used, lacks a value or lies nowhere is counted in the reader's `Tally`; no
+absent number is read as one, and no reader raises. Texts of which few are ever stored are cleaned
+when they are asked for.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
 from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, milliseconds
 from regional_assets.intelligence.mentions import Mentions, mentions
-from regional_assets.intelligence.numbers import clip, is_number, num, parse_number
+from regional_assets.intelligence.numbers import clip, is_number, parse_number
+from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS
@@ -41,23 +43,6 @@ _NOT_COERCIVE = frozenset(
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
-@dataclass(slots=True)
-class Skipped:
-    """How many records of one input were left out because they could not be used."""
-
-    count: int = 0
-
-    def records(self, value: Any) -> list[dict[str, Any]]:
-        """The objects of a list; `{}` is an empty list (a Lua round trip makes it one)."""
-        if isinstance(value, list):
-            found = [item for item in value if isinstance(item, dict)]
-            self.count += len(value) - len(found)
-            return found
-        if value is not None and value != {}:
-            self.count += 1
-        return []
-
-
 class RiskScore(NamedTuple):
     """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` the
     feed's own record."""
@@ -73,21 +58,17 @@ class RiskScore(NamedTuple):
         return clean(self.row.get("trend")).removeprefix("TREND_DIRECTION_")
 
 
-def risk_scores(payload: Payload, skipped: Skipped) -> tuple[RiskScore, ...]:
+def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
     found = []
-    for row in skipped.records(payload.get("ciiScores")):
-        country = row.get("region")
-        if not isinstance(country, str):
-            skipped.count += 1
+    for row in tally.objects(payload.get("ciiScores")):
+        country, score = row.get("region"), parse_number(row.get("combinedScore"))
+        if not isinstance(country, str) or score is None:
+            tally.skipped += 1
             continue
-        found.append(
-            RiskScore(
-                country.strip().upper(),
-                num(row.get("combinedScore")),
-                time_of(row.get("computedAt")),
-                row,
-            )
-        )
+        iso2 = country.strip().upper()
+        if not (GEOGRAPHY.region_of_country(iso2) or GEOGRAPHY.regions_of_key_country(iso2)):
+            tally.nowhere(iso2)
+        found.append(RiskScore(iso2, score, time_of(row.get("computedAt")), row))
     return tuple(found)
 
 
@@ -107,24 +88,33 @@ class Forecast(NamedTuple):
     mentions: Mentions
 
 
-def forecasts(payload: Payload, skipped: Skipped) -> tuple[Forecast, ...]:
-    return tuple(_forecast(row) for row in skipped.records(payload.get("predictions")))
-
-
-def _forecast(row: Payload) -> Forecast:
-    probability = clip(num(row.get("probability")))
-    return Forecast(
-        id=clean(row.get("id")),
-        domain=text_of(row.get("domain")).lower(),
-        regions=gazetteer.forecast_regions(text_of(row.get("region"))),
-        title=clean(row.get("title")),
-        trend=text_of(row.get("trend")).lower(),
-        probability=probability,
-        horizons=_horizons(row, probability),
-        confidence=num(row.get("confidence"), 0.5),
-        updated_at=time_of(row.get("updatedAt")),
-        mentions=_mentions(row),
-    )
+def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
+    found = []
+    for row in tally.objects(payload.get("predictions")):
+        probability = parse_number(row.get("probability"))
+        if probability is None:
+            tally.skipped += 1
+            continue
+        place, confidence = text_of(row.get("region")), parse_number(row.get("confidence"))
+        projections = _projections(row)
+        tally.incomplete += confidence is None or None in projections.values()
+        if not gazetteer.forecast_named(place):
+            tally.nowhere(place)
+        found.append(
+            Forecast(
+                id=clean(row.get("id")),
+                domain=text_of(row.get("domain")).lower(),
+                regions=gazetteer.forecast_regions(place),
+                title=clean(row.get("title")),
+                trend=text_of(row.get("trend")).lower(),
+                probability=clip(probability),
+                horizons=_horizons(row, clip(probability), projections),
+                confidence=0.5 if confidence is None else confidence,
+                updated_at=time_of(row.get("updatedAt")),
+                mentions=_mentions(row),
+            )
+        )
+    return tuple(found)
 
 
 def _mentions(row: Payload) -> Mentions:
@@ -142,7 +132,17 @@ def _text(value: Any) -> str:
     return text.lower() if text.isascii() else " ".join(map(str.lower, found))
 
 
-def _horizons(row: Payload, probability: float) -> dict[str, float]:
+def _projections(row: Payload) -> dict[str, float | None]:
+    projections = row.get("projections")
+    if not isinstance(projections, dict):
+        return {}
+    keys = zip(HORIZONS, ("h24", "d7", "d30"), strict=True)
+    return {name: parse_number(projections.get(key)) for name, key in keys}
+
+
+def _horizons(
+    row: Payload, probability: float, projections: Mapping[str, float | None]
+) -> dict[str, float]:
     horizon = text_of(row.get("timeHorizon")).lower()
     found = {}
     if "h24" in horizon or "24h" in horizon or "day" in horizon:
@@ -151,13 +151,7 @@ def _horizons(row: Payload, probability: float) -> dict[str, float]:
         found["7d"] = probability
     if "d30" in horizon or "30d" in horizon or "month" in horizon:
         found["30d"] = probability
-    projections = row.get("projections")
-    if isinstance(projections, dict):
-        for name, key in zip(HORIZONS, ("h24", "d7", "d30"), strict=True):
-            projected = parse_number(projections.get(key))
-            if projected is not None:
-                found[name] = clip(projected)
-    return found
+    return found | {name: clip(p) for name, p in projections.items() if p is not None}
 
 
 class Signal(NamedTuple):
@@ -187,17 +181,21 @@ class Signal(NamedTuple):
         return clean(self.row.get("summary"))
 
 
-def cross_source_signals(payload: Payload, skipped: Skipped) -> tuple[Signal, ...]:
+def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
     """The signals of any region."""
     # Thousands of them say the same few words here.
     regions_of, severity_of = cache(gazetteer.signal_regions), cache(_severity)
     found = []
-    for row in skipped.records(payload.get("signals")):
-        regions = regions_of(text_of(row.get("theater")))
+    for row in tally.objects(payload.get("signals")):
+        theater = text_of(row.get("theater"))
+        regions = regions_of(theater)
+        severity = severity_of(text_of(row.get("severity")))
+        tally.incomplete += not severity
         if regions:
-            severity = severity_of(text_of(row.get("severity")))
             coercive = text_of(row.get("type")) not in _NOT_COERCIVE
             found.append(Signal(regions, severity, time_of(row.get("detectedAt")), coercive, row))
+        else:
+            tally.nowhere(theater)
     return tuple(found)
 
 
@@ -206,63 +204,79 @@ def _severity(text: str) -> str:
     return next((name for name in _SEVERITIES if name in word), "")
 
 
-def chokepoints(payload: Payload, skipped: Skipped) -> dict[str, str]:
+def chokepoints(payload: Payload, tally: Tally) -> dict[str, str]:
     """Chokepoint id → threat level: one of `THREATS`."""
     found: dict[str, str] = {}
-    for row in skipped.records(payload.get("chokepoints")):
+    for row in tally.objects(payload.get("chokepoints")):
         live_id = row.get("id")
         if not isinstance(live_id, str):
-            skipped.count += 1
+            tally.skipped += 1
             continue
-        found.setdefault(chokepoint_id(live_id.strip()), _threat_level(row))
+        word = _threat_word(row)
+        tally.incomplete += word not in THREATS or word == UNKNOWN
+        level = word if word in THREATS else UNKNOWN
+        found.setdefault(chokepoint_id(live_id.strip()), level if word else "normal")
     return found
 
 
-def _threat_level(row: Payload) -> str:
+def _threat_word(row: Payload) -> str:
+    """What the feed says of the threat, "" when it says nothing."""
     for name in ("threatLevel", "warRiskTier", "status"):
         word = text_of(row.get(name)).strip().lower().removeprefix("war_risk_tier_")
         if word:
-            return word if word in THREATS else UNKNOWN
-    return "normal"
+            return word
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Transit:
-    """Ships through a chokepoint: today's count, and the week against the one before in percent."""
+    """Ships through a chokepoint: today's count, and the week against the one before in percent.
+    None is unknown."""
 
-    today: float
-    wow_change_pct: float
+    today: float | None
+    wow_change_pct: float | None
 
 
-def transit_summaries(payload: Payload, skipped: Skipped) -> dict[str, Transit]:
+# The writer has stored 0 for "no reading". Where really no ship passes, the week collapses, too.
+_COLLAPSED_PCT = -50
+
+
+def transit_summaries(payload: Payload, tally: Tally) -> dict[str, Transit]:
     """Chokepoint id → its transits; a zero-filled placeholder is absent."""
     summaries = payload.get("summaries")
     if not isinstance(summaries, dict):
-        skipped.count += summaries is not None and summaries != []
+        tally.skipped += summaries is not None and summaries != []
         return {}
     found: dict[str, Transit] = {}
+    tally.records = len(summaries)
     for live_id, row in summaries.items():
         if not isinstance(row, dict):
-            skipped.count += 1
+            tally.skipped += 1
         elif row.get("dataAvailable") is not False:
-            transit = Transit(num(row.get("todayTotal")), num(row.get("wowChangePct")))
-            found.setdefault(chokepoint_id(live_id), transit)
+            today, change = (
+                parse_number(row.get("todayTotal")),
+                parse_number(row.get("wowChangePct")),
+            )
+            if today == 0 and (change is None or change > _COLLAPSED_PCT):
+                today = None
+            tally.incomplete += today is None or change is None
+            found.setdefault(chokepoint_id(live_id), Transit(today, change))
     return found
 
 
-def oref_alerts(payload: Payload, skipped: Skipped, now: int) -> float:
+def oref_alerts(payload: Payload, tally: Tally, now: int) -> float:
     """The active siren alerts: localities in waves of the last 60 minutes, where the history
     holds dated waves; else what the feed counts itself."""
     dated = 0
     localities = 0
-    for wave in skipped.records(payload.get("history")):
+    for wave in tally.objects(payload.get("history")):
         at = milliseconds(wave.get("timestamp"))
         if at is None:
-            skipped.count += 1
+            tally.skipped += 1
             continue
         dated += 1
         if now - HOUR_MS <= at <= now + FUTURE_TOLERANCE_MS:
-            for alert in skipped.records(wave.get("alerts")):
+            for alert in tally.objects(wave.get("alerts")):
                 places = alert.get("data")
                 if isinstance(places, list) or places == {}:
                     localities += len(places)
@@ -274,65 +288,82 @@ def oref_alerts(payload: Payload, skipped: Skipped, now: int) -> float:
         count = payload.get(name)
         if is_number(count):
             return count
+    # Silence means no alerts, but this is not the feed's silence.
+    tally.incomplete += 1
     return 0
 
 
-def macro_signals(payload: Payload, skipped: Skipped) -> str:
-    """The verdict, upper case ("" when there is none)."""
-    return text_of(payload.get("verdict")).upper()
+def macro_signals(payload: Payload, tally: Tally) -> str:
+    """The verdict, upper case: CASH, BUY or whatever else the feed says."""
+    verdict = text_of(payload.get("verdict")).upper()
+    tally.records, tally.incomplete = 1, int(verdict not in ("CASH", "BUY"))
+    return verdict
 
 
-def national_debt(payload: Payload, skipped: Skipped) -> dict[str, list[float]]:
+def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
     """Region id → debt-to-GDP ratios (percent) of its countries."""
     found: dict[str, list[float]] = {}
-    for row in skipped.records(payload.get("entries")):
+    for row in tally.objects(payload.get("entries")):
         ratio = parse_number(row.get("debtToGdp"))
         if not isinstance(row.get("iso3"), str) or ratio is None:
-            skipped.count += 1
+            tally.skipped += 1
             continue
         iso3 = row["iso3"].strip()
-        # Only a code counts here; the feed has rows for groups of countries, too.
-        region = gazetteer.country_region(iso3) if len(iso3) == 3 else None
+        # Only a code counts here, and only of a country that a region lists.
+        iso2 = gazetteer.country(iso3) if len(iso3) == 3 else None
+        region = GEOGRAPHY.region_of_country(iso2 or "")
         if region:
             found.setdefault(region, []).append(ratio)
+        else:
+            tally.nowhere(iso3)
     return found
 
 
-def stress_index(payload: Payload, skipped: Skipped) -> float | None:
+def stress_index(payload: Payload, tally: Tally) -> float | None:
     """The composite score (0–100), None when the feed has none."""
-    return parse_number(payload.get("compositeScore"))
+    return _only(parse_number(payload.get("compositeScore")), tally)
 
 
-def energy_mix(payload: Payload, skipped: Skipped) -> dict[str, list[float | None]]:
+def _only(value: float | None, tally: Tally) -> float | None:
+    """The one value of a feed without records."""
+    tally.records, tally.incomplete = 1, int(value is None)
+    return value
+
+
+def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
     """Region id → net energy imports of its countries in percent (None where the feed has no
     number), in input order: a mean of floats depends on it in the last bit."""
     shares: dict[str, float | None] = {}
     for country, row in payload.items():
+        tally.records += country not in TIMESTAMP_FIELDS
         if isinstance(row, dict):
             share = row.get("importShare")
             shares[country.strip().upper()] = float(share) if is_number(share) else None
         elif country not in TIMESTAMP_FIELDS:
-            skipped.count += 1
+            tally.skipped += 1
     found: dict[str, list[float | None]] = {}
     for country, share in shares.items():
         region = GEOGRAPHY.region_of_country(country)
+        tally.incomplete += share is None
         if region:
             found.setdefault(region, []).append(share)
+        else:
+            tally.nowhere(country)
     return found
 
 
-def eu_gas_storage(payload: Payload, skipped: Skipped) -> float | None:
+def eu_gas_storage(payload: Payload, tally: Tally) -> float | None:
     """The latest fill of Europe's gas storage as a fraction, None when unknown."""
     candidates = [payload.get("fillPct")]
-    candidates += [row.get("fillPct") for row in skipped.records(payload.get("history"))][:1]
-    candidates += [row.get("fillPct") for row in skipped.records(payload.get("months"))][-1:]
-    return next((value / 100 for value in candidates if is_number(value)), None)
+    candidates += [row.get("fillPct") for row in tally.objects(payload.get("history"))][:1]
+    candidates += [row.get("fillPct") for row in tally.objects(payload.get("months"))][-1:]
+    return _only(next((value / 100 for value in candidates if is_number(value)), None), tally)
 
 
-def strategic_reserves(payload: Payload, skipped: Skipped) -> float | None:
+def strategic_reserves(payload: Payload, tally: Tally) -> float | None:
     """Days of cover, None when the feed has none."""
     days = payload.get("daysOfCover")
-    return float(days) if is_number(days) else None
+    return _only(float(days) if is_number(days) else None, tally)
 
 
 # Up to here (285,000 years of ms) every integer is a double, so that reading it as one changes

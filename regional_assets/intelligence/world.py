@@ -13,7 +13,8 @@ from regional_assets.intelligence.confidence import Confidence, confidence
 from regional_assets.intelligence.geography import GEOGRAPHY
 from regional_assets.intelligence.inputs import InputState, StoredValue, read_input
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
-from regional_assets.intelligence.readers import Forecast, RiskScore, Signal, Skipped, Transit
+from regional_assets.intelligence.readers import Forecast, RiskScore, Signal, Transit
+from regional_assets.intelligence.tally import Tally
 
 T = TypeVar("T")
 
@@ -35,13 +36,14 @@ class World:
     """The inputs of one run in canonical form, those that belong to regions indexed by region id.
 
     `now` is ms since the epoch. An absent input is None where the computations tell absent from
-    empty, else empty. `skipped` counts unusable records by input name.
+    empty, else empty. `tallies` says by input name what became of the records of each
+    input that is there.
     """
 
     now: int
     inputs: Mapping[str, InputState]
     confidence: Confidence
-    skipped: Mapping[str, int]
+    tallies: Mapping[str, Tally]
     risk_scores: Mapping[str, tuple[RiskScore, ...]]
     key_risk_scores: Mapping[str, tuple[RiskScore, ...]]
     forecasts: Mapping[str, tuple[Forecast, ...]]
@@ -69,18 +71,15 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     """The world at `now` (ms) from what the store holds under the catalogue's keys; never raises
     on what an input contains."""
     inputs: dict[str, InputState] = {}
-    skipped: dict[str, int] = {}
+    tallies: dict[str, Tally] = {}
 
     # One after the other, each payload gone before the next is parsed: this bounds the memory.
     def read(name: str, absent: Any, **context: int) -> Any:
         inputs[name], payload = read_input(INPUTS[name], stored, now)
         if payload is None:
             return absent
-        tally = Skipped()
-        value = _READERS[name](payload, tally, **context)
-        if tally.count:
-            skipped[name] = tally.count
-        return value
+        tallies[name] = Tally()
+        return _READERS[name](payload, tallies[name], **context)
 
     risk_scores = read("risk_scores", ())
     alerts = (*read("faa_delays", ()), *read("intl_delays", ()))
@@ -104,13 +103,13 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
         gas_fill=read("eu_gas_storage", None),
         reserve_days=read("strategic_reserves", None),
         airport_alerts=_by_region(alerts, lambda a: _listed(a.region)),
-        closures=_closures(read("notam_closures", ()), alerts),
+        closures=_closures(read("notam_closures", ()), alerts, tallies),
         jamming=read("gps_jamming", {}),
         flights=read("military_flights", {}),
         # The last: only now all have been read.
         inputs={spec.name: inputs[spec.name] for spec in CATALOGUE},
         confidence=confidence((inputs[spec.name] for spec in CATALOGUE), now),
-        skipped=skipped,
+        tallies=tallies,
     )
 
 
@@ -129,11 +128,14 @@ def _by_region(
 
 
 def _closures(
-    closures: Iterable[Closure], alerts: Iterable[AirportAlert]
+    closures: Iterable[Closure], alerts: Iterable[AirportAlert], tallies: Mapping[str, Tally]
 ) -> dict[str, tuple[Closure, ...]]:
     """Closures by region: where an alert places the airport, the last one that does decides;
     else the prefix of its ICAO code."""
     placed = {alert.icao: alert.region for alert in alerts if alert.region}
-    return _by_region(
-        closures, lambda c: _listed(placed.get(c.icao) or gazetteer.icao_region(c.icao))
-    )
+    found = [(c, placed.get(c.icao) or gazetteer.icao_region(c.icao)) for c in closures]
+    for closure, region in found:
+        if region is None:
+            tallies["notam_closures"].nowhere(closure.icao)
+    by_region = _by_region(found, lambda pair: _listed(pair[1]))
+    return {region: tuple(c for c, _ in pairs) for region, pairs in by_region.items()}

@@ -14,6 +14,7 @@ from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded, keys
 from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
+from regional_assets_tests.support.worlds import KEY
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -71,6 +72,17 @@ def test_the_first_minutes_of_a_new_user(command: Command, folder: Path) -> None
     assert inputs.count("fresh") == len(CATALOGUE)
     verified = command("verify")
     assert (verified.returncode, verified.stdout.count("agrees")) == (0, 8)
+
+
+def test_the_status_of_the_inputs_shows_what_is_not_used(command: Command, folder: Path) -> None:
+    command("inputs", "load")
+    with client(folder) as connected:
+        signals = [{"theater": place} for place in ("[/red]Atlantis", "Cibola", "Levant")]
+        connected.set(KEY["cross_source_signals"], json.dumps({"signals": [*signals, 7]}))
+        shown = command("inputs", "status")
+    assert shown.returncode == 0
+    for part in ("1 skipped", "3 incomplete", "2 unplaced", "[/red]Atlantis"):
+        assert part in shown.stdout
 
 
 def test_a_failed_region_is_told_apart_and_run_again(command: Command, folder: Path) -> None:

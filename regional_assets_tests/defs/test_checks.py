@@ -59,6 +59,7 @@ def results(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None], A
         event.asset_check_evaluation_data
         for event in result.all_events
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        and event.asset_check_evaluation_data.asset_key == REGIONAL_SNAPSHOT
     ]
     by_partition = {(e.check_name, e.partition): e for e in found}
     assert len(by_partition) == len(found)

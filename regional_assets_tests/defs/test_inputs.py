@@ -1,6 +1,7 @@
 """The inputs as Dagster sees them: a real instance, real observations, a real server."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -120,6 +121,26 @@ def test_missing_stale_and_unreadable_inputs_are_told(
     assert "not JSON" in seen["strategic_reserves"]["problem"]
     assert seen["chokepoints"]["version"] == "unreadable"
     assert "WRONGTYPE" in seen["chokepoints"]["problem"]
+
+
+def test_what_became_of_the_records_is_observed(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    places = ["Atlantis", "Lemuria", "At<b>lantis", "Cibola", "Hyperborea", "Thule Basin", "Utopia"]
+    signals = [{"theater": place, "severity": "LOW"} for place in (*places, "Levant", "Levant")]
+    client.set(KEY["cross_source_signals"], json.dumps({"signals": [*signals, 7]}))
+    client.set(
+        KEY["transit_summaries"], '{"summaries": {"suez": {"todayTotal": null, "wowChangePct": 1}}}'
+    )
+    client.delete(KEY["military_flights"])
+    seen = observed(instance)
+    said = seen["cross_source_signals"]
+    assert (said["records"], said["skipped"], said["unplaced"]) == (10, 1, 7)
+    # Distinct and cleaned; five.
+    assert said["unplaced_labels"] == ["Atlantis", "Lemuria", "Atblantis", "Cibola", "Hyperborea"]
+    assert "incomplete" not in said
+    assert (seen["transit_summaries"]["records"], seen["transit_summaries"]["incomplete"]) == (1, 1)
+    assert "records" not in seen["military_flights"]
 
 
 def test_all_inputs_are_one_round_trip(instance: dg.DagsterInstance, client: redis.Redis) -> None:

@@ -1,5 +1,6 @@
 """`regional_snapshot` through Dagster: a real instance, real runs, a real server."""
 
+import json
 import os
 import re
 import signal
@@ -29,6 +30,7 @@ from regional_assets_tests.support.dagster_runs import (
     values,
 )
 from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
+from regional_assets_tests.support.worlds import KEY
 
 
 def test_one_run_materialises_every_partition_once(
@@ -147,11 +149,16 @@ def test_what_was_wrong_with_the_inputs_is_in_the_metadata(
     client.set("economic:spr:v1", "{")
     client.delete("military:flights:v1")
     client.set("risk:scores:sebuf:stale:v8", '{"ciiScores": [1, 2]}')
+    signals = [{"theater": "Atlantis"}, {"theater": "Levant", "severity": "LOW"}]
+    client.set(KEY["cross_source_signals"], json.dumps({"signals": signals}))
     result = run(instance, partition_key="mena")
     said = values(materialisations(instance, result.run_id)["mena"])
     assert said["missing_inputs"] == ["economic:spr:v1", "military:flights:v1"]
     assert "not JSON" in said["input_problems"]["economic:spr:v1"]
     assert said["skipped_records"] == {"risk_scores": 2}
+    assert said["incomplete_records"]["cross_source_signals"] == 1
+    assert said["unplaced_records"] == {"cross_source_signals": 1}
+    assert said["unplaced_labels"] == {"cross_source_signals": ["Atlantis"]}
     assert "domestic_fragility = 0" in said["defaulted_terms"]
     assert said["confidence"] < 1
 

@@ -69,14 +69,18 @@ def test_imports_without_numbers_leave_the_other_terms() -> None:
     [("the NATO summit", 1), ("GCC", 1), ("monatomic", 0), ("alliances", 1), ("coalition", 1)],
 )
 def test_words_of_alliance(text: str, mentions: int) -> None:
-    forecast = {"region": "Iran", "caseFile": {"alliance": [{"deep": text}]}}
+    forecast = {"region": "Iran", "probability": 0.5, "caseFile": {"alliance": [{"deep": text}]}}
     world = world_of(forecasts={"predictions": [forecast]})
     # Field names do not count; 0.4 × 1/5 per forecast.
     assert content_of(world, "mena").balance.axes["alliance_cohesion"] == 0.3 + 0.08 * mentions
 
 
 def test_signals_are_no_case_file() -> None:
-    forecast = {"region": "Iran", "signals": [{"value": "alliance, collapse, Iran"}]}
+    forecast = {
+        "region": "Iran",
+        "probability": 0.5,
+        "signals": [{"value": "alliance, collapse, Iran"}],
+    }
     found = content_of(world_of(forecasts={"predictions": [forecast]}), "mena")
     assert found.balance.axes["alliance_cohesion"] == 0.3
     assert [actor.name for actor in found.actors] == ["Iran"]

@@ -57,7 +57,10 @@ def test_each_balance_is_computed_once(count: Count) -> None:
 def test_the_text_of_a_forecast_is_gathered_and_searched_once(count: Count) -> None:
     gathered, searched = count(readers, "strings"), count(readers, "mentions")
     case_files = [{"text": f"Iran, NATO and number {n}"} for n in range(5)]
-    rows = [{"id": "f", "region": "Iran", "caseFile": case_file} for case_file in case_files]
+    rows = [
+        {"id": "f", "region": "Iran", "probability": 0.5, "caseFile": case_file}
+        for case_file in case_files
+    ]
     snapshots_of(world_of(forecasts={"predictions": rows}))
     assert gathered == case_files
     assert len(searched) == len(case_files)

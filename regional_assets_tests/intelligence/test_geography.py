@@ -43,7 +43,9 @@ now = 1_790_000_000_000
 stored = {
     "risk:scores:sebuf:stale:v8": {"ciiScores": [{"region": "AQ", "combinedScore": 60}]},
     "intelligence:cross-source-signals:v1": {"signals": [{"id": "s", "theater": "ross sea"}]},
-    "forecast:predictions:v2": {"predictions": [{"id": "f", "region": "Antarctica, inland"}]},
+    "forecast:predictions:v2": {
+        "predictions": [{"id": "f", "region": "Antarctica, inland", "probability": 1}]
+    },
     "aviation:delays:faa:v1": {"alerts": [{"icao": "NZSP", "region": "POLAR"}]},
     "intelligence:gpsjam:v2": {
         "hexes": [{"region": "antarctic-peninsula"}, {"region": "other", "lat": -80, "lon": 0}]

@@ -102,7 +102,7 @@ def test_a_number_that_no_reader_can_hold_costs_its_record_only() -> None:
     text = '{"flights": [{"lat": 30, "lon": 40}, {"lat": 1' + "0" * 5_000 + ', "lon": 1}]}'
     world = build_world({KEY["military_flights"]: StoredValue(text.encode())}, NOW)
     assert world.flights == {"mena": 1}
-    assert world.skipped == {"military_flights": 1}
+    assert world.tallies["military_flights"].skipped == 1
 
 
 def test_an_absent_key_is_missing_without_a_problem() -> None:
@@ -219,7 +219,8 @@ def test_bad_records_are_skipped_and_counted() -> None:
         ),
         NOW,
     )
-    assert dict(world.skipped) == {"risk_scores": 2, "cross_source_signals": 1}
+    skipped = {name: tally.skipped for name, tally in world.tallies.items()}
+    assert skipped == {"risk_scores": 2, "forecasts": 0, "cross_source_signals": 1}
     assert [s.country for s in world.risk_scores["mena"]] == ["IR"]
 
 

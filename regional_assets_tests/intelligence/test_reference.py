@@ -5,7 +5,13 @@ import csv
 import pytest
 
 from regional_assets.intelligence.geography import REGIONS
-from scripts.make_reference import REFERENCE, country_names, icao_prefixes
+from scripts.make_reference import (
+    REFERENCE,
+    country_names,
+    icao_prefixes,
+    subregions,
+    us_states,
+)
 
 
 def table(name: str) -> dict[str, str]:
@@ -30,3 +36,10 @@ def test_icao_prefixes() -> None:
     kept, source = table("icao_prefixes.csv"), icao_prefixes()
     assert {prefix: source.get(prefix, iso2) for prefix, iso2 in kept.items()} == kept
     assert len(kept) > 250
+
+
+def test_subregions_and_states() -> None:
+    for name, source in (("subregions.csv", subregions()), ("us_states.csv", us_states())):
+        kept = table(name)
+        assert {key: source.get(key, value) for key, value in kept.items()} == kept
+    assert len(table("us_states.csv")) == 2 * 51

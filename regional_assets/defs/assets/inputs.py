@@ -3,18 +3,21 @@ they are only observed."""
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
-from regional_assets.intelligence.inputs import InputState, StoredValue, read_inputs
+from regional_assets.intelligence.inputs import InputState, StoredValue
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.timing import MINUTE_MS
+
+if TYPE_CHECKING:
+    from regional_assets.intelligence.tally import Tally
 
 # The data versions of an input without a value; no digest looks like them.
 MISSING = "missing"
@@ -22,7 +25,8 @@ UNREADABLE = "unreadable"
 
 _OBSERVING = """
 Reads all inputs in one round trip and reports the data version (SHA-256 of the stored value), age,
-size and freshness of each. It changes nothing. A missing or unreadable input is reported and fails
+size and freshness of each, how many records it has, and how many of them cannot be used, lack a
+value or lie in no region. It changes nothing. A missing or unreadable input is reported and fails
 nothing; the run fails only when Redis does not answer.
 """
 
@@ -70,12 +74,15 @@ def _observe(
     clock: ClockResource,
 ) -> Iterator[dg.ObserveResult]:
     """Reads all inputs once, then reports those that the run selected."""
+    from regional_assets.intelligence.world import build_world
+
     now = clock.now()
     with snapshot_store.open_or_fail() as store:
         stored = store.read([]).values
+    world = build_world(stored, now)
     states = {
         input_key(name): state
-        for name, state in read_inputs(stored, now).items()
+        for name, state in world.inputs.items()
         if input_key(name) in context.selected_asset_keys
     }
     context.log.info(_words(states.values()))
@@ -83,7 +90,7 @@ def _observe(
         yield dg.ObserveResult(
             asset_key=key,
             data_version=_data_version(stored[state.spec.key]),
-            metadata=_metadata(state, now),
+            metadata=_metadata(state, now) | _counts(world.tallies.get(state.spec.name)),
         )
 
 
@@ -112,7 +119,14 @@ def _data_version(value: StoredValue) -> dg.DataVersion:
     return dg.DataVersion(hashlib.sha256(value.data).hexdigest())
 
 
-def _metadata(state: InputState, now: int) -> Mapping[str, Any]:
+def _counts(tally: "Tally | None") -> dict[str, Any]:
+    if tally is None:
+        return {}
+    labels = {"unplaced_labels": tally.labels} if tally.labels else {}
+    return {"records": tally.records, **tally.counts, **labels}
+
+
+def _metadata(state: InputState, now: int) -> dict[str, Any]:
     found: dict[str, Any] = {"freshness": state.freshness, "bytes": state.size}
     moment = _moment(state.timestamp)
     if moment and state.timestamp is not None:

@@ -163,15 +163,20 @@ def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
 
 def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
     """What all regions of a run share: the state of the inputs, and the cost of the narratives."""
+    from regional_assets.intelligence.tally import KINDS
     from regional_assets.runs.narration import spent
 
-    world = result.world
+    world, tallies = result.world, result.world.tallies.items()
     narrations = [region.narration for region in result.regions if region.narration]
     problems = {s.spec.key: visible(s.problem) for s in world.inputs.values() if s.problem}
     return {
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
         "input_problems": problems,
-        "skipped_records": dict(world.skipped),
+        **{
+            f"{kind}_records": {n: counts[kind] for n, t in tallies if kind in (counts := t.counts)}
+            for kind in KINDS
+        },
+        "unplaced_labels": {name: tally.labels for name, tally in tallies if tally.labels},
         **({"narratives_of_run": spent(narrations)} if narrations else {}),
     }
