@@ -205,7 +205,9 @@ def test_regions_without_a_young_snapshot_are_not_retried(
     assert "; latam: it has no snapshot yet; " in said
     take_snapshots(valkey_store, ["mena", "europe"], current_time() + 12 * HOUR_MS)
     # What is damaged is tried, so that its run shows it.
-    told.set(keys.snapshot_by_id((told.get(keys.latest("south-asia")) or b"").decode()), "{")
+    latest = told.get(keys.latest("south-asia"))
+    assert isinstance(latest, bytes)
+    told.set(keys.snapshot_by_id(latest.decode()), "{")
     told.delete(keys.regime_history("sub-saharan-africa"))
     told.set(keys.regime_history("sub-saharan-africa"), "no list")
     requests = tick(regional_brief_retry_schedule, instance, WEDNESDAY, Later(hours=13))

@@ -316,7 +316,9 @@ def test_a_region_without_a_young_snapshot_is_skipped_with_the_reason(
     """One region has never had a snapshot, one has an old one and a brief of last month."""
     now = current_time()
     told.delete(keys.latest("latam"))
-    body = json.loads(told.get(keys.snapshot_by_id(told.get(keys.latest("mena")).decode())) or "")
+    latest = told.get(keys.latest("mena"))
+    assert isinstance(latest, bytes)
+    body = stored(told, keys.snapshot_by_id(latest.decode()))
     body["generated_at"] = now - 40 * DAY_MS
     told.set(keys.snapshot_by_id(body["meta"]["snapshot_id"]), json.dumps(body))
     told.delete(keys.confirmed("mena"))
