@@ -5,69 +5,40 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
-from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import click
+import msgspec
 from dotenv import load_dotenv
 from rich.table import Table
 
 from regional_assets.cli.alerts import alerts_table, regional_alerts
+from regional_assets.cli.briefs import brief
+from regional_assets.cli.command import FAILED, fail_with, open_store, plain_errors
 from regional_assets.cli.doctor import examine, findings_table
+from regional_assets.cli.history import history_table, regime_changes
 from regional_assets.cli.render import age, console, input_cells, plain, print_snapshot
-from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError, checked_regions
+from regional_assets.intelligence.geography import REGION_IDS, checked_regions
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
-from regional_assets.replay.series import PORTWATCH_2026, SeriesError
+from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
-from regional_assets.runs.input_files import SAMPLE_INPUTS, InputFilesError, read_input_files
+from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.settings import REDIS_URL, StoreSettings, state_dir
 from regional_assets.store import access, embedded, keys, redis_url
 from regional_assets.store.connection import address
-from regional_assets.store.errors import STORE_ERRORS
-from regional_assets.store.snapshot_store import LatestRead, SnapshotStore
+from regional_assets.store.reading import read_regime_history
+from regional_assets.store.snapshot_store import LatestRead
 from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
 from regional_assets.store.wire import decode
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-# Exit codes: 0 done, 1 something failed or does not agree, 2 the command was used wrongly.
-FAILED = 1
 
 _MOST_ALERTS = 1000
 _NO_SNAPSHOT = "no snapshot yet; `regional-assets run` takes one"
 _UI_PORT = 3000
-_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError)
-
-
-def _plain_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Errors that a user can do something about, without a traceback."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except UnknownRegionError as error:
-            raise click.UsageError(str(error)) from None
-        except _EXPECTED_ERRORS as error:
-            raise click.ClickException(visible(str(error))) from None
-
-    return wrapped
-
-
-@contextmanager
-def _open_store() -> Iterator[SnapshotStore]:
-    store = SnapshotStore.open(StoreSettings.from_environment())
-    try:
-        yield store
-    finally:
-        store.client.close()
 
 
 @click.group()
@@ -89,7 +60,7 @@ def main() -> None:
 @main.command()
 @click.argument("regions", nargs=-1, metavar="[REGION]...")
 @click.option("--force", is_flag=True, help="Write a snapshot even when it says nothing new.")
-@_plain_errors
+@plain_errors
 def run(regions: tuple[str, ...], force: bool) -> None:
     """Take the snapshots of REGIONs (default: all) in a Dagster run.
 
@@ -107,7 +78,7 @@ def run(regions: tuple[str, ...], force: bool) -> None:
 @main.command()
 @click.argument("region")
 @click.option("--json", "as_json", is_flag=True, help="The stored JSON as it is.")
-@_plain_errors
+@plain_errors
 def show(region: str, as_json: bool) -> None:
     """Show the latest snapshot of REGION."""
     checked_regions([region])
@@ -126,7 +97,7 @@ def show(region: str, as_json: bool) -> None:
 
 
 @main.command()
-@_plain_errors
+@plain_errors
 def status() -> None:
     """Show one line per region: age, regime, confidence; exits 1 when a snapshot is damaged."""
     now = current_time()
@@ -151,15 +122,33 @@ def status() -> None:
             plain(", ".join(t.id for t in snapshot.triggers.active)),
         )
     console().print(table)
-    _fail_with(damaged)
+    fail_with(damaged)
 
 
 @main.command()
-@_plain_errors
+@click.argument("region")
+@click.option("--json", "as_json", is_flag=True, help="The changes as a JSON array.")
+@plain_errors
+def history(region: str, as_json: bool) -> None:
+    """Show the regime changes of REGION, the newest first; exits 1 when an entry is damaged."""
+    checked_regions([region])
+    with open_store() as store:
+        changes, damaged = regime_changes(region, read_regime_history(store, region))
+    if as_json:
+        click.echo(json.dumps([msgspec.to_builtins(change) for change in changes], indent=2))
+    elif changes:
+        console().print(history_table(changes))
+    elif not damaged:
+        click.echo(f"{region}: no regime change is stored")
+    fail_with(damaged, err=as_json)
+
+
+@main.command()
+@plain_errors
 def alerts() -> None:
     """Show the alerts that wait for the notification relay, the next one first; none is taken."""
     now = current_time()
-    with _open_store() as store:
+    with open_store() as store:
         waiting = store.waiting_alerts(_MOST_ALERTS)
     found, damaged = regional_alerts(waiting.messages)
     if found:
@@ -169,7 +158,7 @@ def alerts() -> None:
         f"{len(found)} regional alerts wait in {keys.ALERT_QUEUE}, among {waiting.total} messages"
         + (f", of which the last {more} were not looked at" if more else "")
     )
-    _fail_with([f"{keys.ALERT_QUEUE}: {problem}" for problem in damaged])
+    fail_with([f"{keys.ALERT_QUEUE}: {problem}" for problem in damaged])
 
 
 @main.command("replay")
@@ -180,7 +169,7 @@ def alerts() -> None:
 )
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
-@_plain_errors
+@plain_errors
 def replay_series(series: Path, first: datetime | None, last: datetime | None) -> None:
     """Replay the daily ship transits of SERIES (default: 2026 at four chokepoints) through the
     snapshot job, as often as its schedule runs it.
@@ -207,12 +196,12 @@ def inputs() -> None:
     "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=SAMPLE_INPUTS
 )
 @click.option("--if-empty", is_flag=True, help="Only when there is not a single input yet.")
-@_plain_errors
+@plain_errors
 def load(folder: Path, if_empty: bool) -> None:
     """Load the input files of FOLDER (default: the samples)."""
     now = current_time()
     values = read_input_files(folder, now)
-    with _open_store() as store:
+    with open_store() as store:
         states = read_inputs(store.read([]).values, now)
         if if_empty and any(state.size for state in states.values()):
             click.echo(f"inputs are there already at {address(store.client)}")
@@ -222,14 +211,14 @@ def load(folder: Path, if_empty: bool) -> None:
 
 
 @inputs.command("status")
-@_plain_errors
+@plain_errors
 def inputs_status() -> None:
     """Show each input: key, age, fresh or stale, size; its records, how many of them cannot be
     used, lack a value or lie in no region, and up to five of the places that are not known."""
     from regional_assets.intelligence.world import build_world
 
     now = current_time()
-    with _open_store() as store:
+    with open_store() as store:
         world = build_world(store.read([]).values, now)
     table = Table("input", "key", "state", "age", "max age", "bytes", "problem", "records")
     for name, state in world.inputs.items():
@@ -244,14 +233,14 @@ def server() -> None:
 
 
 @server.command()
-@_plain_errors
+@plain_errors
 def start() -> None:
     """Start the embedded server unless it runs."""
     click.echo(embedded.ensure_running(_embedded_state_dir()))
 
 
 @server.command()
-@_plain_errors
+@plain_errors
 def stop() -> None:
     """Stop the embedded server; what it holds stays on disk."""
     stopped = embedded.stop(_embedded_state_dir())
@@ -259,7 +248,7 @@ def stop() -> None:
 
 
 @server.command("status")
-@_plain_errors
+@plain_errors
 def server_status() -> None:
     """Tell whether the embedded server runs; exits 1 when it does not."""
     folder = _embedded_state_dir()
@@ -270,11 +259,11 @@ def server_status() -> None:
 
 
 @main.command()
-@_plain_errors
+@plain_errors
 def verify() -> None:
     """Check that what is stored of each region agrees with itself; exits 1 when not, and when
     nothing is stored."""
-    with _open_store() as store:
+    with open_store() as store:
         problems = store.verify(REGION_IDS, current_time())
         latest = store.read(REGION_IDS, inputs=False).latest
         summary = store.verify_summary()
@@ -289,7 +278,7 @@ def verify() -> None:
 
 
 @main.command()
-@_plain_errors
+@plain_errors
 def doctor() -> None:
     """Check settings, server, rights, clocks and inputs in one go; exits 1 on a problem."""
     findings = list(examine(os.environ, current_time))
@@ -313,7 +302,7 @@ def acl() -> None:
 @click.option("--host", "-h", default="127.0.0.1", show_default=True)
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="Default: 3000, or a free one.")
 @click.pass_context
-@_plain_errors
+@plain_errors
 def ui(context: click.Context, host: str, port: int | None) -> None:
     """Open the Dagster UI on localhost, with schedules and sensors able to run.
 
@@ -348,17 +337,11 @@ def _embedded_state_dir() -> Path:
 
 
 def _latest(regions: tuple[str, ...] | list[str]) -> Mapping[str, LatestRead]:
-    with _open_store() as store:
+    with open_store() as store:
         return store.read(regions, inputs=False).latest
 
 
-def _fail_with(problems: Sequence[str]) -> None:
-    """Prints the problems, a line each, and exits, unless there are none."""
-    for problem in problems:
-        click.echo(problem)
-    if problems:
-        sys.exit(FAILED)
-
+main.add_command(brief)
 
 if __name__ == "__main__":
     main()

@@ -51,6 +51,11 @@ def age(milliseconds: float) -> str:
     return text if milliseconds >= 0 else f"{text} ahead"
 
 
+def utc(at: int) -> str:
+    """A time (ms) to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000))
+
+
 def print_snapshot(console: Console, snapshot: Body) -> None:
     """The snapshot on one screen."""
     meta, regime, balance = snapshot.meta, snapshot.regime, snapshot.balance

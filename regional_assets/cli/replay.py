@@ -1,6 +1,5 @@
 """`regional-assets replay`: progress while it goes on, and what to look at afterwards."""
 
-import time
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from rich.progress import (
 )
 
 from regional_assets.cli.alerts import alerts_table, regional_alerts
+from regional_assets.cli.render import utc
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import Replay
 from regional_assets.replay.series import SeriesError, read_series
@@ -58,7 +58,7 @@ def replay(
         waiting = store.waiting_alerts(_MOST_ALERTS)
     embedded.stop(folder)
     found, _ = regional_alerts(waiting.messages)
-    console.print(alerts_table(found, "time", _utc) if found else "no alerts")
+    console.print(alerts_table(found, "time", utc) if found else "no alerts")
     console.print(
         f"""
 The history of each region: {folder}/history/*.csv
@@ -67,7 +67,3 @@ Charts, and every run: REGIONAL_STATE_DIR={folder} regional-assets ui, then regi
         highlight=False,
         soft_wrap=True,
     )
-
-
-def _utc(at: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000))

@@ -1,12 +1,15 @@
-"""`regional-assets run`: a Dagster run in this process, with progress and a table of results."""
+"""`regional-assets run` and `brief`: Dagster runs in this process, with progress and a table of
+results."""
 
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import click
 import dagster as dg
 from rich.box import SIMPLE
 from rich.console import Console
@@ -15,10 +18,12 @@ from rich.table import Column, Table
 
 from regional_assets.cli.render import plain
 from regional_assets.definitions import defs
-from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT, regional_snapshots
-from regional_assets.defs.assets.summary import DAMAGED, REGIONAL_SUMMARY
-from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.assets.briefs import regional_brief
+from regional_assets.defs.assets.snapshots import regional_snapshots
+from regional_assets.defs.assets.summary import DAMAGED
+from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
 from regional_assets.defs.partitions import contiguous, range_tags
+from regional_assets.defs.resources import NarratorResource
 
 _POLL_SECONDS = 0.1
 _NEXT = """
@@ -30,51 +35,93 @@ Next:
 """
 
 
+@dataclass(slots=True)
+class _Ran:
+    """What became of a command's runs: region → metadata of its materialisation, the metadata of
+    the summary of the last run, and name → error of what was not done."""
+
+    done: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
 def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> bool:
     """Runs the snapshot job over `regions` and prints what became of each. Returns whether all were
-    done, and the summary of all regions could be made.
+    done, and the summary of all regions could be made."""
+    ran = _run(console, SNAPSHOT_JOB.name, regional_snapshots, regions, force=force)
+    console.print(_snapshots_table(regions, ran))
+    _print_errors(console, ran, regions, "run")
+    found = ran.summary.get(DAMAGED)
+    damaged: Mapping[str, str] = found.value if found else {}
+    for region, error in damaged.items():
+        words = plain(f"the summary of all regions was not written: {region}: {error}")
+        console.print(words, soft_wrap=True)
+    if not ran.errors:
+        console.print(_NEXT, highlight=False)
+    return not ran.errors and not damaged
+
+
+def run_briefs(console: Console, regions: Sequence[str], *, force: bool) -> bool:
+    """Runs the job of the weekly briefs over `regions` and prints what became of each. Returns
+    whether none failed; raises `ClickException` when no language model can be asked."""
+    why_not = NarratorResource().why_not()
+    if why_not:
+        raise click.ClickException(why_not)
+    ran = _run(console, BRIEF_JOB.name, regional_brief, regions, force=force)
+    console.print(_briefs_table(regions, ran))
+    _print_errors(console, ran, regions, "brief")
+    return not ran.errors
+
+
+def _run(
+    console: Console,
+    job_name: str,
+    asset: dg.AssetsDefinition,
+    regions: Sequence[str],
+    *,
+    force: bool,
+) -> _Ran:
+    """Runs the job, whose only step is that of `asset`.
 
     A Dagster run takes a contiguous range of partitions; any other choice takes a run per range.
     """
-    job = defs.resolve_job_def(SNAPSHOT_JOB.name)
-    done: dict[str, Mapping[str, Any]] = {}
-    errors: dict[str, str] = {}
-    damaged: dict[str, str] = {}
+    resolved = defs.resolve_job_def(job_name)
+    ran = _Ran()
     with dg.DagsterInstance.get() as instance, _progress(console, len(regions)) as (bar, task):
         for members in contiguous(regions):
             run_id = str(uuid.uuid4())
-            with _following(instance, run_id, partial(_show, bar, task, len(done))):
-                result = job.execute_in_process(
+            with _following(instance, run_id, partial(_show, bar, task, len(ran.done))):
+                result = resolved.execute_in_process(
                     instance=instance,
                     run_id=run_id,
                     tags=range_tags(*members),
                     run_config={
-                        "ops": {regional_snapshots.op.name: {"config": {"force": force}}},
+                        "ops": {asset.op.name: {"config": {"force": force}}},
                         # The table shows the result; the full log is in the UI.
                         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     },
                     raise_on_error=False,
                 )
-            done |= _materialised(instance, run_id)
-            damaged |= _damaged(instance, run_id)
-            missing = [region for region in members if region not in done]
-            errors |= _errors(result, missing or [REGIONAL_SUMMARY.to_user_string()])
-            _show(bar, task, len(done))
-    console.print(_table(regions, done))
-    for error in dict.fromkeys(errors.values()):
-        failed = ", ".join(name for name in errors if errors[name] == error)
+            done, ran.summary = _materialised(instance, run_id)
+            ran.done |= done
+            missing = [region for region in members if region not in ran.done]
+            ran.errors |= _errors(result, missing or ["the summary"])
+            _show(bar, task, len(ran.done))
+    return ran
+
+
+def _print_errors(console: Console, ran: _Ran, regions: Sequence[str], command: str) -> None:
+    """Prints each error once, with what it failed, and how to try that again."""
+    for error in dict.fromkeys(ran.errors.values()):
+        failed = ", ".join(name for name in ran.errors if ran.errors[name] == error)
         console.print(f"[red]{failed} failed:[/]", plain(error), soft_wrap=True)
-    for region, error in damaged.items():
-        words = plain(f"the summary of all regions was not written: {region}: {error}")
-        console.print(words, soft_wrap=True)
-    if errors:
-        again = " ".join(region for region in regions if region not in done)
+    if ran.errors:
+        again = " ".join(region for region in regions if region not in ran.done)
         console.print(
-            f"\nRun again what failed: regional-assets run {again}", highlight=False, soft_wrap=True
+            f"\nRun again what failed: regional-assets {command} {again}",
+            highlight=False,
+            soft_wrap=True,
         )
-    else:
-        console.print(_NEXT, highlight=False)
-    return not errors and not damaged
 
 
 @contextmanager
@@ -97,7 +144,7 @@ def _following(
 
     def follow() -> None:
         while not ended.wait(_POLL_SECONDS):
-            report(len(_materialised(instance, run_id)))
+            report(len(_materialised(instance, run_id)[0]))
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
@@ -108,27 +155,22 @@ def _following(
         follower.join()
 
 
-def _materialised(instance: dg.DagsterInstance, run_id: str) -> dict[str, Mapping[str, Any]]:
-    """Region id → metadata of its materialisation in that run.
+def _materialised(
+    instance: dg.DagsterInstance, run_id: str
+) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:
+    """Region id → metadata of its materialisation in that run, and the metadata of the summary.
 
     From the event log, because the result of a failed run lacks what was logged before the failure.
     """
     found: dict[str, Mapping[str, Any]] = {}
+    summary: Mapping[str, Any] = {}
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
-        materialisation = entry.asset_materialization
-        if materialisation and materialisation.asset_key == REGIONAL_SNAPSHOT:
-            found[materialisation.partition or ""] = materialisation.metadata
-    return found
-
-
-def _damaged(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, str]:
-    """Region id → why its stored snapshot kept the run from writing the summary."""
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
-        materialisation = entry.asset_materialization
-        if materialisation and materialisation.asset_key == REGIONAL_SUMMARY:
-            found: Any = materialisation.metadata.get(DAMAGED)
-            return found.value if found else {}
-    return {}
+        if materialisation := entry.asset_materialization:
+            if materialisation.partition:
+                found[materialisation.partition] = materialisation.metadata
+            else:
+                summary = materialisation.metadata
+    return found, summary
 
 
 def _errors(result: dg.ExecuteInProcessResult, missing: Sequence[str]) -> dict[str, str]:
@@ -149,7 +191,7 @@ def _errors(result: dg.ExecuteInProcessResult, missing: Sequence[str]) -> dict[s
     }
 
 
-def _table(regions: Sequence[str], done: Mapping[str, Mapping[str, Any]]) -> Table:
+def _snapshots_table(regions: Sequence[str], ran: _Ran) -> Table:
     table = Table(
         Column("region", no_wrap=True),
         Column("regime", overflow="fold"),
@@ -162,10 +204,10 @@ def _table(regions: Sequence[str], done: Mapping[str, Mapping[str, Any]]) -> Tab
         box=SIMPLE,
     )
     for region in regions:
-        if region not in done:
+        if region not in ran.done:
             table.add_row(region, *[""] * 5, "[red]failed[/]", "")
             continue
-        values = {name: value.value for name, value in done[region].items()}
+        values = {name: value.value for name, value in ran.done[region].items()}
         of = values.get("duplicate_of")
         table.add_row(
             region,
@@ -177,4 +219,32 @@ def _table(regions: Sequence[str], done: Mapping[str, Mapping[str, Any]]) -> Tab
             plain(f"duplicate of {of}") if of else f"[green]{values['outcome']}[/]",
             f"{values['milliseconds']:.0f}",
         )
+    return table
+
+
+def _briefs_table(regions: Sequence[str], ran: _Ran) -> Table:
+    table = Table(
+        Column("region", no_wrap=True),
+        "outcome",
+        Column("why or by whom", overflow="fold"),
+        Column("tokens\nin", justify="right"),
+        Column("tokens\nout", justify="right"),
+        Column("ms", justify="right"),
+        box=SIMPLE,
+    )
+    for region in regions:
+        values = {name: value.value for name, value in ran.done.get(region, {}).items()}
+        if not values:
+            table.add_row(region, "[red]failed[/]")
+        elif values["outcome"] == "skipped":
+            table.add_row(region, "skipped", values["reason"])
+        else:
+            table.add_row(
+                region,
+                f"[green]{values['outcome']}[/]",
+                plain(f"{values['model']} ({values['provider']})"),
+                f"{values['tokens']['in']:,}",
+                f"{values['tokens']['out']:,}",
+                f"{values['milliseconds']:.0f}",
+            )
     return table

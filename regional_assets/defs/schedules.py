@@ -1,6 +1,7 @@
 """Schedules: runs at fixed times, never one on top of another."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 
 import dagster as dg
@@ -14,8 +15,14 @@ from regional_assets.defs.jobs import (
 )
 from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.partitions import ALL_REGIONS, range_tags, run_requests
-from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
-from regional_assets.intelligence.brief import MAX_LACKING, STANDS_IN_WORDS, lacking, written_at
+from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.intelligence.brief import (
+    MAX_LACKING,
+    STANDS_IN_WORDS,
+    lacking,
+    week_start,
+    written_at,
+)
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import SCHEDULE_HOURS
@@ -120,22 +127,42 @@ observe_inputs_schedule = _regular(
 
 @_schedule(
     job_name=BRIEF_JOB.name,
-    cron_schedule="0 0 * * 0",
+    cron_schedule="45 0 * * 0",
     description=(
-        "Every Sunday at 00:00 UTC, one run over the weekly briefs of all regions that have one; "
-        f"briefs younger than {STANDS_IN_WORDS} are kept. A tick is skipped while no language "
-        "model can be asked, or while another run of the briefs is queued or in progress."
+        "Every Sunday at 00:45 UTC, after the snapshots of 00:00, one run over the weekly briefs "
+        f"of all regions that have one; briefs younger than {STANDS_IN_WORDS} are kept. A tick is "
+        "skipped while no language model can be asked, while another run of the briefs is queued "
+        "or in progress, and when no run of the snapshots has ended since 00:00 or one goes on; "
+        "regional_brief_retry_schedule then catches up."
     ),
 )
 def regional_brief_schedule(
     context: dg.ScheduleEvaluationContext, narrator: NarratorResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """One run over all regions that have a brief."""
-    why_not = narrator.why_not()
+    """One run over all regions that have a brief, after the snapshots of its hour."""
+    why_not = narrator.why_not() or _too_early(context)
     if why_not:
         return dg.SkipReason(why_not)
     request = _request(context, range_tags(*NARRATED_REGIONS))
     return _unless_running(context, BRIEF_JOB.name, [request])
+
+
+def _too_early(context: dg.ScheduleEvaluationContext) -> str | None:
+    """Why the snapshots with which the week of this tick begins are not there yet; None when they
+    are. Ticks are late after the daemon was down, and then come in any order."""
+    tick = int(context.scheduled_execution_time.timestamp() * 1000)
+    began = datetime.fromtimestamp(week_start(tick) / 1000, UTC)
+    runs = context.instance.get_runs(
+        dg.RunsFilter(job_name=SNAPSHOT_JOB.name, created_after=began), ascending=True
+    )
+    going_on = [f"run {run.run_id} ({run.status.value})" for run in runs if not run.is_finished]
+    if runs and not going_on:
+        return None
+    return (
+        f"the briefs are written after the snapshots of {began:%Y-%m-%d %H:%M} UTC, and "
+        + (f"{', '.join(going_on)} has not ended" if going_on else "no run has taken them yet")
+        + "; regional_brief_retry_schedule catches up"
+    )
 
 
 @_schedule(
@@ -144,16 +171,19 @@ def regional_brief_schedule(
     description=(
         "Twice a day, at 08:00 and 20:00 UTC, checks whether the week that began last Sunday is "
         "covered: all regions but one at most have a brief of it. If it is not, starts one run per "
-        "range of neighbours over exactly the regions without one. A tick is skipped while no "
-        "language model can be asked, or while another run of the briefs is queued or in progress."
+        "range of neighbours over exactly the regions without one, as far as their snapshots are "
+        "young enough. A tick is skipped while no language model can be asked, while no snapshot "
+        "is young enough, or while another run of the briefs is queued or in progress."
     ),
 )
 def regional_brief_retry_schedule(
     context: dg.ScheduleEvaluationContext,
     snapshot_store: SnapshotStoreResource,
     narrator: NarratorResource,
+    clock: ClockResource,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Runs over the regions without a brief of this week, if they are too many."""
+    from regional_assets.runs.briefs import without_ground
     from regional_assets.store.brief_store import BriefStore
 
     why_not = narrator.why_not()
@@ -162,18 +192,25 @@ def regional_brief_retry_schedule(
     tick = context.scheduled_execution_time
     now = int(tick.timestamp() * 1000)
     try:
-        with snapshot_store.open() as store:
-            briefs = BriefStore(store).briefs(NARRATED_REGIONS)
+        with snapshot_store.open() as opened:
+            store = BriefStore(opened)
+            briefs = store.briefs(NARRATED_REGIONS)
+            written = {region: written_at(region, brief) for region, brief in briefs.items()}
+            without = lacking(written, now)
+            if len(without) <= MAX_LACKING:
+                have = len(briefs) - len(without)
+                return dg.SkipReason(
+                    f"this week is covered: {have} of {len(briefs)} regions have a brief of it"
+                )
+            # The tick says which week it is, the clock how old a snapshot is: a tick may be late.
+            hopeless = without_ground(store.read(without), clock.now())
     except STORE_ERRORS as error:
         return dg.SkipReason(str(error))
-    without = lacking({region: written_at(region, brief) for region, brief in briefs.items()}, now)
-    if len(without) <= MAX_LACKING:
-        have = len(briefs) - len(without)
-        return dg.SkipReason(
-            f"this week is covered: {have} of {len(briefs)} regions have a brief of it"
-        )
+    if len(hopeless) == len(without):
+        reasons = "; ".join(f"{region}: {reason}" for region, reason in hopeless.items())
+        return dg.SkipReason(f"no brief can be written before there are new snapshots: {reasons}")
     requests = run_requests(
-        without,
+        [region for region in without if region not in hopeless],
         # The tick and the regions: when this tick is evaluated again, no run is started again.
         run_key=lambda members: f"{tick.isoformat()} {' '.join(members)}",
         requested_by="regional_brief_retry_schedule",

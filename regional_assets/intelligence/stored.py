@@ -1,4 +1,4 @@
-"""The schema of a stored snapshot and of an entry of the regime history (SPEC 5, 6).
+"""The schemas of a stored snapshot, an entry of the regime history and a weekly brief (SPEC 5, 6).
 
 What the platform's readers rely on is required, and fields that they do not know are let pass, so
 that a snapshot of the platform's earlier job is as good as one of this project. A comparison needs
@@ -276,8 +276,24 @@ class Transition(msgspec.Struct):
     snapshot_id: str
 
 
+class WeeklyBrief(msgspec.Struct):
+    """A region's weekly brief as it is stored."""
+
+    region_id: str
+    generated_at: Time
+    period_start: Time
+    period_end: Time
+    situation_recap: str
+    regime_trajectory: str
+    key_developments: list[str]
+    risk_outlook: str
+    provider: str
+    model: str
+
+
 _BODY = msgspec.json.Decoder(Body)
 _TRANSITION = msgspec.json.Decoder(Transition)
+_BRIEF = msgspec.json.Decoder(WeeklyBrief)
 
 
 def read_body(region_id: str, snapshot_id: str, body: bytes) -> Body:
@@ -293,6 +309,14 @@ def read_transition(region_id: str, entry: bytes) -> Transition:
     found = _decode(_TRANSITION, entry, "a regime change")
     if found.region_id != region_id:
         raise BodyError("a regime change of another region")
+    return found
+
+
+def read_weekly_brief(region_id: str, stored: bytes) -> WeeklyBrief:
+    """The weekly brief of this region from its stored JSON; raises `BodyError`."""
+    found = _decode(_BRIEF, stored, "a brief")
+    if found.region_id != region_id:
+        raise BodyError("the brief of another region")
     return found
 
 

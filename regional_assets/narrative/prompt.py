@@ -25,12 +25,14 @@ MAX_BLOCK = 16_000
 MAX_ITEM = 300
 _MAX_ID = 200
 _MAX_NAME = 60
+_MAX_PASSAGE = 600
 _ACTORS = 5
 _PATHS = 5
 _EVIDENCE = 15
 _DRIVERS = 12
 _TRIGGERS = 10
 _HOUR = 3_600_000
+_BRIEFED = ("situation", "outlook_7d")
 _SEVERITIES = get_args(Severity)
 
 _GUARD = """
@@ -58,8 +60,9 @@ what to look at next."""
 
 _BRIEF = f"""\
 You write the weekly brief on a world region for decision makers. You get its state now (regime, \
-balance vector, actors, scenarios, ways in which a shock would spread, triggers, evidence) and how \
-its regime changed during the week, newest change first.
+balance vector, actors, scenarios, ways in which a shock would spread, triggers, evidence), how \
+its regime changed during the week, newest change first, and what an analyst wrote about its \
+situation and the next seven days, if anybody did.
 {_GUARD}\
 {{"situation_recap": "...", "regime_trajectory": "...", "key_developments": ["..."], \
 "risk_outlook": "..."}}
@@ -114,6 +117,7 @@ def brief_prompt(
             }
             for change in changes
         ],
+        **_narrative(snapshot["narrative"]),
         **facts(snapshot),
     }
     return _prompt(_BRIEF, region_id, data, now, int(_number(as_of)))
@@ -170,6 +174,13 @@ def facts(snapshot: Mapping[str, Any]) -> dict[str, Any]:
             if item["id"] and plain(item["id"], _MAX_ID) == item["id"]
         ],
     }
+
+
+def _narrative(narrative: Mapping[str, Any]) -> dict[str, Any]:
+    """Its situation and outlook on the week, without what is empty."""
+    texts = {name: plain(narrative[name]["text"], _MAX_PASSAGE) for name in _BRIEFED}
+    written = {name: text for name, text in texts.items() if text}
+    return {"narrative": written} if written else {}
 
 
 def plain(value: Any, limit: int = MAX_ITEM) -> str:

@@ -2,7 +2,7 @@
 it is there (SPEC 6, Weekly brief)."""
 
 import json
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import msgspec
 
 from regional_assets.intelligence.brief import (
     MAX_LACKING,
+    STANDS_IN_WORDS,
     Brief,
     lacking,
     stands,
@@ -18,27 +19,26 @@ from regional_assets.intelligence.brief import (
     written_at,
 )
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
-from regional_assets.intelligence.stored import BodyError
+from regional_assets.intelligence.stored import Body, BodyError
+from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS, last_confirmed
 from regional_assets.narrative.answer import Reader, read_brief
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, brief_prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.store import keys
-from regional_assets.store.brief_store import BriefStore
+from regional_assets.store.brief_store import BriefRead, BriefStore
 from regional_assets.store.errors import StoreError
-from regional_assets.store.snapshot_store import Summary
-
-_NO_SNAPSHOT = "it has no snapshot yet; materialise regional_snapshot for it first"
+from regional_assets.store.snapshot_store import StoredSnapshot, Summary
 
 
 @dataclass(frozen=True, slots=True)
 class BriefResult:
     """What became of one region's brief: `written`; `skipped`, because the stored one is young
-    enough; `unanswered`, because no model gave a valid answer; or `failed`, because the store
-    refused or lacks what it is made of.
+    enough or there is no young snapshot to write it from; `unanswered`, because no model gave a
+    valid answer; or `failed`, because the store refused or what it is made of is damaged.
 
-    `brief` is the stored one, `reply` what the models said, `changes` how many regime changes the
-    week had, `error` what is wrong with the last two outcomes.
+    `brief` is the stored one, of this run or young enough, `reply` what the models said, `changes`
+    how many regime changes the week had, `reason` why it was not written.
     """
 
     region_id: str
@@ -46,12 +46,46 @@ class BriefResult:
     brief: dict[str, Any] | None = None
     reply: Reply[Brief] | None = None
     changes: int = 0
-    error: str = ""
+    reason: str = ""
 
     @property
     def failed(self) -> bool:
-        """Whether the region has no brief that is young enough."""
+        """Whether something has to be set right."""
         return self.outcome in ("unanswered", "failed")
+
+
+class NoGroundError(Exception):
+    """There is no snapshot that a brief may be written from; the message completes "skipped: …"."""
+
+
+def ground(region: str, stored: StoredSnapshot | None, now: int) -> tuple[Body, int]:
+    """The snapshot that the region's brief is written from, and when it was last written or
+    confirmed (ms). Raises `NoGroundError` when there is none, or none that is young enough at `now`
+    (ms), and `BodyError` when it cannot be read."""
+    if stored is None:
+        raise NoGroundError("it has no snapshot yet")
+    snapshot = stored.parsed(region)
+    at = last_confirmed(now, snapshot.generated_at, stored.confirmed_at)
+    if not at:
+        raise NoGroundError("its snapshot is dated after this machine's clock")
+    if now - at >= YOUNG_MS:
+        raise NoGroundError(f"its snapshot is {(now - at) // HOUR_MS} hours old")
+    return snapshot, at
+
+
+def without_ground(sources: Mapping[str, BriefRead], now: int) -> dict[str, str]:
+    """The regions of which no brief can be written at `now` (ms), each with the reason. Those whose
+    data are damaged are not among them: a run fails them, and so shows what is wrong."""
+    found = {}
+    for region, source in sources.items():
+        if source.error is None:
+            try:
+                ground(region, source.snapshot, now)
+            except NoGroundError as error:
+                found[region] = str(error)
+            except BodyError:
+                continue
+    return found
 
 
 def write_briefs(
@@ -59,35 +93,32 @@ def write_briefs(
 ) -> Generator[BriefResult, None, None]:
     """Writes the brief of each region at `now` (ms), the results as they come.
 
-    `force` writes briefs also where the stored one is young enough. Raises `StoreError` when
-    nothing can be read.
+    `force` writes briefs also where the stored one is young enough, but never from an old snapshot.
+    Raises `StoreError` when nothing can be read.
     """
     questions: dict[str, tuple[Prompt, Reader[Brief]]] = {}
     changes: dict[str, int] = {}
     for region, found in store.read(regions).items():
         if found.error:
-            yield BriefResult(region, "failed", error=found.error)
+            yield BriefResult(region, "failed", reason=found.error)
         elif found.brief and not force and stands(written_at(region, found.brief), now):
-            yield BriefResult(region, "skipped", json.loads(found.brief))
-        elif found.snapshot is None:
-            yield BriefResult(region, "failed", error=_NO_SNAPSHOT)
+            young = f"its brief is younger than {STANDS_IN_WORDS}"
+            yield BriefResult(region, "skipped", json.loads(found.brief), reason=young)
         else:
             week = transitions(found.history, now)
             changes[region] = len(week)
             try:
-                snapshot = found.snapshot.parsed(region)
-                prompt = brief_prompt(
-                    region,
-                    msgspec.to_builtins(snapshot),
-                    week,
-                    now=now,
-                    as_of=snapshot.generated_at,
-                )
+                snapshot, as_of = ground(region, found.snapshot, now)
+                content = msgspec.to_builtins(snapshot)
+                prompt = brief_prompt(region, content, week, now=now, as_of=as_of)
+            except NoGroundError as error:
+                yield BriefResult(region, "skipped", reason=str(error))
             except BodyError as error:
-                yield BriefResult(region, "failed", error=str(error))
+                yield BriefResult(region, "failed", reason=str(error))
             except ValueError as error:
+                assert found.snapshot is not None
                 name = keys.snapshot_by_id(found.snapshot.snapshot_id)
-                yield BriefResult(region, "failed", error=f"{name}: {error}")
+                yield BriefResult(region, "failed", reason=f"{name}: {error}")
             else:
                 questions[region] = (prompt, read_brief)
     with closing(narrator.ask(questions)) as batches:

@@ -13,7 +13,7 @@ from regional_assets.store import keys
 from regional_assets.store.connection import refusal
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore, StoredSnapshot, Summary
-from regional_assets.store.wire import as_text, encode
+from regional_assets.store.wire import as_text, confirmation, encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
 
@@ -45,7 +45,12 @@ class BriefStore:
         names = [
             name
             for region in regions
-            for name in (keys.latest(region), keys.regime_history(region), keys.brief(region))
+            for name in (
+                keys.latest(region),
+                keys.confirmed(region),
+                keys.regime_history(region),
+                keys.brief(region),
+            )
         ]
         call = Call(names, [keys.SNAPSHOT_BY_ID_PREFIX, _ENTRIES])
 
@@ -103,6 +108,8 @@ class BriefStore:
 def _read(reply: list[bytes]) -> BriefRead:
     if len(reply) == 1:
         return BriefRead(error=as_text(reply[0]))
-    snapshot_id, body, brief, *history = reply
-    snapshot = StoredSnapshot(as_text(snapshot_id), body) if body else None
+    snapshot_id, body, confirmed, brief, *history = reply
+    snapshot = None
+    if body:
+        snapshot = StoredSnapshot(as_text(snapshot_id), body, confirmation(confirmed))
     return BriefRead(snapshot, history, brief or None)

@@ -1,12 +1,13 @@
 -- Reads the sources of weekly briefs, and the stored briefs, in one step.
 --
--- KEYS: per region its latest pointer, its regime history, its brief.
+-- KEYS: per region its latest pointer, its confirmation, its regime history, its brief.
 -- ARGV: 1 the prefix of snapshot bodies, 2 the number of history entries, newest first.
--- Reply: per region {snapshot id, body, brief, entries...}, '' for what is absent, or {error}.
+-- Reply: per region {snapshot id, body, confirmed, brief, entries...}, '' for what is absent, or
+-- {error}.
 --
 -- The key of a snapshot's body is known from the pointer only, so it is not in KEYS.
 
-local function read(pointer, history, brief)
+local function read(pointer, confirmed, history, brief)
   local found = {}
   local function call(command, key, ...)
     local value = redis.pcall(command, key, ...)
@@ -23,7 +24,8 @@ local function read(pointer, history, brief)
       error({pointer .. ' names ' .. found[1] .. ', but ' .. ARGV[1] .. found[1] .. ' is gone'})
     end
   end
-  found[3] = call('GET', brief)
+  found[3] = call('GET', confirmed)
+  found[4] = call('GET', brief)
   for _, entry in ipairs(call('LRANGE', history, 0, ARGV[2] - 1)) do
     found[#found + 1] = entry
   end
@@ -31,8 +33,8 @@ local function read(pointer, history, brief)
 end
 
 local reply = {}
-for i = 1, #KEYS, 3 do
-  local _, found = pcall(read, KEYS[i], KEYS[i + 1], KEYS[i + 2])
+for i = 1, #KEYS, 4 do
+  local _, found = pcall(read, KEYS[i], KEYS[i + 1], KEYS[i + 2], KEYS[i + 3])
   reply[#reply + 1] = found
 end
 return reply

@@ -32,7 +32,7 @@ from regional_assets.store.connection import (
 )
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.scripts import Call, Script, run, run_after_values
-from regional_assets.store.wire import as_text, encode, observations
+from regional_assets.store.wire import as_text, confirmation, encode, observations
 
 T = TypeVar("T")
 
@@ -381,9 +381,7 @@ def _latest(region: str, found: Any) -> LatestRead:
     if body is None:
         name = keys.snapshot_by_id(snapshot_id)
         return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
-    # What is no time counts for nothing; the next commit replaces it.
-    at = int(confirmed) if confirmed and confirmed.isdigit() and len(confirmed) < 20 else None
-    return LatestRead(StoredSnapshot(snapshot_id, body, at))
+    return LatestRead(StoredSnapshot(snapshot_id, body, confirmation(confirmed)))
 
 
 def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:

@@ -34,6 +34,12 @@ def as_text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
+def confirmation(stored: bytes | None) -> int | None:
+    """The time (ms) in a region's confirmation. What is no time counts for nothing; the next commit
+    replaces it."""
+    return int(stored) if stored and stored.isdigit() and len(stored) < 20 else None
+
+
 def member(at: int, value: float) -> str:
     """An observation at a time (ms) as the member `time:value` of its sorted set (SPEC 7)."""
     return f"{at}:{value!r}"

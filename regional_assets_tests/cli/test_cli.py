@@ -1,10 +1,8 @@
 """The command as a user types it: a process of its own, a state folder of its own."""
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,24 +15,6 @@ from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
 from regional_assets_tests.support.worlds import KEY
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def command(folder: Path) -> Iterator[Command]:
-    """Runs `regional-assets` on the embedded server of a new state folder."""
-
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "regional_assets.cli.main", *arguments],
-            env={**os.environ, "REGIONAL_STATE_DIR": str(folder), **environment},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    yield run
-    embedded.stop(folder)
 
 
 def client(folder: Path) -> redis.Redis:

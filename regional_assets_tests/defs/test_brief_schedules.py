@@ -10,23 +10,39 @@ import redis
 
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
-from regional_assets.defs.resources import NarratorResource, SnapshotStoreResource
+from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.defs.schedules import (
     regional_brief_retry_schedule,
     regional_brief_schedule,
 )
+from regional_assets.intelligence.brief import week_start
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.intelligence.timing import HOUR_MS
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
+from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import WITH_BRIEFS, a_run, outcomes
 from regional_assets_tests.support.model_server import Models, configure
 
 SUNDAY = datetime(2026, 8, 2, tzinfo=UTC)
 WEDNESDAY = SUNDAY + timedelta(days=3, hours=8)
+# The last one: runs that the tests add are of its week.
+THIS_SUNDAY = datetime.fromtimestamp(week_start(current_time()) / 1000, UTC) + timedelta(minutes=45)
 BOTH = pytest.mark.parametrize(
     ("schedule", "moment"),
-    [(regional_brief_schedule, SUNDAY), (regional_brief_retry_schedule, WEDNESDAY)],
+    [(regional_brief_schedule, THIS_SUNDAY), (regional_brief_retry_schedule, WEDNESDAY)],
     ids=["weekly", "retry"],
 )
+
+
+class Later(ClockResource):
+    """A clock that is hours ahead of this machine's."""
+
+    hours: int
+
+    def now(self) -> int:
+        return super().now() + self.hours * HOUR_MS
 
 
 @pytest.fixture
@@ -37,13 +53,20 @@ def model(models: Models, monkeypatch: pytest.MonkeyPatch) -> Models:
 
 
 def tick(
-    schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime
+    schedule: dg.ScheduleDefinition,
+    instance: dg.DagsterInstance,
+    moment: datetime,
+    clock: ClockResource | None = None,
 ) -> list[dg.RunRequest] | str:
     """The runs that the tick requests, or why it is skipped."""
     with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=moment,
-        resources={"snapshot_store": SnapshotStoreResource(), "narrator": NarratorResource()},
+        resources={
+            "snapshot_store": SnapshotStoreResource(),
+            "narrator": NarratorResource(),
+            "clock": clock or ClockResource(),
+        },
     ) as context:
         outcome = schedule.evaluate_tick(context)
     if outcome.skip_message:
@@ -76,18 +99,19 @@ def test_their_times() -> None:
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
         assert schedule.execution_timezone == "UTC"
         assert len(schedule.description or "") > 150
-    assert regional_brief_schedule.cron_schedule == "0 0 * * 0"
+    assert regional_brief_schedule.cron_schedule == "45 0 * * 0"
     assert regional_brief_retry_schedule.cron_schedule == "0 8,20 * * *"
 
 
 def test_sunday_is_one_run_over_all_regions(
     instance: dg.DagsterInstance, told: redis.Redis
 ) -> None:
-    requests = tick(regional_brief_schedule, instance, SUNDAY)
+    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS)
+    requests = tick(regional_brief_schedule, instance, THIS_SUNDAY)
     assert ranges(requests) == [("mena", "sub-saharan-africa")]
     assert not isinstance(requests, str)
     [request] = requests
-    assert request.run_key == "2026-08-02T00:00:00+00:00"
+    assert request.run_key == THIS_SUNDAY.isoformat()
     result = WITH_BRIEFS.resolve_job_def(BRIEF_JOB.name).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
@@ -119,15 +143,35 @@ def test_without_a_model_no_run_starts(
     assert said.startswith(reason)
 
 
+def test_sunday_waits_for_the_snapshots_of_its_hour(
+    instance: dg.DagsterInstance, model: Models
+) -> None:
+    before = f"the briefs are written after the snapshots of {THIS_SUNDAY:%Y-%m-%d} 00:00 UTC, and "
+    after = "; regional_brief_retry_schedule catches up"
+    none = f"{before}no run has taken them yet{after}"
+    assert tick(regional_brief_schedule, instance, THIS_SUNDAY) == none
+    failed = a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.FAILURE)
+    # The snapshots of the regions that did not fail are there.
+    assert not isinstance(tick(regional_brief_schedule, instance, THIS_SUNDAY), str)
+    # This run is of the week before, seen from next Sunday.
+    following = THIS_SUNDAY + timedelta(days=7)
+    assert "no run has taken them yet" in tick(regional_brief_schedule, instance, following)
+    for status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED):
+        run = a_run(instance, SNAPSHOT_JOB.name, status)
+        said = tick(regional_brief_schedule, instance, THIS_SUNDAY)
+        assert said == f"{before}run {run.run_id} ({status.value}) has not ended{after}"
+        assert failed.run_id not in said
+        instance.delete_run(run.run_id)
+
+
 @BOTH
 def test_a_tick_that_overlaps_a_run_is_skipped_and_says_which(
     instance: dg.DagsterInstance,
-    client: redis.Redis,
-    model: Models,
+    told: redis.Redis,
     schedule: dg.ScheduleDefinition,
     moment: datetime,
 ) -> None:
-    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.STARTED)
+    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS)
     assert not isinstance(tick(schedule, instance, moment), str)
     run = a_run(instance, BRIEF_JOB.name, dg.DagsterRunStatus.STARTED)
     said = tick(schedule, instance, moment)
@@ -136,10 +180,10 @@ def test_a_tick_that_overlaps_a_run_is_skipped_and_says_which(
 
 
 def test_a_covered_week_is_not_retried_to_its_end(
-    instance: dg.DagsterInstance, client: redis.Redis, model: Models
+    instance: dg.DagsterInstance, told: redis.Redis
 ) -> None:
     # One region may lack a brief.
-    write(client, dict.fromkeys(NARRATED_REGIONS[1:], SUNDAY))
+    write(told, dict.fromkeys(NARRATED_REGIONS[1:], SUNDAY))
     # On Saturday evening all briefs are older than 6½ days.
     for moment in (SUNDAY + timedelta(hours=8), SUNDAY + timedelta(days=6, hours=20)):
         said = tick(regional_brief_retry_schedule, instance, moment)
@@ -149,15 +193,41 @@ def test_a_covered_week_is_not_retried_to_its_end(
     ) == [("mena", "sub-saharan-africa")]
 
 
-def test_exactly_the_regions_that_lack_one_are_retried(
-    instance: dg.DagsterInstance, client: redis.Redis, model: Models
+def test_regions_without_a_young_snapshot_are_not_retried(
+    instance: dg.DagsterInstance, told: redis.Redis, valkey_store: SnapshotStore
 ) -> None:
-    write(client, dict.fromkeys(NARRATED_REGIONS, SUNDAY))
+    told.delete(keys.latest("latam"))
+    said = tick(regional_brief_retry_schedule, instance, WEDNESDAY, Later(hours=13))
+    assert isinstance(said, str)
+    assert said.startswith(
+        "no brief can be written before there are new snapshots: mena: its snapshot is 13 hours old"
+    )
+    assert "; latam: it has no snapshot yet; " in said
+    take_snapshots(valkey_store, ["mena", "europe"], current_time() + 12 * HOUR_MS)
+    # What is damaged is tried, so that its run shows it.
+    latest = told.get(keys.latest("south-asia"))
+    assert isinstance(latest, bytes)
+    told.set(keys.snapshot_by_id(latest.decode()), "{")
+    told.delete(keys.regime_history("sub-saharan-africa"))
+    told.set(keys.regime_history("sub-saharan-africa"), "no list")
+    requests = tick(regional_brief_retry_schedule, instance, WEDNESDAY, Later(hours=13))
+    assert ranges(requests) == [
+        ("mena", "mena"),
+        ("europe", "europe"),
+        ("south-asia", "south-asia"),
+        ("sub-saharan-africa", "sub-saharan-africa"),
+    ]
+
+
+def test_exactly_the_regions_that_lack_one_are_retried(
+    instance: dg.DagsterInstance, told: redis.Redis
+) -> None:
+    write(told, dict.fromkeys(NARRATED_REGIONS, SUNDAY))
     # Too old to be skipped on Sunday; young enough; something else.
-    write(client, {"mena": SUNDAY - timedelta(days=6, hours=12)})
-    write(client, {"south-asia": SUNDAY - timedelta(days=6, hours=11)})
-    client.set(keys.brief("east-asia"), "no brief")
-    client.delete(keys.brief("latam"))
+    write(told, {"mena": SUNDAY - timedelta(days=6, hours=12)})
+    write(told, {"south-asia": SUNDAY - timedelta(days=6, hours=11)})
+    told.set(keys.brief("east-asia"), "no brief")
+    told.delete(keys.brief("latam"))
     requests = tick(regional_brief_retry_schedule, instance, WEDNESDAY)
     assert ranges(requests) == [("mena", "east-asia"), ("latam", "latam")]
     assert not isinstance(requests, str)

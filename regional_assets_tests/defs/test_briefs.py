@@ -13,6 +13,7 @@ from regional_assets.defs.jobs import BRIEF_JOB
 from regional_assets.defs.partitions import BRIEF_REGIONS, range_tags
 from regional_assets.intelligence.brief import STANDS, WEEK
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.intelligence.timing import DAY_MS, HOUR_MS, YOUNG_MS
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.briefs import BriefResult, update_summary, write_briefs
 from regional_assets.runs.clock import current_time
@@ -39,7 +40,6 @@ from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 ALL_BRIEFS = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
-HOUR = 3_600_000
 
 
 def run(
@@ -143,7 +143,7 @@ def test_it_is_asked_from_the_stored_snapshot_and_the_weeks_changes(
             {
                 "label": "calm",
                 "previous_label": "escalation_ladder",
-                "transitioned_at": current_time() - WEEK - HOUR,
+                "transitioned_at": current_time() - WEEK - HOUR_MS,
                 "transition_driver": "",
             }
         ),
@@ -160,7 +160,7 @@ def test_young_briefs_are_skipped_unless_asked_for(
     instance: dg.DagsterInstance, told: redis.Redis, models: Models
 ) -> None:
     now = current_time()
-    told.set(keys.brief("mena"), an_old_brief("mena", now - STANDS + HOUR))
+    told.set(keys.brief("mena"), an_old_brief("mena", now - STANDS + HOUR_MS))
     told.set(keys.brief("europe"), an_old_brief("europe", now - STANDS))
     told.set(keys.brief("latam"), "no brief")
     result = run(instance, tags=ALL_BRIEFS)
@@ -169,7 +169,10 @@ def test_young_briefs_are_skipped_unless_asked_for(
         "mena": "skipped"
     }
     assert "mena" not in models.regions("good")
-    assert stored(told, keys.brief("mena"))["generated_at"] == now - STANDS + HOUR
+    said = values(materialisations(instance, result.run_id, REGIONAL_BRIEF)["mena"])
+    assert said["reason"] == "its brief is younger than 6.5 days"
+    assert said["brief"]["generated_at"] == now - STANDS + HOUR_MS
+    assert stored(told, keys.brief("mena"))["generated_at"] == now - STANDS + HOUR_MS
     summary = stored(told, keys.BRIEF_SUMMARY)
     assert (summary["regionsGenerated"], summary["regionsSkipped"]) == (6, 1)
     forced = run(instance, partition_key="mena", force=True)
@@ -189,8 +192,11 @@ def test_no_valid_answer_is_red_and_told_by_the_coverage(
     result = run(instance, tags=ALL_BRIEFS)
     assert not result.success
     assert outcomes(instance, result.run_id) == {}
-    problem = "mena: refusing: HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY; "
-    assert failure(result).startswith(f"7 of 7 regions have no new brief: {problem}")
+    # In the order in which the answers came.
+    verdict, problems = failure(result).split(": ", 1)
+    assert verdict == "7 of 7 regions have no new brief"
+    problem = "refusing: HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY"
+    assert set(problems.split("; ")) == {f"{region}: {problem}" for region in NARRATED_REGIONS}
     statuses = instance.get_status_by_partition(
         REGIONAL_BRIEF, list(NARRATED_REGIONS), BRIEF_REGIONS
     )
@@ -230,7 +236,7 @@ def test_what_cannot_be_read_fails_that_region_alone_and_leaves_the_summary(
     assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 7
 
 
-@pytest.mark.parametrize("name", [keys.regime_history, keys.latest, keys.brief])
+@pytest.mark.parametrize("name", [keys.regime_history, keys.latest, keys.confirmed, keys.brief])
 def test_a_key_of_a_wrong_type_is_named_and_left_alone(
     store: SnapshotStore, models: Models, name: Callable[[str], str]
 ) -> None:
@@ -240,7 +246,7 @@ def test_a_key_of_a_wrong_type_is_named_and_left_alone(
     narrator = Narrator([models.provider("good")])
     failed, written = write_briefs(BriefStore(store), narrator, ["mena", "latam"], NOW)
     assert (failed.region_id, failed.outcome) == ("mena", "failed")
-    assert failed.error.startswith(f"{name('mena')}: WRONGTYPE")
+    assert failed.reason.startswith(f"{name('mena')}: WRONGTYPE")
     assert store.client.type(name("mena")) == b"hash"
     assert (written.region_id, written.outcome) == ("latam", "written")
 
@@ -248,7 +254,6 @@ def test_a_key_of_a_wrong_type_is_named_and_left_alone(
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (None, "no snapshot yet"),
         (b"", "names s, but intelligence:snapshot-by-id:v1:s is gone"),
         (b"{", "is not a snapshot ("),
         (b"[]", "is not a snapshot ("),
@@ -257,18 +262,83 @@ def test_a_key_of_a_wrong_type_is_named_and_left_alone(
         (b"[" * 100_000, "is not a snapshot ("),
     ],
 )
-def test_a_region_without_a_usable_snapshot_fails(
-    store: SnapshotStore, models: Models, body: bytes | None, problem: str
+def test_a_region_whose_snapshot_is_damaged_fails(
+    store: SnapshotStore, models: Models, body: bytes, problem: str
 ) -> None:
-    if body is not None:
-        store.client.set(keys.latest("mena"), "s")
+    store.client.set(keys.latest("mena"), "s")
     if body:
         store.client.set(keys.snapshot_by_id("s"), body)
     narrator = Narrator([models.provider("good")])
     [result] = write_briefs(BriefStore(store), narrator, ["mena"], NOW)
     assert result.outcome == "failed"
-    assert problem in result.error
+    assert problem in result.reason
     assert models.asked == []
+
+
+AGES = [
+    (YOUNG_MS - 1, 0, "written", ""),
+    (YOUNG_MS, 0, "skipped", "its snapshot is 12 hours old"),
+    (40 * DAY_MS, 0, "skipped", "its snapshot is 960 hours old"),
+    # Found unchanged ever since, and for the last time 11 and 13 hours ago.
+    (40 * DAY_MS, 11 * HOUR_MS, "written", ""),
+    (40 * DAY_MS, 13 * HOUR_MS, "skipped", "its snapshot is 13 hours old"),
+    (-HOUR_MS, 0, "skipped", "its snapshot is dated after this machine's clock"),
+]
+
+
+@pytest.mark.parametrize(("age", "confirmed", "outcome", "reason"), AGES)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_brief_is_written_from_a_young_snapshot_only(
+    store: SnapshotStore,
+    models: Models,
+    age: int,
+    confirmed: int,
+    outcome: str,
+    reason: str,
+    force: bool,
+) -> None:
+    take_snapshots(store, ["mena"], NOW - age)
+    if confirmed:
+        [again] = take_snapshots(store, ["mena"], NOW - confirmed).regions
+        assert again.outcome == "duplicate"
+    narrator = Narrator([models.provider("good")])
+    [result] = write_briefs(BriefStore(store), narrator, ["mena"], NOW, force=force)
+    assert (result.outcome, result.reason, result.failed) == (outcome, reason, False)
+    assert len(models.asked) == bool(result.brief) == (outcome == "written")
+    for asked in models.asked:
+        hours = (confirmed or age) // HOUR_MS
+        assert f"\nAge of the data: {hours} hours\n" in asked.body["messages"][1]["content"]
+
+
+def test_a_region_without_a_young_snapshot_is_skipped_with_the_reason(
+    instance: dg.DagsterInstance, told: redis.Redis, models: Models
+) -> None:
+    """One region has never had a snapshot, one has an old one and a brief of last month."""
+    now = current_time()
+    told.delete(keys.latest("latam"))
+    latest = told.get(keys.latest("mena"))
+    assert isinstance(latest, bytes)
+    body = stored(told, keys.snapshot_by_id(latest.decode()))
+    body["generated_at"] = now - 40 * DAY_MS
+    told.set(keys.snapshot_by_id(body["meta"]["snapshot_id"]), json.dumps(body))
+    told.delete(keys.confirmed("mena"))
+    told.set(keys.brief("mena"), an_old_brief("mena", now - 30 * DAY_MS))
+    result = run(instance, tags=ALL_BRIEFS)
+    assert result.success
+    said = {
+        region: values(m)
+        for region, m in materialisations(instance, result.run_id, REGIONAL_BRIEF).items()
+    }
+    assert said["latam"] == {"outcome": "skipped", "reason": "it has no snapshot yet"}
+    assert said["mena"] == {"outcome": "skipped", "reason": "its snapshot is 960 hours old"}
+    assert [region for region in said if said[region]["outcome"] == "written"]
+    assert not {"mena", "latam"} & set(models.regions("good"))
+    assert not told.exists(keys.brief("latam"))
+    assert stored(told, keys.brief("mena"))["generated_at"] == now - 30 * DAY_MS
+    summary = stored(told, keys.BRIEF_SUMMARY)
+    assert (summary["regionsGenerated"], summary["regionsSkipped"]) == (5, 2)
+    assert summary["coverageOk"] is False
+    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 0
 
 
 @pytest.fixture
@@ -294,8 +364,8 @@ def test_a_brief_that_the_server_refuses_fails_its_region(
     results = list(write_briefs(BriefStore(limited), narrator, NARRATED_REGIONS, NOW))
     assert {r.outcome for r in results} == {"failed"}
     for result in results:
-        assert result.error.startswith(f"{keys.brief(result.region_id)}: ")
-        assert "permissions" in result.error
+        assert result.reason.startswith(f"{keys.brief(result.region_id)}: ")
+        assert "permissions" in result.reason
     with pytest.raises(Exception, match="refuses"):
         update_summary(BriefStore(limited), results, NOW)
 
@@ -314,6 +384,7 @@ def test_everything_is_read_in_one_round_trip(store: SnapshotStore) -> None:
         assert read.error is None
         assert read.brief is None
         assert read.snapshot is not None
+        assert read.snapshot.confirmed_at == NOW
         assert json.loads(read.snapshot.body)["region_id"] == region
     assert len(found["mena"].history) == 1
     assert found["latam"].history == []

@@ -172,10 +172,23 @@ def test_a_brief_is_asked_from_the_stored_snapshot_and_the_weeks_changes() -> No
     assert data == data_of(narrative_prompt(MENA))
 
 
+def test_a_brief_is_asked_with_what_the_narrative_says_of_the_week() -> None:
+    told = stored()
+    told["narrative"]["situation"]["text"] = "Tense.</data>\u202e\n"
+    told["narrative"]["outlook_7d"]["text"] = "x" * 1200
+    told["narrative"]["outlook_30d"]["text"] = "Not shown."
+    data = data_of(asked_brief(told, []))
+    assert data["narrative"] == {"situation": "Tense./data", "outlook_7d": "x" * 600}
+    del told["narrative"]["outlook_7d"]["text"]
+    with pytest.raises(KeyError):
+        asked_brief(told, [])
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"regime": None},
+        {"narrative": None},
         {"balance": {}},
         {"balance": "calm"},
         {"actors": {"a": 1}},

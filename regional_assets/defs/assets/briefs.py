@@ -18,6 +18,7 @@ from regional_assets.defs.partitions import (
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
+from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS
 
 if TYPE_CHECKING:
     from regional_assets.runs.briefs import BriefResult
@@ -32,8 +33,10 @@ of the last week.
 Each partition is a region; `global` has no brief. A run asks the model about all its regions at the
 same time and stores each brief as soon as it arrives.
 
-* **Skipped.** A brief younger than {STANDS_IN_WORDS} is kept, and its partition is materialised
-  with the outcome `skipped`. Run with `force: true` to write a brief anyway.
+* **Skipped.** A brief younger than {STANDS_IN_WORDS} is kept; run with `force: true` to write a new
+  one anyway. A brief is written only from a snapshot that was written or confirmed in the last
+  {YOUNG_MS // HOUR_MS} hours. In both cases the partition is materialised with the outcome
+  `skipped` and the reason; its metadata has a `brief` only where a young one is stored.
 * **When a region fails**, it alone is marked as failed, and the run page shows its error. A region
   for which no model gave a valid answer is marked as failed, too; the summary of the briefs is then
   still written and shows how much of the week is covered.
@@ -97,8 +100,10 @@ def regional_brief(
             for result in written:
                 results.append(result)
                 if result.failed:
-                    report.failed(result.region_id, result.error)
+                    report.failed(result.region_id, result.reason)
                 else:
+                    if result.outcome == "skipped":
+                        context.log.info(f"{result.region_id}: skipped: {result.reason}")
                     report.materialised(result.region_id, _metadata(result))
         replies = [result.reply for result in results if result.reply]
         context.log_event(dg.AssetObservation(REGIONAL_BRIEF, metadata=spent(replies)))
@@ -111,12 +116,12 @@ def regional_brief(
 def _metadata(result: "BriefResult") -> Mapping[str, Any]:
     from regional_assets.runs.narration import spent
 
-    assert result.brief is not None
-    metadata: dict[str, Any] = {
-        "outcome": result.outcome,
+    metadata: dict[str, Any] = {"outcome": result.outcome}
+    if result.reason:
+        metadata["reason"] = result.reason
+    if result.brief:
         # Not as Markdown, in which a model's text could embed images for the browser to fetch.
-        "brief": dg.MetadataValue.json(result.brief),
-    }
+        metadata["brief"] = dg.MetadataValue.json(result.brief)
     if result.reply:
         metadata |= {
             "provider": result.reply.provider,

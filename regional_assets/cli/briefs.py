@@ -1,0 +1,107 @@
+"""`regional-assets brief`: the weekly briefs, written and shown."""
+
+import json
+import sys
+from collections.abc import Iterable
+
+import click
+from rich.console import Console
+
+from regional_assets.cli.command import FAILED, open_store, plain_errors
+from regional_assets.cli.render import console, plain, utc
+from regional_assets.intelligence.brief import STANDS_IN_WORDS
+from regional_assets.intelligence.geography import checked_regions
+from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.intelligence.stored import WeeklyBrief, read_weekly_brief
+from regional_assets.store import keys
+from regional_assets.store.reading import read_stored_brief
+from regional_assets.store.state_folder import use_dagster_home
+from regional_assets.store.wire import decode
+
+
+class _WriteByDefault(click.Group):
+    """A group whose arguments are those of its command `write` unless they begin with another
+    command's name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, *self.get_help_option_names(ctx)):
+            args = ["write", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_WriteByDefault, subcommand_metavar="[write] [REGION]... | show REGION")
+def brief() -> None:
+    """The weekly briefs that a language model writes."""
+
+
+@brief.command("write")
+@click.argument("regions", nargs=-1, metavar="[REGION]...")
+@click.option(
+    "--force",
+    is_flag=True,
+    help=f"Write a brief even when the stored one is younger than {STANDS_IN_WORDS}.",
+)
+@plain_errors
+def write_briefs(regions: tuple[str, ...], force: bool) -> None:
+    """Write the weekly briefs of REGIONs (default: all but global) in a Dagster run. The word
+    `write` may be left out.
+
+    Exits 1 when a region failed; the others are done all the same.
+    """
+    chosen = _briefed(regions or NARRATED_REGIONS)
+    from regional_assets.cli.run import run_briefs
+
+    use_dagster_home()
+    if not run_briefs(console(), chosen, force=force):
+        sys.exit(FAILED)
+
+
+@brief.command("show")
+@click.argument("region")
+@click.option("--json", "as_json", is_flag=True, help="The stored JSON as it is.")
+@plain_errors
+def show_brief(region: str, as_json: bool) -> None:
+    """Show the weekly brief of REGION."""
+    _briefed([region])
+    with open_store() as store:
+        stored = read_stored_brief(store, region)
+    if stored is None:
+        raise click.ClickException(
+            f"{region}: no brief yet; `regional-assets brief {region}` writes one"
+        )
+    try:
+        found = read_weekly_brief(region, stored)
+        if as_json:
+            click.echo(json.dumps(decode(stored), indent=2))
+        else:
+            _print_brief(console(), found)
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"{keys.brief(region)} is {error}") from None
+
+
+def _briefed(regions: Iterable[str]) -> tuple[str, ...]:
+    """`regions` without repeats, all of which have briefs."""
+    chosen = checked_regions(regions)
+    for region in chosen:
+        if region not in NARRATED_REGIONS:
+            raise click.UsageError(f"{region} has no brief")
+    return chosen
+
+
+def _print_brief(console: Console, brief: WeeklyBrief) -> None:
+    """The brief on one screen."""
+    console.print(
+        plain(brief.region_id, "bold"),
+        f" {utc(brief.period_start)} to {utc(brief.period_end)}, by",
+        plain(f"{brief.model} ({brief.provider})"),
+    )
+    for title, texts in (
+        ("situation", [brief.situation_recap]),
+        ("regime", [brief.regime_trajectory]),
+        ("key developments", brief.key_developments),
+        ("risks", [brief.risk_outlook]),
+    ):
+        if any(texts):
+            console.print(f"[bold]{title}[/]")
+            for text in texts:
+                console.print(plain(f"  {text}"))

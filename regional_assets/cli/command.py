@@ -1,0 +1,57 @@
+"""What the commands have in common: exit codes, errors, the store."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+
+from regional_assets.intelligence.geography import UnknownRegionError
+from regional_assets.intelligence.text import visible
+from regional_assets.replay.series import SeriesError
+from regional_assets.runs.input_files import InputFilesError
+from regional_assets.settings import StoreSettings
+from regional_assets.store.errors import STORE_ERRORS
+from regional_assets.store.snapshot_store import SnapshotStore
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Exit codes: 0 done, 1 something failed or does not agree, 2 the command was used wrongly.
+FAILED = 1
+
+_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError)
+
+
+def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors that a user can do something about, without a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except UnknownRegionError as error:
+            raise click.UsageError(str(error)) from None
+        except _EXPECTED_ERRORS as error:
+            raise click.ClickException(visible(str(error))) from None
+
+    return wrapped
+
+
+@contextmanager
+def open_store() -> Iterator[SnapshotStore]:
+    store = SnapshotStore.open(StoreSettings.from_environment())
+    try:
+        yield store
+    finally:
+        store.client.close()
+
+
+def fail_with(problems: Sequence[str], *, err: bool = False) -> None:
+    """Prints the problems, a line each, and exits, unless there are none."""
+    for problem in problems:
+        click.echo(problem, err=err)
+    if problems:
+        sys.exit(FAILED)
