@@ -5,9 +5,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
+from regional_assets.cli.render import plain
 from regional_assets.narrative.settings import NarrativeSettingsError, providers
 from regional_assets.settings import (
     DAGSTER_HOME,
@@ -113,7 +113,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
         table.add_row(
             finding.check,
             f"[{style}]{finding.verdict}[/]",
-            escape(finding.found),
-            escape(finding.advice),
+            plain(finding.found),
+            plain(finding.advice),
         )
     return table
