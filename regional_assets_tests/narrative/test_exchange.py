@@ -180,6 +180,7 @@ GZIP = {"Content-Encoding": "gzip"}
     ("body", "headers"),
     [(b" " * 10 * MAX_BODY, {}), (gzip.compress(b" " * 200 * MAX_BODY), GZIP)],
     ids=["plain", "compressed"],
+    ids=["plain", "compressed"],
 )
 def test_an_answer_without_end_is_left_while_it_arrives(
     models: Models, body: bytes, headers: dict[str, str], status: int
@@ -206,6 +207,7 @@ def test_a_compressed_answer_is_read(models: Models) -> None:
         (gzip.compress(gzip.compress(b"")), {"Content-Encoding": "gzip, gzip"}),
         (b"not compressed", GZIP),
     ],
+    ids=["compressed twice", "not compressed"],
 )
 def test_an_answer_that_cannot_be_decompressed_is_named(
     models: Models, body: bytes, headers: dict[str, str]
