@@ -13,7 +13,7 @@ from regional_assets.defs.jobs import BRIEF_JOB
 from regional_assets.defs.partitions import BRIEF_REGIONS, range_tags
 from regional_assets.intelligence.brief import STANDS, WEEK
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
-from regional_assets.intelligence.timing import DAY_MS, HOUR_MS, YOUNG_MS
+from regional_assets.intelligence.timing import DAY_MS, HOUR_MS
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.briefs import BriefResult, update_summary, write_briefs
 from regional_assets.runs.clock import current_time
@@ -249,65 +249,6 @@ def test_a_key_of_a_wrong_type_is_named_and_left_alone(
     assert failed.reason.startswith(f"{name('mena')}: WRONGTYPE")
     assert store.client.type(name("mena")) == b"hash"
     assert (written.region_id, written.outcome) == ("latam", "written")
-
-
-@pytest.mark.parametrize(
-    ("body", "problem"),
-    [
-        (b"", "names s, but intelligence:snapshot-by-id:v1:s is gone"),
-        (b"{", "is not a snapshot ("),
-        (b"[]", "is not a snapshot ("),
-        (b'{"balance": {}, "generated_at": 1}', "is not a snapshot (Object missing required field"),
-        (b'{"balance": []}', "is not a snapshot (Expected `object`, got `array` - at `$.balance`)"),
-        (b"[" * 100_000, "is not a snapshot ("),
-    ],
-)
-def test_a_region_whose_snapshot_is_damaged_fails(
-    store: SnapshotStore, models: Models, body: bytes, problem: str
-) -> None:
-    store.client.set(keys.latest("mena"), "s")
-    if body:
-        store.client.set(keys.snapshot_by_id("s"), body)
-    narrator = Narrator([models.provider("good")])
-    [result] = write_briefs(BriefStore(store), narrator, ["mena"], NOW)
-    assert result.outcome == "failed"
-    assert problem in result.reason
-    assert models.asked == []
-
-
-AGES = [
-    (YOUNG_MS - 1, 0, "written", ""),
-    (YOUNG_MS, 0, "skipped", "its snapshot is 12 hours old"),
-    (40 * DAY_MS, 0, "skipped", "its snapshot is 960 hours old"),
-    # Found unchanged ever since, and for the last time 11 and 13 hours ago.
-    (40 * DAY_MS, 11 * HOUR_MS, "written", ""),
-    (40 * DAY_MS, 13 * HOUR_MS, "skipped", "its snapshot is 13 hours old"),
-    (-HOUR_MS, 0, "skipped", "its snapshot is dated after this machine's clock"),
-]
-
-
-@pytest.mark.parametrize(("age", "confirmed", "outcome", "reason"), AGES)
-@pytest.mark.parametrize("force", [False, True])
-def test_a_brief_is_written_from_a_young_snapshot_only(
-    store: SnapshotStore,
-    models: Models,
-    age: int,
-    confirmed: int,
-    outcome: str,
-    reason: str,
-    force: bool,
-) -> None:
-    take_snapshots(store, ["mena"], NOW - age)
-    if confirmed:
-        [again] = take_snapshots(store, ["mena"], NOW - confirmed).regions
-        assert again.outcome == "duplicate"
-    narrator = Narrator([models.provider("good")])
-    [result] = write_briefs(BriefStore(store), narrator, ["mena"], NOW, force=force)
-    assert (result.outcome, result.reason, result.failed) == (outcome, reason, False)
-    assert len(models.asked) == bool(result.brief) == (outcome == "written")
-    for asked in models.asked:
-        hours = (confirmed or age) // HOUR_MS
-        assert f"\nAge of the data: {hours} hours\n" in asked.body["messages"][1]["content"]
 
 
 def test_a_region_without_a_young_snapshot_is_skipped_with_the_reason(

@@ -23,6 +23,7 @@ from regional_assets.store import access, keys
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.narrative_cache import read_cache, write_cache
+from regional_assets.store.reading import read_regime_history, read_stored_brief
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -49,6 +50,8 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     store.waiting_alerts(10)
     briefs = BriefStore(store)
     briefs.read(REGION_IDS)
+    read_stored_brief(store, "mena")
+    read_regime_history(store, "mena")
     briefs.write({"mena": {"region_id": "mena"}})
     briefs.update_summary(REGION_IDS, lambda _: Summary({}, {}))
     write_cache(store, {"mena": "digest"}, {"mena": {}})
