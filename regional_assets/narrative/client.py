@@ -1,9 +1,10 @@
 """Asks the language models in order, within a budget (SPEC 8)."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Self, TypeVar
+
+import anyio
 
 from regional_assets.narrative.answer import Reader
 from regional_assets.narrative.endpoint import Answer, Endpoint, NoAnswerError, Spent
@@ -46,8 +47,9 @@ class Client:
             behind = sum(not other.refusal for other in self._endpoints[position + 1 :])
             share = max(left - behind * _RESERVE * budget, left / (behind + 1))
             try:
-                # The whole exchange, pauses included.
-                async with asyncio.timeout(share):
+                # The whole exchange, pauses included. asyncio's own timeouts cancel once, which
+                # code that waits can swallow; this one repeats it until the exchange has ended.
+                with anyio.fail_after(share):
                     ends = time.monotonic() + share
                     answer = await endpoint.ask(prompt, read, ends, spent)
                 break

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+import anyio
 import httpx2
 import openai
 
@@ -138,8 +139,8 @@ class Endpoint:
     async def ask(self, prompt: Prompt, read: Reader[T], ends: float, spent: Spent) -> Answer[T]:
         """A valid answer; raises `NoAnswerError`. No pause reaches beyond `ends` (monotonic)."""
         if self._asked:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), _HEAD_START)
+            with anyio.move_on_after(_HEAD_START):
+                await self._heard.wait()
         self._asked = True
         try:
             return await self._ask(prompt, read, ends, spent)

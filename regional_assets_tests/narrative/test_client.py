@@ -11,7 +11,7 @@ import pytest
 
 from regional_assets.intelligence.narrative import Narrative
 from regional_assets.narrative import client
-from regional_assets.narrative.answer import read_narrative
+from regional_assets.narrative.answer import AnswerError, Taken, read_narrative
 from regional_assets.narrative.client import Client
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
@@ -104,6 +104,21 @@ def test_a_provider_that_does_not_end_is_left_at_the_end_of_the_budget(
     assert reply.value is None
     assert reply.problem == f"{provider}: no answer within 0.5 s"
     assert models.awaited == []
+
+
+def test_a_budget_that_ends_while_another_question_does_is_kept(models: Models) -> None:
+    europe = narrative_prompt(content_of(sample_world(), "europe"))
+    models.held = {"europe"}
+
+    def read_until_both_budgets_are_over(_: str) -> Taken[Narrative]:
+        time.sleep(1)
+        raise AnswerError
+
+    questions = {"mena": (PROMPT, read_until_both_budgets_are_over), "europe": (europe, READ)}
+    replies: dict[str, Reply[Narrative]] = {}
+    for batch in Narrator([models.provider("good")], budget=0.9).ask(questions):
+        replies |= batch
+    assert replies["europe"].problem == "good: no answer within 0.9 s"
 
 
 def test_a_slow_provider_leaves_the_reserve_to_the_next(
