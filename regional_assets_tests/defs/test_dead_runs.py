@@ -205,22 +205,22 @@ def test_when_everything_is_killed_the_runs_end_and_are_tried_again_after_the_re
                 )
                 eventually(lambda: len(running(home)) >= 2, 120)
                 killed = running(home)
-                typed.kill()
-                typed.wait()
+                # The UI first: its daemon would end the other run at once.
                 os.killpg(ui.pid, signal.SIGKILL)
                 ui.wait()
-        with (
-            dg.DagsterInstance.from_config(str(home)) as instance,
-            serving_ui(environment, folder),
-        ):
+                typed.kill()
+                typed.wait()
+        with dg.DagsterInstance.from_config(str(home)) as instance:
             assert {status(instance, run_id) for run_id in killed} == {STARTED}
-            eventually(lambda: {status(instance, run_id) for run_id in killed} == {FAILURE}, 120)
-            eventually(
-                lambda: statuses(instance) == dict.fromkeys(("mena", "latam"), "MATERIALIZED"), 120
-            )
-            later = [found for found in instance.get_runs() if found.run_id not in killed]
-            covered = json.dumps([dict(found.tags) for found in later])
-            assert "recovery_sensor" in covered
-            assert '"dagster/retry_number"' in covered
+            with serving_ui(environment, folder):
+                eventually(
+                    lambda: {status(instance, run_id) for run_id in killed} == {FAILURE}, 240
+                )
+                both = dict.fromkeys(("mena", "latam"), "MATERIALIZED")
+                eventually(lambda: statuses(instance) == both, 240)
+                later = [found for found in instance.get_runs() if found.run_id not in killed]
+                covered = json.dumps([dict(found.tags) for found in later])
+                assert "recovery_sensor" in covered
+                assert '"dagster/retry_number"' in covered
     finally:
         embedded.stop(folder)
