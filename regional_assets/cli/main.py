@@ -25,6 +25,7 @@ from regional_assets.intelligence.geography import REGION_IDS, checked_regions
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
+from regional_assets.intelligence.timing import last_confirmed
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
@@ -99,23 +100,28 @@ def show(region: str, as_json: bool) -> None:
 @main.command()
 @plain_errors
 def status() -> None:
-    """Show one line per region: age, regime, confidence; exits 1 when a snapshot is damaged."""
+    """Show one line per region: its snapshot's age, when its content was last confirmed, regime,
+    confidence; exits 1 when a snapshot is damaged."""
     now = current_time()
-    table = Table("region", "age", "regime", "net balance", "confidence", "active triggers")
+    table = Table(
+        "region", "age", "confirmed", "regime", "net balance", "confidence", "active triggers"
+    )
     damaged: list[str] = []
     for region, latest in _latest(REGION_IDS).items():
         try:
             snapshot = latest.parsed(region)
         except BodyError as error:
-            table.add_row(region, "", "damaged, see below")
+            table.add_row(region, "", "", "damaged, see below")
             damaged.append(f"{region}: {error}")
             continue
-        if snapshot is None:
-            table.add_row(region, "", _NO_SNAPSHOT)
+        if snapshot is None or latest.snapshot is None:
+            table.add_row(region, "", "", _NO_SNAPSHOT)
             continue
+        confirmed = last_confirmed(now, snapshot.generated_at, latest.snapshot.confirmed_at)
         table.add_row(
             region,
             age(now - snapshot.generated_at),
+            age(now - confirmed) if confirmed else "not known",
             snapshot.regime.label,
             f"{snapshot.balance.net_balance:+.3f}",
             f"{snapshot.meta.snapshot_confidence:.2f}",
