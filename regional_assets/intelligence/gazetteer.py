@@ -16,7 +16,7 @@ _MAX_NAME = 200
 # The same names come again and again; longer texts are not worth the memory.
 _REMEMBERED = 4096
 
-_MARKS = str.maketrans(dict.fromkeys("-–_&,:;/()[]", " ") | dict.fromkeys(".'’"))
+_MARKS = str.maketrans(dict.fromkeys("-–_&,:;/()[]", " ") | dict.fromkeys(".'’*"))
 _FILLERS = frozenset("the of and sar special administrative region mainland".split())
 _SPELLINGS = {
     "dem": "democratic", "rep": "republic", "fed": "federal", "federated": "federal",
@@ -24,6 +24,7 @@ _SPELLINGS = {
     "terr": "territories", "territory": "territories", "prov": "province",
     "pdr": "peoples democratic republic", "pr": "peoples republic", "rb": "bolivarian republic",
 }  # fmt: skip
+_NORTH_AFRICA = re.compile(r"\bnorth(?:ern)?[ _-]africa\b", re.IGNORECASE)
 _DIRECTIONS = re.compile(r"\b(north|south|west|east)ern\b", re.IGNORECASE)
 
 
@@ -57,7 +58,7 @@ def _reference(name: str) -> dict[str, str]:
 def _places() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for region in REGIONS.values():
-        for place in map(_fold_place, region.places):
+        for place in map(_fold_place, (region.label, *region.places)):
             found[place] = (*found.get(place, ()), region.id)
     return found
 
@@ -89,7 +90,7 @@ def country(name: str) -> str | None:
     """ISO2 of a country given by code (ISO2, ISO3) or English name.
 
     Conflict data sets add a former name in brackets ("DR Congo (Zaire)"); where the whole is no
-    name, it is left out.
+    name, it is left out, but not from the name of a US state: "Georgia (US)" is no country.
     """
     return _country(name) if len(name) <= _MAX_NAME else None
 
@@ -97,7 +98,10 @@ def country(name: str) -> str | None:
 @lru_cache(maxsize=_REMEMBERED)
 def _country(name: str) -> str | None:
     names = _reference("country_names")
-    return names.get(fold(name)) or names.get(fold(name.partition(" (")[0]))
+    if known := names.get(fold(name)):
+        return known
+    short = fold(name.partition(" (")[0])
+    return None if short in _reference("us_states") else names.get(short)
 
 
 def places(text: str) -> tuple[str, ...]:
@@ -122,12 +126,13 @@ def _region_after_comma(text: str) -> str | None:
     *before, last = text.split(",")
     if not before:
         return None
-    states, home = _reference("us_states"), country_region("US")
-    if country(last) == "US" and fold(before[-1]) in states:
+    states, home, iso2 = _reference("us_states"), country_region("US"), country(last)
+    if iso2 == "US" and fold(before[-1]) in states:
         return home
-    if fold(last) in states:
-        # "Chicago, IL" is not in Israel, but Georgia is a country, too: two answers are none.
-        return None if len(last.strip()) > 2 and country(last) else home
+    if fold(last) in states and not (iso2 and iso2 == country(before[-1])):
+        # "Chicago, IL" is not in Israel (but "Israel, IL" is), and Georgia is a country, too: two
+        # answers are none.
+        return None if len(last.strip()) > 2 and iso2 else home
     region = country_region(last)
     return region if all(country_region(part) in (None, region) for part in before) else None
 
@@ -144,7 +149,7 @@ def _contained(text: str) -> str:
 
 def _any_of(*names: str) -> re.Pattern[str]:
     """Finds any of `names` as whole words; nothing where there are none."""
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, map(_contained, names)))})\b")
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, map(_contained, names)))})(?!\w)")
 
 
 _SIGNAL_NAMES = {
@@ -181,7 +186,8 @@ def _signal_regions(theater: str) -> tuple[str, ...]:
 
 
 def _forecast_named(region_text: str) -> tuple[str, ...]:
-    return places(region_text) or _containing(_FORECAST_LABELS, region_text)
+    # The label Africa means the continent without its north, which is a place of its own.
+    return places(region_text) or _containing(_FORECAST_LABELS, _NORTH_AFRICA.sub("", region_text))
 
 
 def _containing(names: Mapping[str, re.Pattern[str]], text: str) -> tuple[str, ...]:

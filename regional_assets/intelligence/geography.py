@@ -79,9 +79,9 @@ class Region:
     """A region; countries are ISO 3166 alpha-2 codes (World Bank's for JG and XK).
 
     `aliases` are words that place a signal by containment, `places` names that place a signal or
-    a forecast exactly, `jamming_areas` the labels of GPS jamming. `eu_gas` marks the region that
-    the EU's gas storage tells about, `narrated` those with narratives and weekly briefs,
-    `every_forecast` those that every forecast belongs to.
+    a forecast exactly, as `label` does, `jamming_areas` the labels of GPS jamming. `eu_gas` marks
+    the region that the EU's gas storage belongs to, `narrated` those with narratives and weekly
+    briefs, `every_forecast` those that every forecast belongs to.
     """
 
     id: str
@@ -190,7 +190,7 @@ _TABLE: tuple[Region, ...] = (
         theaters=("north-america",),
         key_countries=_words("US CA MX"),
         countries=frozenset(_words("BM CA MX US")),
-        places=("Americas", "Panama Canal", "North America"),
+        places=("Americas", "Panama Canal"),
         boxes=(Box(6, 16, 75, -170, -50),),
         jamming_areas=("north-america",),
     ),
@@ -201,7 +201,6 @@ _TABLE: tuple[Region, ...] = (
         theaters=("south-asia",),
         key_countries=_words("IN PK BD LK AF"),
         countries=frozenset(_words("AF BD BT IN LK MV NP PK")),
-        places=("South Asia",),
         boxes=(Box(4, 5, 38, 60, 97),),
         jamming_areas=("afghanistan-pakistan",),
     ),
@@ -241,8 +240,8 @@ _TABLE: tuple[Region, ...] = (
             )
         ),
         places=_names(
-            "Africa|Sub-Saharan Africa|Cape of Good Hope|Bab el-Mandeb|Horn of Africa|Sahel|"
-            "West Africa|East Africa|Central Africa|Middle Africa|Southern Africa"
+            "Africa|Cape of Good Hope|Bab el-Mandeb|Horn of Africa|Sahel|West Africa|East Africa|"
+            "Central Africa|Middle Africa|Southern Africa"
         ),
         boxes=(Box(3, -35, 20, -18, 52),),
         airport_words=(AirportWord(5, "AFRICA"),),
@@ -254,7 +253,7 @@ _TABLE: tuple[Region, ...] = (
         theaters=("global-markets",),
         aliases=("global",),
         key_countries=_words("US CN RU DE JP IN GB SA"),
-        places=("Global", "Global Markets"),
+        places=("Global Markets",),
         narrated=False,
         every_forecast=True,
     ),

@@ -253,11 +253,9 @@ def transit_summaries(payload: Payload, tally: Tally) -> dict[str, Transit]:
         if not isinstance(row, dict):
             tally.skipped += 1
         elif row.get("dataAvailable") is not False:
-            today, change = (
-                parse_number(row.get("todayTotal")),
-                parse_number(row.get("wowChangePct")),
-            )
-            if today == 0 and (change is None or change > _COLLAPSED_PCT):
+            today, change = map(parse_number, (row.get("todayTotal"), row.get("wowChangePct")))
+            collapsed = change is not None and change <= _COLLAPSED_PCT
+            if today is not None and (today < 0 or (today == 0 and not collapsed)):
                 today = None
             tally.incomplete += today is None or change is None
             found.setdefault(chokepoint_id(live_id), Transit(today, change))
@@ -275,6 +273,7 @@ def oref_alerts(payload: Payload, tally: Tally, now: int) -> float:
             tally.skipped += 1
             continue
         dated += 1
+        tally.incomplete += wave.get("alerts") is None
         if now - HOUR_MS <= at <= now + FUTURE_TOLERANCE_MS:
             for alert in tally.objects(wave.get("alerts")):
                 places = alert.get("data")

@@ -160,6 +160,7 @@ def test_transits_as_writers_write_them(case: dict[str, Any]) -> None:
         ("notam_closures", {"closedIcaos": ["OIIE"], "reasons": {}}),
         ("gps_jamming", {"hexes": [{"region": "levant", "level": "extreme"}]}),
         ("oref_alerts", {"persistedAt": "2026-08-22T14:30:00Z"}),
+        ("oref_alerts", {"history": [{"timestamp": NOW}]}),
     ],
 )
 def test_a_word_that_is_not_known_is_counted(name: str, payload: dict[str, Any]) -> None:

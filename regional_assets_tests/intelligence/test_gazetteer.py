@@ -9,6 +9,7 @@ from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import (
     CORRIDORS,
     REGIONS,
+    Region,
     UnknownRegionError,
     checked_regions,
 )
@@ -73,6 +74,10 @@ def test_exact_names(name: str, region: str) -> None:
         ("Tbilisi, Georgia", None),
         ("Iran, Russia", None),
         ("Puerto Rico, USA", None),
+        ("Atlanta, Georgia (US)", None),
+        # A country and its own code are one answer.
+        ("Israel, IL", "mena"),
+        ("Germany, DE", "europe"),
         # Neither a name nor a place.
         ("Kabul, somewhere", None),
         (", Chile", "latam"),
@@ -81,6 +86,22 @@ def test_exact_names(name: str, region: str) -> None:
 )
 def test_the_last_comma(text: str, region: str | None) -> None:
     assert gazetteer.places(text) == ((region,) if region else ())
+
+
+def test_a_state_of_the_us_in_brackets_is_no_country() -> None:
+    assert gazetteer.places("Georgia") == gazetteer.places("Georgia, Armenia") == ("europe",)
+    assert gazetteer.places("Georgia (US)") == gazetteer.places("Georgia (U.S. state)") == ()
+
+
+@pytest.mark.parametrize("region", REGIONS.values(), ids=lambda region: region.id)
+def test_a_label_is_the_name_of_its_region_alone(region: Region) -> None:
+    assert gazetteer.signal_regions(region.label) == (region.id,)
+    assert gazetteer.forecast_named(region.label) == (region.id,)
+
+
+def test_words_of_containment_may_end_in_punctuation() -> None:
+    assert gazetteer._any_of("Zone (9)").search("near zone (9) and beyond")
+    assert not gazetteer._any_of("arctic").search("antarctica")
 
 
 def test_every_row_of_the_table_can_be_found() -> None:
@@ -125,6 +146,9 @@ def test_containment_of_signals(text: str, regions: set[str]) -> None:
     [
         ("Middle East / Gulf", {"mena", "global"}),
         ("Southern Africa", {"sub-saharan-africa", "global"}),
+        ("Middle East, North Africa, Afghanistan & Pakistan", {"mena", "global"}),
+        ("Near East and Northern Africa", {"global"}),
+        ("Europe and Africa", {"europe", "sub-saharan-africa", "global"}),
         ("Iran", {"mena", "global"}),
         ("Americas", {"north-america", "global"}),
         ("", {"global"}),
