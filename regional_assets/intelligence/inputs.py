@@ -62,7 +62,7 @@ def read_input(
         companion, companion_problem = parse_json(stored.get(spec.companion, _NOTHING))
         if companion_problem:
             problem = f"{spec.companion}: {companion_problem}"
-        # These tell of an attempt to fetch, not of the data that is stored.
+        # These date an attempt to fetch, not the data that is stored.
         elif isinstance(companion, dict) and not (
             companion.get("status") == "error" or companion.get("quotaExhausted") is True
         ):
@@ -95,7 +95,7 @@ def parse_json(value: StoredValue) -> tuple[Any, str | None]:
     except RecursionError:
         return None, "nested too deeply"
     except ValueError as error:
-        # The decoder's message tells the place but never quotes the input.
+        # The decoder's message names the place but never quotes the input.
         return None, f"not JSON ({error})" if isinstance(error, json.JSONDecodeError) else (
             "not JSON (not UTF-8)"
         )
@@ -136,8 +136,8 @@ def _payload(value: StoredValue) -> tuple[dict[str, Any] | None, float | None, s
         return None, None, "its writer stored that it has nothing"
     if parsed is None:
         return None, None, problem or (None if value.data is None else "null")
-    # No input is anything else, so no reader could use it: it counts as missing, and confidence
-    # says so, whatever its companion tells of its age.
+    # Every input is an object, so no reader could use this: it counts as missing, in confidence,
+    # too, however young its companion is.
     return None, None, f"not an object ({type(parsed).__name__})"
 
 

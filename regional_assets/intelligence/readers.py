@@ -120,7 +120,7 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
 def _mentions(row: Payload) -> Mentions:
     case_file = row.get("caseFile")
     if case_file is None:
-        # Without a case file the signals tell of actors, and of nothing else.
+        # Without a case file, the signals count for actors only.
         return mentions(_text(row.get("signals")))._replace(alliance=False, breaking=False)
     return mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
 
