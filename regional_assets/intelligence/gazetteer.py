@@ -169,16 +169,15 @@ def signal_regions(theater: str) -> tuple[str, ...]:
     return _known_theater(text) if len(text) <= _MAX_NAME else _signal_regions(text)
 
 
-def forecast_regions(region_text: str) -> tuple[str, ...]:
-    """The regions a forecast belongs to: by its `region` text, and those that take every one."""
-    found = forecast_named(region_text)
-    return (*found, *(region for region in _EVERY_FORECAST if region not in found))
-
-
 def forecast_named(region_text: str) -> tuple[str, ...]:
     """The regions that a forecast's `region` text names."""
     text = region_text.strip()
     return _known_place(text) if len(text) <= _MAX_NAME else _forecast_named(text)
+
+
+def with_every_forecast(named: tuple[str, ...]) -> tuple[str, ...]:
+    """The regions of a forecast whose text names `named`: these, and those that take every one."""
+    return tuple(dict.fromkeys((*named, *_EVERY_FORECAST)))
 
 
 def _signal_regions(theater: str) -> tuple[str, ...]:

@@ -96,19 +96,20 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
             tally.skipped += 1
             continue
         place, confidence = text_of(row.get("region")), parse_number(row.get("confidence"))
-        projections = _projections(row)
-        tally.incomplete += confidence is None or None in projections.values()
-        if not gazetteer.forecast_named(place):
+        named, probability = gazetteer.forecast_named(place), clip(probability)
+        horizons, complete = _horizons(row, probability)
+        tally.incomplete += confidence is None or not complete
+        if not named:
             tally.nowhere(place)
         found.append(
             Forecast(
                 id=clean(row.get("id")),
                 domain=text_of(row.get("domain")).lower(),
-                regions=gazetteer.forecast_regions(place),
+                regions=gazetteer.with_every_forecast(named),
                 title=clean(row.get("title")),
                 trend=text_of(row.get("trend")).lower(),
-                probability=clip(probability),
-                horizons=_horizons(row, clip(probability), projections),
+                probability=probability,
+                horizons=horizons,
                 confidence=0.5 if confidence is None else confidence,
                 updated_at=time_of(row.get("updatedAt")),
                 mentions=_mentions(row),
@@ -132,17 +133,8 @@ def _text(value: Any) -> str:
     return text.lower() if text.isascii() else " ".join(map(str.lower, found))
 
 
-def _projections(row: Payload) -> dict[str, float | None]:
-    projections = row.get("projections")
-    if not isinstance(projections, dict):
-        return {}
-    keys = zip(HORIZONS, ("h24", "d7", "d30"), strict=True)
-    return {name: parse_number(projections.get(key)) for name, key in keys}
-
-
-def _horizons(
-    row: Payload, probability: float, projections: Mapping[str, float | None]
-) -> dict[str, float]:
+def _horizons(row: Payload, probability: float) -> tuple[dict[str, float], bool]:
+    """The probability at each horizon, and whether no projection lacks its number."""
     horizon = text_of(row.get("timeHorizon")).lower()
     found = {}
     if "h24" in horizon or "24h" in horizon or "day" in horizon:
@@ -151,7 +143,15 @@ def _horizons(
         found["7d"] = probability
     if "d30" in horizon or "30d" in horizon or "month" in horizon:
         found["30d"] = probability
-    return found | {name: clip(p) for name, p in projections.items() if p is not None}
+    complete, projections = True, row.get("projections")
+    if isinstance(projections, dict):
+        for name, key in zip(HORIZONS, ("h24", "d7", "d30"), strict=True):
+            projected = parse_number(projections.get(key))
+            if projected is None:
+                complete = False
+            else:
+                found[name] = clip(projected)
+    return found, complete
 
 
 class Signal(NamedTuple):
@@ -253,7 +253,8 @@ def transit_summaries(payload: Payload, tally: Tally) -> dict[str, Transit]:
         if not isinstance(row, dict):
             tally.skipped += 1
         elif row.get("dataAvailable") is not False:
-            today, change = map(parse_number, (row.get("todayTotal"), row.get("wowChangePct")))
+            today = parse_number(row.get("todayTotal"))
+            change = parse_number(row.get("wowChangePct"))
             collapsed = change is not None and change <= _COLLAPSED_PCT
             if today is not None and (today < 0 or (today == 0 and not collapsed)):
                 today = None
