@@ -8,7 +8,7 @@ from rich.table import Table
 
 from regional_assets.cli.render import plain
 from regional_assets.intelligence.stored import Time
-from regional_assets.intelligence.text import visible
+from regional_assets.intelligence.text import quoted, visible
 
 _STYLE = {"critical": "red", "high": "yellow"}
 
@@ -45,10 +45,10 @@ def regional_alerts(messages: Iterable[bytes]) -> tuple[list[RegionalAlert], lis
             if not event.eventType.startswith("regional_"):
                 continue
             if isinstance(event.payload, dict):
-                where += f" (region {event.payload.get('region_id')})"
+                where += f" (region {visible(str(event.payload.get('region_id')))[:100]})"
             found.append(msgspec.json.decode(message, type=RegionalAlert))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            damaged.append(visible(f"{where} is damaged: {error}"))
+            damaged.append(f"{where} is damaged: {quoted(error)}")
     return found, damaged
 
 

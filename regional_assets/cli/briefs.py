@@ -1,22 +1,20 @@
 """`regional-assets brief`: the weekly briefs, written and shown."""
 
-import json
 import sys
 from collections.abc import Iterable
 
 import click
 from rich.console import Console
 
-from regional_assets.cli.command import FAILED, open_store, plain_errors
+from regional_assets.cli.command import FAILED, echo_json, open_store, plain_errors
 from regional_assets.cli.render import console, plain, utc
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
-from regional_assets.intelligence.stored import WeeklyBrief, read_weekly_brief
+from regional_assets.intelligence.stored import BodyError, WeeklyBrief, read_weekly_brief
 from regional_assets.store import keys
 from regional_assets.store.reading import read_stored_brief
 from regional_assets.store.state_folder import use_dagster_home
-from regional_assets.store.wire import decode
 
 
 class _WriteByDefault(click.Group):
@@ -71,12 +69,12 @@ def show_brief(region: str, as_json: bool) -> None:
         )
     try:
         found = read_weekly_brief(region, stored)
-        if as_json:
-            click.echo(json.dumps(decode(stored), indent=2))
-        else:
-            _print_brief(console(), found)
-    except (ValueError, RecursionError) as error:
+    except BodyError as error:
         raise click.ClickException(f"{keys.brief(region)} is {error}") from None
+    if as_json:
+        echo_json(keys.brief(region), stored)
+    else:
+        _print_brief(console(), found)
 
 
 def _briefed(regions: Iterable[str]) -> tuple[str, ...]:

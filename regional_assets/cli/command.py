@@ -1,5 +1,6 @@
 """What the commands have in common: exit codes, errors, the store."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,12 +10,13 @@ from typing import ParamSpec, TypeVar
 import click
 
 from regional_assets.intelligence.geography import UnknownRegionError
-from regional_assets.intelligence.text import visible
+from regional_assets.intelligence.text import quoted, visible
 from regional_assets.replay.series import SeriesError
 from regional_assets.runs.input_files import InputFilesError
 from regional_assets.settings import StoreSettings
 from regional_assets.store.errors import STORE_ERRORS
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.wire import decode
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +49,19 @@ def open_store() -> Iterator[SnapshotStore]:
         yield store
     finally:
         store.client.close()
+
+
+def echo_json(name: str, stored: bytes) -> None:
+    """Prints the stored JSON of that name in ASCII, which is the same JSON in every encoding and
+    steers no terminal."""
+    try:
+        text = json.dumps(decode(stored), indent=2)
+    # A field that no reader knows may hold anything.
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(
+            f"{name} is no JSON that can be shown: {quoted(error)}"
+        ) from None
+    click.echo(text)
 
 
 def fail_with(problems: Sequence[str], *, err: bool = False) -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from regional_assets.cli.alerts import alerts_table, regional_alerts
 from regional_assets.cli.briefs import brief
-from regional_assets.cli.command import FAILED, fail_with, open_store, plain_errors
+from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store, plain_errors
 from regional_assets.cli.doctor import examine, findings_table
 from regional_assets.cli.history import history_table, regime_changes
 from regional_assets.cli.render import age, console, input_cells, plain, print_snapshot
@@ -35,7 +35,6 @@ from regional_assets.store.connection import address
 from regional_assets.store.reading import read_regime_history
 from regional_assets.store.snapshot_store import LatestRead
 from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
-from regional_assets.store.wire import decode
 
 _MOST_ALERTS = 1000
 _NO_SNAPSHOT = "no snapshot yet; `regional-assets run` takes one"
@@ -86,15 +85,15 @@ def show(region: str, as_json: bool) -> None:
     latest = _latest([region])[region]
     try:
         snapshot = latest.parsed(region)
-        if snapshot is None or latest.snapshot is None:
-            raise click.ClickException(f"{region}: {_NO_SNAPSHOT}")
-        if as_json:
-            # In ASCII, which is the same JSON in every encoding and steers no terminal.
-            click.echo(json.dumps(decode(latest.snapshot.body), indent=2))
-        else:
-            print_snapshot(console(), snapshot)
-    except (ValueError, RecursionError) as error:
+    except BodyError as error:
         raise click.ClickException(f"{region}: {error}") from None
+    if snapshot is None or latest.snapshot is None:
+        raise click.ClickException(f"{region}: {_NO_SNAPSHOT}")
+    if as_json:
+        name = keys.snapshot_by_id(latest.snapshot.snapshot_id)
+        echo_json(f"{region}: {name}", latest.snapshot.body)
+    else:
+        print_snapshot(console(), snapshot)
 
 
 @main.command()

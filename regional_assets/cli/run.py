@@ -237,7 +237,7 @@ def _briefs_table(regions: Sequence[str], ran: _Ran) -> Table:
         if not values:
             table.add_row(region, "[red]failed[/]")
         elif values["outcome"] == "skipped":
-            table.add_row(region, "skipped", values["reason"])
+            table.add_row(region, "skipped", plain(values["reason"]))
         else:
             table.add_row(
                 region,

@@ -11,7 +11,7 @@ from regional_assets.intelligence.actors import Actor
 from regional_assets.intelligence.balance import BUFFERS
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import CALM, RegimeLabel
-from regional_assets.intelligence.text import clean
+from regional_assets.intelligence.text import clean, quoted
 
 TriggerReason = Literal[
     "rescored",
@@ -107,7 +107,7 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
     try:
         stored = _STORED.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PreviousSnapshotError(f"not a snapshot ({error})") from None
+        raise PreviousSnapshotError(f"not a snapshot ({quoted(error)})") from None
     return Previous(
         snapshot_id=snapshot_id,
         versions=msgspec.structs.asdict(stored.meta),

@@ -1,4 +1,5 @@
-"""The schemas of a stored snapshot, an entry of the regime history and a weekly brief (SPEC 5, 6).
+"""The schemas of what is stored: a snapshot, an entry of the regime history, the summary of all
+regions, a weekly brief (SPEC 5, 6).
 
 What the platform's readers rely on is required, and fields that they do not know are let pass, so
 that a snapshot of the platform's earlier job is as good as one of this project. A comparison needs
@@ -11,7 +12,7 @@ import msgspec
 
 from regional_assets.intelligence.diff import TriggerReason
 from regional_assets.intelligence.regime import RegimeLabel
-from regional_assets.intelligence.text import visible
+from regional_assets.intelligence.text import quoted
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Signed = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Severity = Literal["critical", "high", "medium", "low"]
 Time = Annotated[int, msgspec.Meta(ge=0, lt=YEAR_10000)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class BodyError(ValueError):
@@ -276,6 +278,30 @@ class Transition(msgspec.Struct):
     snapshot_id: str
 
 
+class SummaryRow(msgspec.Struct):
+    """A region in the summary."""
+
+    region: str
+    regime: RegimeLabel
+    confidence: Share
+    active_triggers: Count
+    trigger_reason: TriggerReason
+
+
+class StoredSummary(msgspec.Struct):
+    """The summary of all regions."""
+
+    regions: list[SummaryRow]
+    generatedAt: Time
+
+
+class SeedMeta(msgspec.Struct):
+    """The record of the summary by which health checks judge it."""
+
+    fetchedAt: Time
+    recordCount: Count
+
+
 class WeeklyBrief(msgspec.Struct):
     """A region's weekly brief as it is stored."""
 
@@ -293,6 +319,8 @@ class WeeklyBrief(msgspec.Struct):
 
 _BODY = msgspec.json.Decoder(Body)
 _TRANSITION = msgspec.json.Decoder(Transition)
+_SUMMARY = msgspec.json.Decoder(StoredSummary)
+_SEED_META = msgspec.json.Decoder(SeedMeta)
 _BRIEF = msgspec.json.Decoder(WeeklyBrief)
 
 
@@ -312,6 +340,16 @@ def read_transition(region_id: str, entry: bytes) -> Transition:
     return found
 
 
+def read_summary(stored: bytes) -> StoredSummary:
+    """The summary of all regions from its stored JSON; raises `BodyError`."""
+    return _decode(_SUMMARY, stored, "a summary")
+
+
+def read_seed_meta(stored: bytes) -> SeedMeta:
+    """The record of the summary from its stored JSON; raises `BodyError`."""
+    return _decode(_SEED_META, stored, "the record of a summary")
+
+
 def read_weekly_brief(region_id: str, stored: bytes) -> WeeklyBrief:
     """The weekly brief of this region from its stored JSON; raises `BodyError`."""
     found = _decode(_BRIEF, stored, "a brief")
@@ -326,4 +364,4 @@ def _decode(decoder: msgspec.json.Decoder[T], stored: bytes, what: str) -> T:
         stored.decode()
         return decoder.decode(stored)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BodyError(f"not {what} ({visible(str(error))})") from None
+        raise BodyError(f"not {what} ({quoted(error)})") from None

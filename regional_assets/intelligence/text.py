@@ -6,6 +6,7 @@ import unicodedata
 from typing import Any
 
 MAX_TEXT = 500
+_MAX_QUOTED = 300
 
 # Lone surrogates have no place in UTF-8 and so none in strict JSON; a text cut in the middle of
 # an emoji by its writer brings one.
@@ -44,6 +45,13 @@ def visible(text: str) -> str:
         else c.encode("unicode_escape").decode()
         for c in text
     )
+
+
+def quoted(error: Exception) -> str:
+    """The words of a parser's error, `visible`. They may quote a text of any length, which is cut
+    in its middle: the path of the field comes last."""
+    words = visible(str(error))
+    return words if len(words) <= _MAX_QUOTED else f"{words[:100]}…{words[-100:]}"
 
 
 def strings(value: Any) -> list[str]:

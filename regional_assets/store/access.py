@@ -13,7 +13,7 @@ PASSWORD = "CHANGE-ME"  # noqa: S105 - a placeholder, replaced when the users ar
 # Written by other jobs.
 READ_ONLY_KEYS = (*INPUT_KEYS, *COMPANION_KEYS)
 # Read by health checks, never by this project.
-WRITE_ONLY_KEYS = (keys.SUMMARY_SEED_META, keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
+WRITE_ONLY_KEYS = (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
 
 # Each command with arguments; KEY stands for its key, BODY for that of a snapshot's body.
 _ARGUMENTS = {
@@ -71,7 +71,8 @@ def stored_keys(region: str, rest: str) -> Mapping[str, Stored]:
         keys.brief(region): stored("string", "GET MGET SET WATCH"),
         keys.alert_guard(rest, rest): stored("string", "EXISTS SET"),
         keys.ALERT_QUEUE: stored("list", "LLEN LPUSH LRANGE"),
-        keys.SUMMARY: stored("string", "EXPIRE GET SET"),
+        keys.SUMMARY: stored("string", "EXPIRE MGET SET"),
+        keys.SUMMARY_SEED_META: stored("string", "MGET SET"),
     }
 
 
@@ -124,7 +125,7 @@ def rules() -> Iterator[str]:
     yield _rule(
         "regional-reader",
         *_allowed(["GET", "LRANGE", "STRLEN"]),
-        *(f"%R~{key}" for key in (*read, keys.SUMMARY, *WRITE_ONLY_KEYS)),
+        *(f"%R~{key}" for key in (*read, keys.SUMMARY, keys.SUMMARY_SEED_META, *WRITE_ONLY_KEYS)),
     )
 
 

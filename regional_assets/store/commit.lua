@@ -73,11 +73,14 @@ local function latest_is_newer()
 end
 local late = latest_is_newer()
 
--- Adds the time at which the region was confirmed. It never moves back, and a late run, which is
--- older than the latest, confirms nothing.
+local server_time = tonumber(redis.call('TIME')[1]) * 1000
+
+-- Adds the time at which the region was confirmed. It never moves back, except from the future,
+-- where a clock that ran ahead has left it. A late run, which is older than the latest, confirms
+-- nothing.
 local function confirm(writes)
   local before = tonumber(string.match(redis.call('GET', CONFIRMED) or '', '^%d+$') or 0)
-  if not late and tonumber(generated_at) > before then
+  if not late and (tonumber(generated_at) > before or before > server_time) then
     writes[#writes + 1] = {'SET', CONFIRMED, generated_at, 'EX', ARGV[6]}
   end
   return writes
@@ -113,7 +116,7 @@ if not late and latest ~= compared_with then
 end
 
 -- A clock that runs ahead would drop entries too early: all else expires by the server's clock.
-local ahead = math.max(0, tonumber(generated_at) - tonumber(redis.call('TIME')[1]) * 1000)
+local ahead = math.max(0, tonumber(generated_at) - server_time)
 local function older_than(score)
   return string.format('(%.0f', tonumber(score) - ahead)
 end
@@ -127,8 +130,13 @@ local writes = {
   {'DEL', LIVE},
 }
 confirm(writes)
+local future = string.format('(%.0f', math.max(tonumber(generated_at), server_time))
 for i = 1, observations do
   local key = KEYS[7 + i]
+  if not late then
+    -- What a clock that ran ahead has left would count in a baseline one day.
+    writes[#writes + 1] = {'ZREMRANGEBYSCORE', key, future, '+inf'}
+  end
   if redis.call('ZCOUNT', key, ARGV[15], ARGV[16]) == 0 then
     writes[#writes + 1] = {'ZADD', key, generated_at, ARGV[16 + i]}
     writes[#writes + 1] = {'ZREMRANGEBYSCORE', key, '-inf', older_than(ARGV[14])}

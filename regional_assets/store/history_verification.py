@@ -1,6 +1,7 @@
 """Whether a region's regime history agrees with its stored snapshots."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -50,8 +51,15 @@ def history_problems(
             entries.append(read_transition(region, stored))
         except BodyError as error:
             problems.append(f"{name}: entry {position} is {error}")
-    ids = [entry.snapshot_id for entry in entries]
-    problems += [f"{name} has {id} twice" for id in dict.fromkeys(ids) if ids.count(id) > 1]
+    times = Counter(entry.snapshot_id for entry in entries)
+    problems += [f"{name} has {id} twice" for id, number in times.items() if number > 1]
+    known_times = [
+        kept[entry.snapshot_id].snapshot.generated_at
+        for entry in entries
+        if entry.snapshot_id in kept
+    ]
+    if any(newer < older for newer, older in pairwise(known_times)):
+        problems.append(f"{name} is not in the order of its snapshots, newest first")
     others = [entry for entry in entries if entry.snapshot_id not in kept]
     recent = [entry.snapshot_id for entry in others if entry.transitioned_at > oldest]
     known = dict(zip(recent, bodies(recent), strict=True)) if recent else {}

@@ -243,7 +243,8 @@ class SnapshotStore:
 
         def update(pipeline: Pipeline) -> None:
             latest = self.read(regions, inputs=False).latest
-            stored = self.attempt(partial(self.client.execute_command, "GET", keys.SUMMARY))
+            # MGET, unlike GET, treats a key of another type as absent; SET replaces it.
+            [stored] = self.attempt(partial(self.client.execute_command, "MGET", keys.SUMMARY))
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:

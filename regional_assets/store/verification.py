@@ -1,5 +1,6 @@
 """Checks that the stored data of a region is consistent."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,13 +10,13 @@ from typing import Any
 import redis
 from redis.exceptions import NoPermissionError
 
-from regional_assets.intelligence.stored import BodyError, read_body
+from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
 from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store import keys
 from regional_assets.store.connection import refusal
 from regional_assets.store.history_verification import Kept, history_problems
-from regional_assets.store.wire import as_text, observations
+from regional_assets.store.wire import as_text, confirmation, observations
 
 _BATCH = 100
 # How often to look at a region that other runs keep writing.
@@ -23,6 +24,7 @@ _LOOKS = 3
 _SCANNED = 1000
 # What the server gives for the expiry of a key that is not there.
 _ABSENT = -2
+_HEALS = "the next snapshot of the region puts that right"
 
 
 def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
@@ -39,12 +41,30 @@ def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, l
 
 
 def verify_summary(client: redis.Redis) -> list[str]:
-    """What is wrong with the expiry of the summary of all regions."""
+    """What is wrong with the summary of all regions and its record for health checks: with each of
+    them and its expiry, and whether both are there."""
+    parsers = {keys.SUMMARY: read_summary, keys.SUMMARY_SEED_META: read_seed_meta}
     with client.pipeline(transaction=True) as pipeline:
         pipeline.time()
-        pipeline.pexpiretime(keys.SUMMARY)
-        time, expires_at = pipeline.execute()
-    return _expiry_problems(keys.SUMMARY, expires_at, _ms(time), keys.SUMMARY_EXPIRY, None)
+        for name in parsers:
+            # MGET, unlike GET, treats a key of another type as absent.
+            pipeline.mget(name)
+            pipeline.pexpiretime(name)
+        time, *replies = pipeline.execute()
+    problems = []
+    expiries = replies[1::2]
+    for (name, read), [value], expires_at in zip(
+        parsers.items(), replies[::2], expiries, strict=True
+    ):
+        if value is not None:
+            try:
+                read(value)
+            except BodyError as error:
+                problems.append(f"{name} is {error}")
+        elif any(expires_at != _ABSENT for expires_at in expiries):
+            problems.append(f"{name} is {'absent' if expires_at == _ABSENT else 'no string'}")
+        problems += _expiry_problems(name, expires_at, _ms(time), keys.SUMMARY_EXPIRY, None)
+    return problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,7 @@ class _View:
     latest: bytes | None
     index: Sequence[tuple[bytes, float]]
     history: Sequence[bytes]
+    confirmed: bytes | None
     observed: Mapping[str, Sequence[tuple[bytes, float]]]
     expiries: Mapping[str, int]
     errors: Sequence[str]
@@ -68,28 +89,34 @@ class _View:
 
 def _look(client: redis.Redis, region: str) -> _View:
     observed = [keys.observations(region, str(t.metric)) for t in TRIGGERS if t.region == region]
-    names = [keys.latest(region), keys.index(region), keys.regime_history(region), *observed]
+    names = [
+        *(keys.latest(region), keys.index(region), keys.regime_history(region)),
+        keys.confirmed(region),
+        *observed,
+    ]
     # One transaction gives a view of one moment; a snapshot never changes under its id.
     with client.pipeline(transaction=True) as pipeline:
         pipeline.time()
-        for name in (*names, keys.confirmed(region)):
+        for name in names:
             pipeline.pexpiretime(name)
         pipeline.get(names[0])
         pipeline.zrange(names[1], 0, -1, withscores=True)
         pipeline.lrange(names[2], 0, -1)
+        pipeline.get(names[3])
         for name in observed:
             pipeline.zrange(name, 0, -1, withscores=True)
         time, *replies = pipeline.execute(raise_on_error=False)
-    expiries, values = replies[: len(names) + 1], replies[len(names) + 1 :]
-    latest, index, history = values[:3]
+    expiries, values = replies[: len(names)], replies[len(names) :]
+    latest, index, history, confirmed = values[:4]
     return _View(
         region,
         _ms(time),
         latest,
         index,
         history,
-        observed=dict(zip(observed, values[3:], strict=True)),
-        expiries=dict(zip((*names, keys.confirmed(region)), expiries, strict=True)),
+        confirmed,
+        observed=dict(zip(observed, values[4:], strict=True)),
+        expiries=dict(zip(names, expiries, strict=True)),
         errors=[
             f"{name}: {refusal(reply)}"
             for name, reply in zip(names, values, strict=True)
@@ -112,7 +139,7 @@ def _settled(client: redis.Redis, view: _View, now: int) -> list[str]:
 
 
 def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
-    latest_name, index_name, history_name, *_ = view.expiries
+    latest_name, index_name, history_name, confirmed_name, *_ = view.expiries
     index = {as_text(member): at for member, at in view.index}
     # Bodies expire on their own, index entries only with the region's next commit.
     oldest = now - keys.SNAPSHOT_EXPIRY * 1000 + FUTURE_TOLERANCE_MS
@@ -124,7 +151,7 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     if view.latest is None and not index:
         problems += [
             _lost(view.region, name)
-            for name in (keys.confirmed(view.region), *view.observed)
+            for name in (confirmed_name, *view.observed)
             if view.expiries[name] != _ABSENT
         ]
     elif view.latest is None and members:
@@ -145,15 +172,17 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     latest = kept[latest_id].snapshot if latest_id in kept else None
     if latest:
         problems += _pointer_problems(view, latest.generated_at, latest_id, index, now)
-    problems += _expiry_problems(
-        keys.confirmed(view.region),
-        view.expiries[keys.confirmed(view.region)],
-        view.at,
-        keys.SNAPSHOT_EXPIRY,
-        None,
-    )
+    newest: float = now + FUTURE_TOLERANCE_MS
+    if latest and latest.generated_at > newest:
+        # That has been reported; what was written with it is no news.
+        newest = math.inf
+    confirmed_at = confirmation(view.confirmed)
+    if view.confirmed is not None and (confirmed_at is None or confirmed_at > newest):
+        problems.append(f"{confirmed_name} holds no time, or one of the future; {_HEALS}")
+    expires_at = view.expiries[confirmed_name]
+    problems += _expiry_problems(confirmed_name, expires_at, view.at, keys.SNAPSHOT_EXPIRY, None)
     for name, observed in view.observed.items():
-        problems += _observation_problems(view, name, observed, now)
+        problems += _observation_problems(view, name, observed, now, newest)
     problems += [
         f"{name} expires, and must not: PERSIST it"
         for name in (index_name, history_name)
@@ -242,7 +271,7 @@ def _read_snapshots(
 
 
 def _observation_problems(
-    view: _View, name: str, members: Sequence[tuple[bytes, float]], now: int
+    view: _View, name: str, members: Sequence[tuple[bytes, float]], now: int, newest: float
 ) -> list[str]:
     try:
         found = observations(member for member, _ in members)
@@ -250,7 +279,10 @@ def _observation_problems(
         found = []
     if [at for at, _ in found] != [at for _, at in members]:
         return [f"{name} holds something else than observations"]
-    age = now - max((at for at, _ in found), default=now)
+    last = max((at for at, _ in found), default=now)
+    if last > newest:
+        return [f"{name} has an observation of the future; {_HEALS}"]
+    age = now - last
     return _expiry_problems(name, view.expiries[name], view.at, keys.OBSERVATION_EXPIRY, age)
 
 

@@ -136,6 +136,26 @@ def test_a_damaged_snapshot_costs_one_line(filled: redis.Redis, folder: Path, na
     assert str(words).startswith(f"stands: mena cannot be read: {key} is ")
 
 
+def test_a_long_text_is_quoted_in_part(filled: redis.Redis) -> None:
+    body = json.loads(filled.get(body_name(filled)) or b"")
+    body["regime"]["label"] = "x" * 10_000
+    filled.set(body_name(filled), json.dumps(body), keepttl=True)
+    [line] = [x for x in command("status").output.splitlines() if x.startswith("mena: ")]
+    assert len(line) < 400
+    assert line.endswith(" - at `$.regime.label`)")
+
+
+@pytest.mark.parametrize("value", ["1e400", "9" * 5000, "NaN"])
+def test_a_number_that_cannot_be_shown_names_its_key(filled: redis.Redis, value: str) -> None:
+    """In a field that no reader knows."""
+    key = body_name(filled)
+    body = {"unknown": "value", **json.loads(filled.get(key) or b"")}
+    filled.set(key, json.dumps(body).replace('"value"', value, 1), keepttl=True)
+    shown = command("show", "mena", "--json")
+    assert shown.exit_code == 1
+    assert f"mena: {key} is no" in shown.output
+
+
 def test_a_run_of_another_region_names_the_damaged_one(filled: redis.Redis) -> None:
     key = body_name(filled)
     filled.set(key, "{}", keepttl=True)

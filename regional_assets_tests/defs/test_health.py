@@ -106,6 +106,21 @@ def test_duplicates_keep_health_fresh_and_the_summary_alive(
         assert 86_395 <= client.ttl(key) <= 86_400
 
 
+@pytest.mark.parametrize("damage", ["list", "deep", "text"])
+def test_a_damaged_summary_is_replaced(
+    store: SnapshotStore, client: redis.Redis, damage: str
+) -> None:
+    """Even after a run of nothing but duplicates."""
+    if damage == "list":
+        client.delete(keys.SUMMARY)
+        client.lpush(keys.SUMMARY, "x")
+    else:
+        client.set(keys.SUMMARY, "[" * 100_000 if damage == "deep" else '{"generatedAt": "x"}')
+    assert run(store, REGION_IDS, NOW + HOUR)["outcome"] == "written"
+    assert store.verify_summary() == []
+    assert health(client, NOW + HOUR) == "OK"
+
+
 def test_a_dead_job_is_seen_to_age(client: redis.Redis) -> None:
     assert health(client, NOW + 12 * HOUR) == "OK"
     assert health(client, NOW + 23 * HOUR) == "STALE_SEED"

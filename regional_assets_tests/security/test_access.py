@@ -45,6 +45,7 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     store.client.delete(keys.index("mena"))
     take_snapshots(store, ["mena"], NOW - 1, force=True)
     store.verify(REGION_IDS, NOW)
+    store.verify_summary()
     [ids, *_] = [[i for i, _ in read.entries] for read in store.indexes(REGION_IDS).values()]
     list(store.bodies(ids))
     store.waiting_alerts(10)

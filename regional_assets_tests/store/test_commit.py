@@ -11,6 +11,7 @@ import redis
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot, complete
 from regional_assets.intelligence.world import World
+from regional_assets.runs.clock import current_time
 from regional_assets.store import keys
 from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.connection import connect
@@ -276,6 +277,18 @@ def test_a_confirmation_never_moves_back(store: SnapshotStore) -> None:
     ]:
         store.commit([snapshot_of(calm(now, flights), "mena", first, f"s{now}-{flights}")])
         assert confirmed_at(store) == expected
+
+
+@pytest.mark.parametrize("flights", [0, 1], ids=["duplicate", "written"])
+def test_a_confirmation_of_the_future_is_replaced_by_the_next(
+    store: SnapshotStore, flights: int
+) -> None:
+    """It would keep the region from being confirmed until its time has come."""
+    first = snapshot_of(calm(NOW), "mena", snapshot_id="first")
+    store.commit([first])
+    store.client.set(keys.confirmed("mena"), current_time() + MINUTE)
+    store.commit([snapshot_of(calm(NOW + MINUTE, flights), "mena", first, "next")])
+    assert confirmed_at(store) == NOW + MINUTE
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "inf", "nan"])

@@ -8,9 +8,10 @@ import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys, verification
-from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.stored import put_body
@@ -123,6 +124,13 @@ def overfill(client: redis.Redis) -> None:
         client.rpush(HISTORY, entry(client, label=after, previous_label=before, **fields))
 
 
+def retype(client: redis.Redis, name: str) -> None:
+    """A list with an expiry in the place of a string."""
+    client.delete(name)
+    client.lpush(name, "x")
+    client.expire(name, 60)
+
+
 def lose_pointers(client: redis.Redis) -> None:
     client.delete(keys.latest("mena"), keys.index("mena"), HISTORY)
 
@@ -202,6 +210,10 @@ def lose_pointers(client: redis.Redis) -> None:
         (lambda c: c.persist(keys.snapshot_by_id(latest(c))), "has no expiry"),
         (lambda c: c.persist(keys.snapshot_at("mena", NOW)), f"mena:{NOW} has no expiry"),
         (lambda c: c.expire(keys.snapshot_at("mena", NOW), 10**8), f"mena:{NOW} expires in 1.16"),
+        # The confirmation.
+        (lambda c: retype(c, keys.confirmed("mena")), "confirmed:v1:mena: WRONGTYPE"),
+        (lambda c: c.set(keys.confirmed("mena"), "x", keepttl=True), "mena holds no time"),
+        (lambda c: c.set(keys.confirmed("mena"), 10**15, keepttl=True), "or one of the future"),
         (lambda c: c.persist(keys.confirmed("mena")), "confirmed:v1:mena has no expiry"),
         (lambda c: c.persist(IRAN), f"{IRAN} has no expiry"),
         (lambda c: c.expire(IRAN, DAYS_90), f"{IRAN} expires in 90 days, and should in 30"),
@@ -213,6 +225,10 @@ def lose_pointers(client: redis.Redis) -> None:
         # Observations.
         (lambda c: c.zadd(IRAN, {"x": NOW}), f"{IRAN} holds something else than observations"),
         (lambda c: c.zadd(IRAN, {f"{NOW}:1.0": NOW + 1}), "something else than observations"),
+        (
+            lambda c: c.zadd(IRAN, {f"{NOW + 400_000}:1.0": NOW + 400_000}),
+            f"{IRAN} has an observation of the future; the next snapshot of the region puts",
+        ),
         (lambda c: c.zadd(IRAN, {f"{NOW}:nan": NOW}), "something else than observations"),
         (lambda c: c.zadd(IRAN, {f"{NOW}:inf": NOW}), "something else than observations"),
         (lambda c: c.zadd(IRAN, {f"{NOW}:1e999": NOW}), "something else than observations"),
@@ -225,6 +241,13 @@ def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None
     found = verify(client, REGION_IDS, NOW)
     assert said in "; ".join(found.pop("mena"))
     assert not any(found.values())
+
+
+def write_summary(store: SnapshotStore) -> None:
+    row = {"region": "mena", "regime": "calm", "confidence": 0.5, "active_triggers": 0}
+    summary = {"regions": [{**row, "trigger_reason": "scheduled_6h"}], "generatedAt": NOW}
+    meta = {"fetchedAt": NOW, "recordCount": 1}
+    store.update_summary(REGION_IDS, lambda *_: Summary(summary, meta))
 
 
 @pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
@@ -240,12 +263,73 @@ def test_snapshots_to_which_nothing_leads_are_found(client: redis.Redis) -> None
 
 def test_the_summary_expires(client: redis.Redis, store: SnapshotStore) -> None:
     assert store.verify_summary() == []
-    client.set(keys.SUMMARY, "{}", ex=keys.SUMMARY_EXPIRY)
+    write_summary(store)
     assert store.verify_summary() == []
-    client.expire(keys.SUMMARY, 7 * keys.DAY)
-    assert "expires in 7 days, and should in 0 to 1 days" in store.verify_summary()[0]
-    client.persist(keys.SUMMARY)
-    assert f"{keys.SUMMARY} has no expiry" in store.verify_summary()[0]
+    for name in (keys.SUMMARY, keys.SUMMARY_SEED_META):
+        client.expire(name, 7 * keys.DAY)
+        expected = f"{name} expires in 7 days, and should in 0 to 1 days"
+        assert store.verify_summary() == [expected]
+        client.persist(name)
+        assert store.verify_summary() == [f"{name} has no expiry, and would stay for ever"]
+        client.expire(name, keys.DAY)
+
+
+@pytest.mark.parametrize("name", [keys.SUMMARY, keys.SUMMARY_SEED_META])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda c, name: c.delete(name), "is absent"),
+        (lambda c, name: (c.delete(name), c.lpush(name, "x"), c.expire(name, 60)), "is no string"),
+        (lambda c, name: c.set(name, "x", keepttl=True), "JSON is malformed"),
+        (lambda c, name: c.set(name, "{}", keepttl=True), "missing required field"),
+        (lambda c, name: c.set(name, "[" * 100_000, keepttl=True), "Expected `object`"),
+        (lambda c, name: c.set(name, c.get(name).replace(b't":1', b't":-1')), "Expected `int`"),
+    ],
+)
+def test_a_damaged_summary_is_named(
+    client: redis.Redis,
+    store: SnapshotStore,
+    name: str,
+    damage: Callable[[redis.Redis, str], object],
+    said: str,
+) -> None:
+    write_summary(store)
+    damage(client, name)
+    [problem, *_] = store.verify_summary()
+    assert problem.startswith(f"{name} is ")
+    assert said in problem
+
+
+def test_the_next_snapshot_puts_times_of_the_future_right(
+    client: redis.Redis, store: SnapshotStore
+) -> None:
+    ahead = current_time() + keys.DAY * 1000
+    client.zadd(IRAN, {f"{ahead}:1.0": ahead})
+    client.set(keys.confirmed("mena"), ahead, keepttl=True)
+    assert len(verify(client, ["mena"], NOW)["mena"]) == 2
+    # A late one says nothing about what is newer.
+    take_snapshots(store, ["mena"], NOW - 1)
+    assert len(verify(client, ["mena"], NOW)["mena"]) == 2
+    take_snapshots(store, ["mena"], NOW + 2000, force=True)
+    assert verify(client, ["mena"], NOW) == {"mena": []}
+    assert client.zscore(IRAN, f"{ahead}:1.0") is None
+
+
+def test_a_history_in_the_wrong_order_is_reported(
+    client: redis.Redis, store: SnapshotStore
+) -> None:
+    """Also where each entry begins where the one listed after it ended."""
+    client.delete(*sample_values())
+    take_snapshots(store, ["mena"], NOW + 2000)
+    store.write_inputs(sample_values())
+    take_snapshots(store, ["mena"], NOW + 3000)
+    assert verify(client, ["mena"], NOW) == {"mena": []}
+    newest_first: Any = client.lrange(HISTORY, 0, -1)
+    assert len(newest_first) == 3
+    client.lpush(HISTORY, *newest_first)
+    client.ltrim(HISTORY, 0, 2)
+    expected = f"{HISTORY} is not in the order of its snapshots, newest first"
+    assert verify(client, ["mena"], NOW) == {"mena": [expected]}
 
 
 def test_a_full_history_forgets_what_its_snapshots_still_tell(store: SnapshotStore) -> None:
@@ -304,5 +388,5 @@ def test_many_snapshots_take_few_round_trips(store: SnapshotStore) -> None:
 
     before = packets()
     assert verify(client, ["mena"], NOW + 150) == {"mena": []}
-    # The pointer, and per 100 snapshots those by id and those at their times.
-    assert packets() - before == 1 + 2 * 2
+    # Pointer and confirmation, and per 100 snapshots those by id and those at their times.
+    assert packets() - before == 2 + 2 * 2

@@ -1,9 +1,9 @@
 """`regional_summary`: all regions side by side, and the sign of life that health checks read
 (SPEC 6, Summary)."""
 
-import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -129,13 +129,14 @@ def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
     It does when it wrote a region; a run of nothing but duplicates does when it saw all regions
     and the run that wrote them did not live to write the summary.
     """
+    from regional_assets.intelligence.stored import BodyError, read_summary
+
     if any(region.outcome == "written" for region in run.regions):
         return True
-    try:
-        generated_at = json.loads(stored or b"{}")["generatedAt"]
-        return len(run.regions) == len(REGION_IDS) and generated_at < newest
-    except (ValueError, TypeError, KeyError):
-        return len(run.regions) == len(REGION_IDS)
+    generated_at = -1
+    with suppress(BodyError):
+        generated_at = read_summary(stored or b"").generatedAt
+    return len(run.regions) == len(REGION_IDS) and generated_at < newest
 
 
 def _parsed(latest: Mapping[str, "LatestRead"]) -> tuple[list["Body"], dict[str, str]]:
