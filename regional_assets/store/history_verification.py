@@ -123,18 +123,22 @@ def _gaps(
     name: str, entries: Sequence[Transition], kept: Collection[Kept], label: str | None
 ) -> list[str]:
     """Where a change does not start from the regime that the one before it led to."""
-    # No entry has a calm beginning, a change of scoring, or what was before the oldest snapshot.
-    starts: list[tuple[float, str | None]] = [
+    # No entry has a calm beginning or a change of scoring.
+    starts = [
         (k.snapshot.generated_at, k.snapshot.regime.label)
         for k in kept
         if _is_rescored(k.snapshot) or (_is_first(k.snapshot) and k.snapshot.regime.label == CALM)
     ]
-    starts.append((min((k.snapshot.generated_at for k in kept), default=math.inf), None))
+    oldest = min((k.snapshot.generated_at for k in kept), default=math.inf)
 
     def follows(regime: str, change: Transition) -> bool:
         """Whether a region can be in `regime` when `change` was its last."""
-        return regime == change.label or any(
-            change.transitioned_at < at and there in (regime, None) for at, there in starts
+        at = change.transitioned_at
+        # What came before the oldest snapshot is not known.
+        return (
+            regime == change.label
+            or at < oldest
+            or any(at <= start and there == regime for start, there in starts)
         )
 
     if entries and label is not None and not follows(label, entries[0]):

@@ -109,6 +109,15 @@ def test_a_rescored_region_has_a_gap_in_its_history_that_agrees(store: SnapshotS
     assert "has a gap" in gap
 
 
+def test_a_region_that_is_rescored_in_the_moment_of_a_change_agrees(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    take(store, NOW)
+    set_version(store.client, "mena", "scoring_version", "1.1.0")
+    store.client.delete(*sample_values())
+    take(store, NOW)
+    assert store.verify(["mena"], NOW) == {"mena": []}
+
+
 def test_switching_over_from_the_old_job_raises_nothing(store: SnapshotStore) -> None:
     """Every region's latest is of scoring version 1.1.0, with content of its own."""
     take_snapshots(store, REGION_IDS, NOW)
