@@ -4,7 +4,7 @@ results."""
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from regional_assets.defs.assets.briefs import regional_brief
 from regional_assets.defs.assets.snapshots import regional_snapshots
 from regional_assets.defs.assets.summary import DAMAGED
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
+from regional_assets.defs.liveness import alive
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
 
@@ -90,7 +91,14 @@ def _run(
     with dg.DagsterInstance.get() as instance, _progress(console, len(regions)) as (bar, task):
         for members in contiguous(regions):
             run_id = str(uuid.uuid4())
-            with _following(instance, run_id, partial(_show, bar, task, len(ran.done))):
+            with (
+                ExitStack() as held,
+                _following(instance, run_id, partial(_show, bar, task, len(ran.done))),
+            ):
+                # The resources hold the lock only after the run's start and until just before its
+                # end. Where there can be no lock, they warn of that.
+                with suppress(OSError):
+                    held.enter_context(alive(instance, run_id))
                 result = resolved.execute_in_process(
                     instance=instance,
                     run_id=run_id,

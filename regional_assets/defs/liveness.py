@@ -26,9 +26,13 @@ _GONE = (
 
 @contextmanager
 def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Holds the run's lock for the length of the block, and lets a closed terminal (SIGHUP) end the
-    run as SIGTERM does. Raises OSError when there can be no lock."""
+    """Holds the run's lock for the length of the block, unless this process holds it already, and
+    lets a closed terminal (SIGHUP) end the run as SIGTERM does. Raises OSError when there can be no
+    lock."""
     path = _folder(instance) / run_id
+    if path.exists():
+        yield
+        return
     path.parent.mkdir(exist_ok=True)
     # Renamed only once it is locked, so that nobody sees it without its lock.
     unfinished = path.with_name(f".{run_id}")

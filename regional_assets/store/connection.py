@@ -1,5 +1,6 @@
 """A redis-py client for the configured server, and its errors with address and remedy."""
 
+import json
 import re
 import ssl
 from typing import Any
@@ -77,16 +78,25 @@ def connect(settings: StoreSettings) -> redis.Redis:
     return client
 
 
-# A server that quotes what it was sent cuts it off somewhere.
-_SHORTEST_QUOTED = 4
+# Any so many characters of a secret give it away.
+_TELLING = 4
 
 
 def _without(secret: str, words: str) -> str:
-    """A server's words without the secret, without its beginnings, and without its form in URLs."""
-    for form in {secret, one_line(secret), quote(secret, safe="")} - {""}:
-        for end in range(len(form), min(len(form), _SHORTEST_QUOTED) - 1, -1):
-            words = words.replace(form[:end], "***")
-    return words
+    """A server's words without any part of the secret. They may quote it cut off, escaped or in
+    another case."""
+    escaped = (json.dumps(secret)[1:-1], repr(secret.encode())[2:-1], quote(secret, safe=""))
+    parts = {
+        re.escape(form[at : at + _TELLING])
+        for form in (secret, one_line(secret), *escaped)
+        for at in range(max(1, len(form) - _TELLING + 1))
+    } - {""}
+    if not parts:
+        return words
+    shown = list(words)
+    for found in re.finditer(f"(?=({'|'.join(parts)}))", words, re.IGNORECASE):
+        shown[slice(*found.span(1))] = "\0" * len(found[1])
+    return re.sub("\0+", "***", "".join(shown))
 
 
 def _parser_without(secret: str) -> type:
@@ -95,7 +105,11 @@ def _parser_without(secret: str) -> type:
     parser: Any = DefaultParser
 
     def parse_error(response: str) -> redis.RedisError:
-        error: redis.RedisError = parser.parse_error(response)
+        try:
+            error: redis.RedisError = parser.parse_error(response)
+        # A redirection that is malformed.
+        except ValueError:
+            error = redis.ResponseError(response)
         error.args = (_without(secret, str(error)),)
         return error
 

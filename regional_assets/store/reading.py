@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from regional_assets.store import keys
 from regional_assets.store.connection import refusal
@@ -30,6 +31,9 @@ def _read(store: SnapshotStore, command: str, key: str, *arguments: int) -> Any:
         try:
             return send()
         except redis.ResponseError as error:
-            raise StoreError(f"{key}: {refusal(error)}") from None
+            # Any other is about the server, not the key.
+            if isinstance(error, NoPermissionError) or str(error).startswith("WRONGTYPE"):
+                raise StoreError(f"{key}: {refusal(error)}") from None
+            raise
 
     return store.attempt(read)

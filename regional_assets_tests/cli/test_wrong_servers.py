@@ -1,5 +1,6 @@
 """A server that no run can work with is named as such by every command, whichever comes first."""
 
+import json
 import re
 import socketserver
 import subprocess
@@ -21,7 +22,8 @@ from regional_assets_tests.support.worlds import sample_values
 
 READING = ("status", "show mena", "inputs status", "run mena")
 WRITING = ("run mena", "inputs load")
-ALL = ("status", "show mena", "inputs status", "inputs load", "verify", "alerts", "run mena")
+OF_ONE_KEY = ("history mena", "brief show mena")
+ALL = (*READING, *OF_ONE_KEY, "inputs load", "verify", "alerts")
 
 
 @pytest.fixture
@@ -149,29 +151,63 @@ def test_a_replica(folder: Path, said: Callable[[str, str], str]) -> None:
             assert "this is a replica, name its primary in REDIS_URL" in said(command, url)
 
 
-class Quoting(socketserver.StreamRequestHandler):
-    """Like a web server, quotes the line that it does not understand."""
+@contextmanager
+def quoting(answer: Callable[[bytes], bytes]) -> Iterator[str]:
+    """The place of a server that answers to whatever it receives."""
 
-    def handle(self) -> None:
-        received = self.request.recv(1 << 16)
-        self.request.sendall(
-            b"HTTP/1.1 400 Bad Request: " + received.replace(b"\r\n", b" ") + b"\r\n"
-        )
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(answer(self.request.recv(1 << 16)))
 
-
-def test_something_else_than_redis(folder: Path, said: Callable[[str, str], str]) -> None:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Quoting) as server:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        place = f"127.0.0.1:{server.server_address[1]}"
         try:
-            for command in (*ALL, "doctor"):
-                heard = said(command, f"redis://:{SECRET}@{place}")
-                assert f"what answers at {place}/0 is no Redis server" in heard
-                assert SECRET[:4] not in heard
+            yield f"127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_something_else_than_redis(folder: Path, said: Callable[[str, str], str]) -> None:
+    """Like a web server, it quotes the line that it does not understand."""
+
+    def answer(received: bytes) -> bytes:
+        return b"HTTP/1.1 400 Bad Request: " + received.replace(b"\r\n", b" ") + b"\r\n"
+
+    with quoting(answer) as place:
+        for command in (*ALL, "doctor"):
+            heard = said(command, f"redis://:{SECRET}@{place}")
+            assert f"what answers at {place}/0 is no Redis server" in heard
+            assert SECRET[:4] not in heard
+
+
+@pytest.mark.parametrize(
+    "secret", ["Per%41cent/Zsec", 'quo"te\\Zsec', "tab\tnew\nZsec", "snow\u2603\u00e9Zsec"]
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda words: words.replace(b"\r\n", b" "),
+        lambda words: json.dumps(words.decode().split("\r\n")).encode(),
+        lambda words: repr(words).encode(),
+        lambda words: words.replace(b"\r\n", b" ").upper(),
+        lambda words: b"..." + words.replace(b"\r\n", b" ")[-9:],
+        lambda words: b"MOVED 3 " + words.split(b"\r\n")[-2] + b":x",
+    ],
+    ids=["as it is", "JSON", "Python", "upper case", "the end", "a redirection"],
+)
+def test_a_proxy_that_quotes_the_password(
+    said: Callable[[str, str], str], secret: str, form: Callable[[bytes], bytes]
+) -> None:
+    def answer(received: bytes) -> bytes:
+        return b"-" + form(received).replace(b"\n", b" ") + b"\r\n"
+
+    with quoting(answer) as place:
+        heard = said("status", f"redis://:{quote(secret, safe='')}@{place}")
+    assert place in heard
+    assert "***" in heard
+    assert not re.search("zsec|cent|quo|snow|tab", heard, re.IGNORECASE)
 
 
 SECRET = "S3cret-that-nobody-may-see"

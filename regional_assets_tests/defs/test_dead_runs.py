@@ -170,6 +170,25 @@ def test_a_schedule_does_not_wait_for_a_killed_run(
     assert ended.tags["dagster/will_retry"] == "false"
 
 
+def test_a_command_that_is_killed_as_its_run_starts_leaves_a_run_that_ends(
+    instance: dg.DagsterInstance, client: redis.Redis, valkey_url: str, folder: Path
+) -> None:
+    """Dagster provides the resources only after the run counts as started."""
+    environment = {"REDIS_URL": valkey_url, "DAGSTER_HOME": str(folder)}
+    typed = subprocess.Popen(
+        [*COMMAND, "run", "latam"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+    )
+    started = dg.RunsFilter(statuses=[STARTED])
+    try:
+        eventually(lambda: instance.get_runs(started), 120)
+    finally:
+        typed.kill()
+        typed.wait()
+    [killed] = instance.get_runs(started)
+    assert [ended.run_id for ended in end_dead_runs(instance)] == [killed.run_id]
+    assert status(instance, killed.run_id) == FAILURE
+
+
 LAUNCH = """
 mutation Launch($region: String!) {
   launchRun(executionParams: {

@@ -33,6 +33,8 @@ DATABASE = "its database has to be one number"
         ("redis://host/0?db=1", DATABASE),
         ("unix:///tmp/redis.sock?db=-1", DATABASE),
         ("redis://host:secret/0", "its host, its port"),
+        ("redis://:secret[word@host/0", "percent-encode all but letters and digits"),
+        ("redis://secret%40host:6379/0", "the @ before its host may not be percent-encoded"),
         ("redis://host:" + "9" * 5000, "its host, its port"),
         ("redis://host:0/0", "its port has to be"),
         ("redis://host/0?secret", "its options cannot be read"),
