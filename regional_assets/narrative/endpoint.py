@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cached_property
+from http.cookiejar import http2time
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -279,7 +279,5 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         text = headers.get(name, "").strip()
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
             return min(float(text) * unit, _LONGEST)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError, OSError):
-        return None
+    at = http2time(text)
+    return None if at is None else max(0.0, at - time.time())

@@ -22,6 +22,7 @@ from regional_assets_tests.support.model_server import (
     TOKENS_IN,
     TOKENS_OUT,
     Models,
+    Said,
 )
 from regional_assets_tests.support.questions import PATIENT, PROMPT, READ, ask
 from regional_assets_tests.support.worlds import content_of, sample_world
@@ -82,6 +83,15 @@ def test_a_dead_provider(models: Models) -> None:
     dead = Provider("dead", "http://127.0.0.1:1/v1", "m")
     assert ask(dead).problem == "dead: cannot be reached (see REGIONAL_NARRATIVE_DEAD_BASE_URL)"
     assert ask(dead, models.provider("good")).provider == "good"
+
+
+def test_a_key_that_a_server_sends_back_is_not_logged(
+    models: Models, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    models.script = [Said(b"", 418, {"X-Key": SECRET})]
+    assert ask(models.provider("scripted", SECRET)).problem == "scripted: HTTP 418"
+    assert SECRET not in caplog.text
 
 
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(

@@ -138,6 +138,13 @@ def test_what_was_cut_is_told(models: Models) -> None:
     assert reply.cut[-1] == "it ended at its limit of tokens"
 
 
+def test_tokens_are_counted_whatever_kind_of_number_they_are(models: Models) -> None:
+    usage = {"prompt_tokens": 7.0, "completion_tokens": True}
+    models.script = [Said(completion({"content": SAID}, usage=usage))]
+    reply = ask(models.provider("scripted"))
+    assert (reply.tokens_in, reply.tokens_out) == (7, 0)
+
+
 @pytest.mark.parametrize(
     ("fields", "model"),
     [
