@@ -8,8 +8,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import cached_property
-from http.cookiejar import http2time
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -279,5 +280,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         text = headers.get(name, "").strip()
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
             return min(float(text) * unit, _LONGEST)
-    at = http2time(text)
-    return None if at is None else max(0.0, at - time.time())
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # It is GMT also where it does not say so.
+    return max(0.0, at.replace(tzinfo=at.tzinfo or UTC).timestamp() - time.time())

@@ -11,10 +11,10 @@ import pytest
 
 from regional_assets.intelligence.narrative import Narrative
 from regional_assets.narrative import client
-from regional_assets.narrative.answer import AnswerError, Taken, read_narrative
+from regional_assets.narrative.answer import AnswerError, Reader, Taken, read_narrative
 from regional_assets.narrative.client import Client
 from regional_assets.narrative.narrator import Narrator
-from regional_assets.narrative.prompt import narrative_prompt
+from regional_assets.narrative.prompt import Prompt, narrative_prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import Provider
 from regional_assets_tests.support.model_server import (
@@ -124,7 +124,10 @@ def test_a_budget_that_ends_while_another_question_does_is_kept(models: Models) 
         time.sleep(1)
         raise AnswerError
 
-    questions = {"mena": (PROMPT, read_until_both_budgets_are_over), "europe": (europe, READ)}
+    questions: dict[str, tuple[Prompt, Reader[Narrative]]] = {
+        "mena": (PROMPT, read_until_both_budgets_are_over),
+        "europe": (europe, READ),
+    }
     replies: dict[str, Reply[Narrative]] = {}
     for batch in Narrator([models.provider("good")], budget=0.9).ask(questions):
         replies |= batch
