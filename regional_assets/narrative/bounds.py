@@ -34,6 +34,8 @@ async def _bound(response: Response) -> None:
     # reader of `response` has none to do.
     arriving = Response(response.status_code, headers=response.headers, stream=response.stream)
     response.headers.pop("Content-Encoding", None)
+    # Charsets are names of Python's codecs, some of which decompress.
+    response.encoding = "utf-8"
     response.stream = _Bounded(arriving)
 
 

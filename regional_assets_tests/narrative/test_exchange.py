@@ -1,5 +1,6 @@
 """What is sent to a provider, and what of its answer is taken."""
 
+import bz2
 import gzip
 import json
 import tracemalloc
@@ -199,6 +200,19 @@ def test_an_answer_without_end_is_left_while_it_arrives(
     finally:
         tracemalloc.stop()
     assert reply.problem == f"scripted: its answer is longer than {MAX_BODY} bytes"
+    assert peak < 10 * MAX_BODY
+
+
+def test_a_charset_is_not_believed(models: Models) -> None:
+    bomb = bz2.compress(b" " * 200 * MAX_BODY)
+    models.script = [Said(bomb, 400, {"Content-Type": "text/plain; charset=bz2_codec"})]
+    tracemalloc.start()
+    try:
+        reply = ask(models.provider("scripted"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (reply.provider, reply.tries) == ("scripted", 2)
     assert peak < 10 * MAX_BODY
 
 
