@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import socket
 import sys
 import threading
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 
 from regional_assets.intelligence.narrative import Narrative
-from regional_assets.narrative import client
+from regional_assets.narrative import client, endpoint
 from regional_assets.narrative.answer import AnswerError, Reader, Taken, read_narrative
 from regional_assets.narrative.client import Client
 from regional_assets.narrative.narrator import Narrator
@@ -24,7 +26,7 @@ from regional_assets_tests.support.model_server import (
     Models,
     Said,
 )
-from regional_assets_tests.support.questions import PATIENT, PROMPT, READ, ask
+from regional_assets_tests.support.questions import PATIENT, PROMPT, READ, ask, ask_all
 from regional_assets_tests.support.worlds import content_of, sample_world
 
 
@@ -114,6 +116,32 @@ def test_a_provider_that_does_not_end_is_left_at_the_end_of_the_budget(
     assert reply.value is None
     assert reply.problem == f"{provider}: no answer within 0.5 s"
     assert models.awaited == []
+
+
+def test_nobody_waits_for_a_name_that_is_not_found(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, over = socket.getaddrinfo, threading.Event()
+    awaited: list[str] = []
+
+    def look_up_for_long(host: Any, *args: Any, **options: Any) -> Any:
+        if host in ("no-such-host.invalid", b"no-such-host.invalid"):
+            if not over.wait(10):
+                awaited.append(str(host))
+            raise socket.gaierror
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_for_long)
+    monkeypatch.setattr(endpoint, "_CONNECT", 0.3)
+    monkeypatch.setattr(endpoint, "_HEAD_START", 0)
+    lost = Provider("lost", "http://no-such-host.invalid/v1", "m")
+    named = models.provider("good").base_url.replace("127.0.0.1", "localhost")
+    try:
+        replies = ask_all(lost, Provider("good", named, "m"))
+        assert awaited == []
+        assert {reply.provider for reply in replies.values()} == {"good"}
+    finally:
+        over.set()
 
 
 def test_a_budget_that_ends_while_another_question_does_is_kept(models: Models) -> None:
