@@ -1,6 +1,7 @@
 """The HTTP client that the providers are asked with: it follows no redirect, and takes no more of
 an answer than any valid one has."""
 
+import logging
 from collections.abc import AsyncIterator
 
 from httpx2 import AsyncByteStream, AsyncClient, DecodingError, Response
@@ -17,6 +18,9 @@ class TooLongError(Exception):
 def bounded_client() -> AsyncClient:
     """A client that raises `TooLongError` while a body that is too long arrives, and
     `DecodingError` for one that is compressed more than once."""
+    # At lower levels they log what servers say, which may quote the key.
+    for name in ("openai", "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # A redirect would take the key and the prompt to a server that nobody configured.
     return DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"response": [_bound]})
 
@@ -30,6 +34,8 @@ async def _bound(response: Response) -> None:
     # reader of `response` has none to do.
     arriving = Response(response.status_code, headers=response.headers, stream=response.stream)
     response.headers.pop("Content-Encoding", None)
+    # Charsets are names of Python's codecs, some of which decompress.
+    response.encoding = "utf-8"
     response.stream = _Bounded(arriving)
 
 

@@ -1,7 +1,9 @@
 """Asks the language models in order, within a budget (SPEC 8)."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
 import anyio
@@ -19,6 +21,18 @@ T = TypeVar("T")
 _RESERVE = 8 / 45
 
 
+# Names that are looked up at once: those of four providers for all regions.
+_LOOKUPS = 32
+
+
+class _Lookups(ThreadPoolExecutor):
+    """The threads that look up names. Nothing can end a lookup, so the event loop does not wait
+    for them when it closes."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
+
+
 class Client:
     """Asks the providers, in order; an async context manager, of one event loop. What one question
     teaches about a provider, the others know."""
@@ -27,6 +41,7 @@ class Client:
         self._endpoints = [Endpoint(provider) for provider in providers]
 
     async def __aenter__(self) -> Self:
+        asyncio.get_running_loop().set_default_executor(_Lookups(_LOOKUPS))
         return self
 
     async def __aexit__(self, *_: object) -> None:

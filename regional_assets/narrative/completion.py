@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.text import clean
 from regional_assets.narrative.answer import AnswerError
 
@@ -73,4 +74,4 @@ def _joined(content: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and 0 <= value < 1 << 53 else 0
+    return int(value) if is_number(value) and 0 <= value < 1 << 53 else 0

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -280,6 +281,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
             return min(float(text) * unit, _LONGEST)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError, OSError):
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
+    # It is GMT also where it does not say so.
+    return max(0.0, at.replace(tzinfo=at.tzinfo or UTC).timestamp() - time.time())

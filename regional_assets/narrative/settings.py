@@ -59,8 +59,9 @@ def _provider(name: str, environ: Mapping[str, str]) -> Provider:
                 f"{variable(name, what)} is not set: {PROVIDERS} lists {name}, which needs "
                 f"{meaning}"
             )
-        # They become part of a request's head.
-        if not values[what].isprintable() or not values[what].isascii():
+        # They become part of a request's head, all but the options.
+        text = "" if what == "OPTIONS" else values[what]
+        if not text.isprintable() or not text.isascii():
             raise NarrativeSettingsError(
                 f"{variable(name, what)} holds a character that cannot belong there"
             )
@@ -71,7 +72,7 @@ def _provider(name: str, environ: Mapping[str, str]) -> Provider:
         )
     try:
         options = msgspec.json.decode(values["OPTIONS"] or "{}", type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         options = None
     if options is None or not options.keys().isdisjoint(_OURS):
         raise NarrativeSettingsError(

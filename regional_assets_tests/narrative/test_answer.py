@@ -184,6 +184,14 @@ def test_line_breaks_in_texts_are_read() -> None:
     assert read_narrative('{"situation": "One.\n\tTwo."}', ()).value.situation.text == "One. Two."
 
 
+def test_the_shape_that_was_asked_for_is_no_answer() -> None:
+    shape = {name: {"text": "...", "evidence_ids": ["..."]} for name in SECTIONS}
+    with pytest.raises(AnswerError, match="no text anywhere"):
+        read_narrative(json.dumps(shape), ())
+    said = json.dumps({"situation": "Calm."})
+    assert read_narrative(f"{said} as {json.dumps(shape)}", ()).value.situation.text == "Calm."
+
+
 def test_no_text_anywhere_is_an_error() -> None:
     nothing = {"text": " \u200b<>", "evidence_ids": []}
     value = dict.fromkeys(SECTIONS, nothing) | {"watch_items": [nothing]}
@@ -221,7 +229,7 @@ def test_key_developments_are_taken_one_by_one(
     assert found.cut == tuple(cut)
 
 
-@pytest.mark.parametrize("recap", [" ", 7, None, ["The week."]])
+@pytest.mark.parametrize("recap", [" ", "...", "\u202e", 7, None, ["The week."]])
 def test_a_brief_needs_its_recap(recap: Any) -> None:
     with pytest.raises(AnswerError, match="it has no situation_recap"):
         read_brief(json.dumps(brief("mena") | {"situation_recap": recap}))

@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
+import socket
 import sys
 import threading
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 
 from regional_assets.intelligence.narrative import Narrative
-from regional_assets.narrative import client
-from regional_assets.narrative.answer import AnswerError, Taken, read_narrative
+from regional_assets.narrative import client, endpoint
+from regional_assets.narrative.answer import AnswerError, Reader, Taken, read_narrative
 from regional_assets.narrative.client import Client
 from regional_assets.narrative.narrator import Narrator
-from regional_assets.narrative.prompt import narrative_prompt
+from regional_assets.narrative.prompt import Prompt, narrative_prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import Provider
 from regional_assets_tests.support.model_server import (
@@ -22,8 +24,9 @@ from regional_assets_tests.support.model_server import (
     TOKENS_IN,
     TOKENS_OUT,
     Models,
+    Said,
 )
-from regional_assets_tests.support.questions import PATIENT, PROMPT, READ, ask
+from regional_assets_tests.support.questions import PATIENT, PROMPT, READ, ask, ask_all
 from regional_assets_tests.support.worlds import content_of, sample_world
 
 
@@ -84,6 +87,15 @@ def test_a_dead_provider(models: Models) -> None:
     assert ask(dead, models.provider("good")).provider == "good"
 
 
+def test_a_key_that_a_server_sends_back_is_not_logged(
+    models: Models, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    models.script = [Said(b"", 418, {"X-Key": SECRET})]
+    assert ask(models.provider("scripted", SECRET)).problem == "scripted: HTTP 418"
+    assert SECRET not in caplog.text
+
+
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +118,32 @@ def test_a_provider_that_does_not_end_is_left_at_the_end_of_the_budget(
     assert models.awaited == []
 
 
+def test_nobody_waits_for_a_name_that_is_not_found(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, over = socket.getaddrinfo, threading.Event()
+    awaited: list[str] = []
+
+    def look_up_for_long(host: Any, *args: Any, **options: Any) -> Any:
+        if host in ("no-such-host.invalid", b"no-such-host.invalid"):
+            if not over.wait(10):
+                awaited.append(str(host))
+            raise socket.gaierror
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_for_long)
+    monkeypatch.setattr(endpoint, "_CONNECT", 0.3)
+    monkeypatch.setattr(endpoint, "_HEAD_START", 0)
+    lost = Provider("lost", "http://no-such-host.invalid/v1", "m")
+    named = models.provider("good").base_url.replace("127.0.0.1", "localhost")
+    try:
+        replies = ask_all(lost, Provider("good", named, "m"))
+        assert awaited == []
+        assert {reply.provider for reply in replies.values()} == {"good"}
+    finally:
+        over.set()
+
+
 def test_a_budget_that_ends_while_another_question_does_is_kept(models: Models) -> None:
     europe = narrative_prompt(content_of(sample_world(), "europe"))
     models.held = {"europe"}
@@ -114,7 +152,10 @@ def test_a_budget_that_ends_while_another_question_does_is_kept(models: Models) 
         time.sleep(1)
         raise AnswerError
 
-    questions = {"mena": (PROMPT, read_until_both_budgets_are_over), "europe": (europe, READ)}
+    questions: dict[str, tuple[Prompt, Reader[Narrative]]] = {
+        "mena": (PROMPT, read_until_both_budgets_are_over),
+        "europe": (europe, READ),
+    }
     replies: dict[str, Reply[Narrative]] = {}
     for batch in Narrator([models.provider("good")], budget=0.9).ask(questions):
         replies |= batch

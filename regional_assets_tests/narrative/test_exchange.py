@@ -1,5 +1,6 @@
 """What is sent to a provider, and what of its answer is taken."""
 
+import bz2
 import gzip
 import json
 import tracemalloc
@@ -138,6 +139,13 @@ def test_what_was_cut_is_told(models: Models) -> None:
     assert reply.cut[-1] == "it ended at its limit of tokens"
 
 
+def test_tokens_are_counted_whatever_kind_of_number_they_are(models: Models) -> None:
+    usage = {"prompt_tokens": 7.0, "completion_tokens": True}
+    models.script = [Said(completion({"content": SAID}, usage=usage))]
+    reply = ask(models.provider("scripted"))
+    assert (reply.tokens_in, reply.tokens_out) == (7, 0)
+
+
 @pytest.mark.parametrize(
     ("fields", "model"),
     [
@@ -192,6 +200,19 @@ def test_an_answer_without_end_is_left_while_it_arrives(
     finally:
         tracemalloc.stop()
     assert reply.problem == f"scripted: its answer is longer than {MAX_BODY} bytes"
+    assert peak < 10 * MAX_BODY
+
+
+def test_a_charset_is_not_believed(models: Models) -> None:
+    bomb = bz2.compress(b" " * 200 * MAX_BODY)
+    models.script = [Said(bomb, 400, {"Content-Type": "text/plain; charset=bz2_codec"})]
+    tracemalloc.start()
+    try:
+        reply = ask(models.provider("scripted"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (reply.provider, reply.tries) == ("scripted", 2)
     assert peak < 10 * MAX_BODY
 
 

@@ -173,6 +173,7 @@ def test_a_question_that_is_not_understood_is_no_refusal_of_others(models: Model
         ({"retry-after-ms": "soon"}, None),
         ({"retry-after": "9" * 400}, 999_999_999),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"retry-after": "Sunday, 06-Nov-94 08:49:37 GMT"}, 0),
         ({"retry-after": "Thu, 01 Jan 99999 00:00:00 GMT"}, None),
     ],
 )
@@ -180,6 +181,13 @@ def test_reading_retry_after(header: dict[str, str], seconds: float | None) -> N
     assert retry_after(header) == seconds
 
 
-def test_reading_retry_after_as_a_date_ahead() -> None:
-    at = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))
-    assert 90 < (retry_after({"retry-after": at}) or 0) <= 100
+@pytest.mark.parametrize("zone", [" GMT", " -0000", ""])
+def test_reading_retry_after_as_a_date_ahead(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    at = time.strftime(f"%a, %d %b %Y %H:%M:%S{zone}", time.gmtime(time.time() + 100))
+    try:
+        assert 90 < (retry_after({"retry-after": at}) or 0) <= 100
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -44,6 +44,12 @@ def test_options_are_a_json_object() -> None:
     assert "effort" not in repr(provider)
 
 
+def test_options_may_have_any_text_and_several_lines() -> None:
+    given = '{\n  "user": "Zoë"\n}'
+    [provider] = providers(GROQ | {"REGIONAL_NARRATIVE_GROQ_OPTIONS": given})
+    assert provider.options == {"user": "Zoë"}
+
+
 @pytest.mark.parametrize("what", ["BASE_URL", "MODEL"])
 def test_what_is_missing_is_named(what: str) -> None:
     name = f"REGIONAL_NARRATIVE_GROQ_{what}"
@@ -70,6 +76,8 @@ def test_what_is_missing_is_named(what: str) -> None:
         ("GROQ_OPTIONS", '{"temperature": NaN, "hidden": 1}'),
         ("GROQ_OPTIONS", '{"stream": true, "hidden": 1}'),
         ("GROQ_OPTIONS", '{"a":' * 5_000),
+        # As Python reads a variable that is not UTF-8.
+        ("GROQ_OPTIONS", '{"hidden": "\udcff"}'),
     ],
 )
 def test_what_cannot_be_understood_is_named_and_not_quoted(name: str, value: str) -> None:

@@ -238,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind: str = "application/json",
     ) -> None:
         self.send_response(status)
-        for name, value in {**(headers or {}), "Content-Type": kind}.items():
+        for name, value in {"Content-Type": kind, **(headers or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
