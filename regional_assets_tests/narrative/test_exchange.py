@@ -180,7 +180,6 @@ GZIP = {"Content-Encoding": "gzip"}
     ("body", "headers"),
     [(b" " * 10 * MAX_BODY, {}), (gzip.compress(b" " * 200 * MAX_BODY), GZIP)],
     ids=["plain", "compressed"],
-    ids=["plain", "compressed"],
 )
 def test_an_answer_without_end_is_left_while_it_arrives(
     models: Models, body: bytes, headers: dict[str, str], status: int
