@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from regional_assets.intelligence.snapshot import VERSIONS
+from regional_assets.intelligence.transmission import TEMPLATE_VERSION
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 CODE = sorted(
@@ -74,3 +77,9 @@ def test_every_section_that_the_code_cites_exists() -> None:
     }
     assert {section for section, _ in cited} >= {str(number) for number in range(1, 9)}
     assert [(section, path) for section, path in sorted(cited) if section not in sections] == []
+
+
+def test_the_specification_names_the_versions_of_the_code() -> None:
+    specification = text_of(ROOT / "docs" / "specification.md")
+    named = dict(re.findall(r'(\w+_version) "([\d.]+)"', specification))
+    assert named == {**VERSIONS, "template_version": TEMPLATE_VERSION}

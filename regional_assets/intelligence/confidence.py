@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.timing import HOUR_MS, MINUTE_MS, SCHEDULE_HOURS
@@ -21,13 +20,14 @@ class Confidence:
 
 
 def confidence(inputs: Iterable[InputState], now: int) -> Confidence:
-    """The confidence that all snapshots of one run share."""
+    """The confidence that all snapshots of one run share; `inputs` are all inputs, missing ones
+    included."""
     states = list(inputs)
     missing = tuple(s.spec.key for s in states if s.freshness == "missing")
     stale = tuple(s.spec.key for s in states if s.freshness == "stale")
     fresh = [s for s in states if s.freshness == "fresh"]
     present = len(states) - len(missing)
-    score = 0.6 * present / len(CATALOGUE) + (0.4 * len(fresh) / present if present else 0.0)
+    score = 0.6 * present / len(states) + (0.4 * len(fresh) / present if present else 0.0)
     expiries = [
         s.timestamp + s.spec.max_age_minutes * MINUTE_MS for s in fresh if s.timestamp is not None
     ]

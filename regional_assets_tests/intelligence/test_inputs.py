@@ -196,7 +196,7 @@ def test_confidence_and_validity() -> None:
     ).confidence
     assert confidence.score == round(0.6 * 3 / len(CATALOGUE) + 0.4 * 2 / 3, 3)
     assert confidence.stale_inputs == (KEY["stress_index"],)
-    assert len(confidence.missing_inputs) == 14
+    assert len(confidence.missing_inputs) == len(CATALOGUE) - 3
     assert confidence.missing_inputs[0] == KEY["forecasts"]
     assert confidence.valid_until == NOW + 20 * MINUTE
 

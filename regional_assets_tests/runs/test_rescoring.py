@@ -1,4 +1,4 @@
-"""A change of versions is no news: no alert and no history entry, and later changes are told again
+"""A change of versions is no news: no alert and no history entry. Later changes are news again
 (SPEC 5)."""
 
 import json
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.geography import GEOGRAPHY_VERSION, REGION_IDS
+from regional_assets.intelligence.snapshot import MODEL_VERSION, SCORING_VERSION
 from regional_assets.runs.snapshots import RegionResult, take_snapshots
 from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -36,9 +37,9 @@ def take(store: SnapshotStore, now: int) -> RegionResult:
 @pytest.mark.parametrize(
     ("name", "version", "said"),
     [
-        ("scoring_version", "1.1.0", "scoring_version 1.1.0 → 1.2.0"),
-        ("model_version", "0.0.9", "model_version 0.0.9 → 0.1.0"),
-        ("geography_version", None, "geography_version none → 1.0.0"),
+        ("scoring_version", "1.1.0", f"scoring_version 1.1.0 → {SCORING_VERSION}"),
+        ("model_version", "0.0.9", f"model_version 0.0.9 → {MODEL_VERSION}"),
+        ("geography_version", None, f"geography_version none → {GEOGRAPHY_VERSION}"),
     ],
 )
 def test_another_version_is_no_news(

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from regional_assets.intelligence.snapshot import (
     complete,
     region_content,
 )
-from regional_assets.intelligence.triggers import History
+from regional_assets.intelligence.triggers import TRIGGERS, History, Trigger
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.store.wire import encode
@@ -99,10 +99,13 @@ def stored_body(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def snapshots_of(
-    world: World, previous: Mapping[str, Snapshot] | None = None, prefix: str = "s"
+    world: World,
+    previous: Mapping[str, Snapshot] | None = None,
+    prefix: str = "s",
+    triggers: Iterable[Trigger] = TRIGGERS,
 ) -> dict[str, Snapshot]:
     """The snapshots of all regions, with ids made of `prefix` and the region."""
-    assessment = assess(world)
+    assessment = assess(world, triggers=triggers)
     return {
         region: complete(
             region_content(assessment, region),
