@@ -48,8 +48,8 @@ def checked(url: str) -> str:
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise _no_address(
-            "its host, its port or its options cannot be read; in user and password, percent-encode "
-            "all but letters and digits"
+            "its host, its port or its options cannot be read; in user and password, "
+            "percent-encode all but letters and digits"
         ) from None
     if "%40" in authority.rpartition("@")[2]:
         raise _no_address("the @ before its host may not be percent-encoded")
