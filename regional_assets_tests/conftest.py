@@ -91,6 +91,13 @@ def valkey_store(valkey_url: str, folder: Path) -> Iterator[SnapshotStore]:
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers are tried again at once, and by all regions at once."""
+    monkeypatch.setattr("regional_assets.narrative.endpoint._BACKOFF", 0.01)
+    monkeypatch.setattr("regional_assets.narrative.endpoint._HEAD_START", 0.1)
+
+
+@pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
     for name in os.environ:
         if name.startswith(("REGIONAL_NARRATIVE_", "OPENAI_")) or name.lower().endswith("_proxy"):

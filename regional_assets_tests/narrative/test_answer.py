@@ -84,19 +84,25 @@ def test_any_text_is_a_valid_brief_or_an_error(answer: str) -> None:
     assert all(text and text == clean(text, MAX_TEXT) for text in value.key_developments)
 
 
+def worded(text: str) -> str:
+    """What is taken of a text: nothing where it has neither a letter nor a digit."""
+    cleaned = clean(text)
+    return cleaned if any(c.isalnum() for c in cleaned) else ""
+
+
 @given(narratives, around, after)
 def test_a_narrative_is_found_whatever_is_round_it(
     value: dict[str, Any], before: str, behind: str
 ) -> None:
     sections = [value[section]["text"] for section in SECTIONS]
     items = [item["text"] for item in value["watch_items"]]
-    assume(any(clean(text) for text in (*sections, *items)))
+    assume(any(worded(text) for text in (*sections, *items)))
     found = read_narrative(f"{before}{json.dumps(value)}{behind}", SHOWN).value
     for section in SECTIONS:
-        assert getattr(found, section).text == clean(value[section]["text"])
+        assert getattr(found, section).text == worded(value[section]["text"])
         cited = dict.fromkeys(i for i in value[section]["evidence_ids"] if i in SHOWN)
         assert getattr(found, section).evidence_ids == tuple(cited)
-    assert [item.text for item in found.watch_items] == [t for t in map(clean, items) if t][:3]
+    assert [item.text for item in found.watch_items] == [t for t in map(worded, items) if t][:3]
     # What is kept of it is read the same.
     assert read_narrative(json.dumps(found.as_json()), SHOWN).value == found
 

@@ -51,6 +51,7 @@ def test_invented_evidence_is_dropped(models: Models) -> None:
     assert set(reply.value.situation.evidence_ids) <= PROMPT.evidence_ids
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("provider", "problem"),
     [
@@ -81,6 +82,7 @@ def test_tokens_of_invalid_answers_count(models: Models) -> None:
     assert (reply.tokens_in, reply.tokens_out) == (2 * TOKENS_IN, 2 * TOKENS_OUT)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_dead_provider(models: Models) -> None:
     dead = Provider("dead", "http://127.0.0.1:1/v1", "m")
     assert ask(dead).problem == "dead: cannot be reached (see REGIONAL_NARRATIVE_DEAD_BASE_URL)"
@@ -207,6 +209,7 @@ def test_keys_of_the_environment_go_to_nobody(
     assert "sk-of-another" not in f"{without} {with_key}"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_all_regions_are_asked_at_once(models: Models) -> None:
     regions = ("mena", "europe", "latam")
     models.held = set(regions)
@@ -233,6 +236,7 @@ def test_all_regions_are_asked_at_once(models: Models) -> None:
     assert [replies[r].value and replies[r].provider for r in regions] == ["good"] * 3
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_abandoned_question_is_ended(models: Models) -> None:
     models.held = {"mena"}
     europe = narrative_prompt(content_of(sample_world(), "europe"))

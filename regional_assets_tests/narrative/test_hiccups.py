@@ -14,12 +14,6 @@ from regional_assets_tests.support.model_server import (
 )
 from regional_assets_tests.support.questions import PATIENT, PROMPT, READ, ask, ask_all
 
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "_BACKOFF", 0.01)
-
-
 HICCUPS = [*(Said(b"{}", status) for status in (408, 429, 500, 502, 503, 504)), Said(None)]
 
 

@@ -185,6 +185,7 @@ def test_a_cache_that_may_not_be_used_fails_nothing(
     assert region.narration.problem.startswith(problem)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("provider", ["malformed", "failing", "refusing", "html"])
 def test_a_broken_provider_leaves_the_narrative_empty_and_fails_nothing(
     loaded: SnapshotStore, models: Models, provider: str
@@ -202,6 +203,7 @@ def test_a_broken_provider_leaves_the_narrative_empty_and_fails_nothing(
     assert list(loaded.client.scan_iter("intelligence:narrative-cache:*")) == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_slow_region_delays_nobody_elses_commit(loaded: SnapshotStore, models: Models) -> None:
     models.held = {"mena"}
     results: list[RunResult] = []
