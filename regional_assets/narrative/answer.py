@@ -1,4 +1,4 @@
-"""What is taken of a model's answer: one JSON object of the shape asked for, as far as it goes,
+"""What is taken from a model's answer: one JSON object of the shape asked for, as far as it goes,
 cleaned (SPEC 8)."""
 
 import json

@@ -124,7 +124,7 @@ def brief_prompt(
 
 
 def facts(snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of a snapshot (in its stored form), every text cleaned and limited. Raises
+    """What a model sees of a snapshot (in its stored form), every text cleaned and limited. Raises
     TypeError, KeyError or ValueError when it is none."""
     balance = snapshot["balance"]
     paths = sorted(

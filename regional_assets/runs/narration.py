@@ -73,11 +73,11 @@ def narrations(
     }
     with closing(narrator.ask(questions)) as batches:
         for replies in batches:
-            told = {region: _narration(reply) for region, reply in replies.items()}
-            trouble = _keep(store, digests, told) or trouble
+            answered = {region: _narration(reply) for region, reply in replies.items()}
+            trouble = _keep(store, digests, answered) or trouble
             yield {
                 region: replace(n, problem="; ".join(filter(None, (n.problem, trouble))))
-                for region, n in told.items()
+                for region, n in answered.items()
             }
 
 
@@ -118,11 +118,13 @@ def _kept(
     return {region: taken for region, taken in found.items() if taken}, ""
 
 
-def _keep(store: SnapshotStore, digests: Mapping[str, str], told: Mapping[str, Narration]) -> str:
-    """Puts what models told into the cache; what went wrong."""
+def _keep(
+    store: SnapshotStore, digests: Mapping[str, str], answered: Mapping[str, Narration]
+) -> str:
+    """Puts what models wrote into the cache; returns what went wrong."""
     values = {
         region: {**n.narrative.as_json(), "model": n.narrative.model}
-        for region, n in told.items()
+        for region, n in answered.items()
         if n.narrative.provider
     }
     try:
