@@ -13,8 +13,8 @@ run: $(INSTALLED)
 ui: $(INSTALLED)
 	$(BIN)/regional-assets ui
 
-# Lint, types and tests. In CI the tests count what they cover, too, which takes them half as long
-# again, and fail below the floor in pyproject.toml.
+# Lint, types and tests. In CI, coverage is measured, too, which roughly doubles the time of the
+# tests; they fail below the floor in pyproject.toml.
 test: .venv/.installed-dev programs
 	$(MAKE) lint types
 	$(BIN)/pytest -n auto $(if $(CI),--cov)
