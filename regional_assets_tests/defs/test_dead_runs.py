@@ -222,7 +222,14 @@ def test_when_everything_is_killed_the_runs_end_and_are_tried_again_after_the_re
                     cwd=folder,
                     stdout=subprocess.DEVNULL,
                 )
-                eventually(lambda: len(running(home)) >= 2, 120)
+                with dg.DagsterInstance.from_config(str(home)) as instance:
+                    eventually(
+                        lambda: (
+                            [status(instance, run_id) for run_id in running(home)]
+                            == [STARTED, STARTED]
+                        ),
+                        240,
+                    )
                 killed = running(home)
                 # The UI first: its daemon would end the other run at once.
                 os.killpg(ui.pid, signal.SIGKILL)

@@ -128,13 +128,13 @@ def test_nobody_waits_for_a_name_that_is_not_found(
 
     def look_up_for_long(host: Any, *args: Any, **options: Any) -> Any:
         if host in ("no-such-host.invalid", b"no-such-host.invalid"):
-            if not over.wait(10):
+            if not over.wait(120):
                 awaited.append(str(host))
             raise socket.gaierror
         return look_up(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up_for_long)
-    monkeypatch.setattr(endpoint, "_CONNECT", 0.3)
+    monkeypatch.setattr(endpoint, "_CONNECT", 2)
     monkeypatch.setattr(endpoint, "_HEAD_START", 0)
     lost = Provider("lost", "http://no-such-host.invalid/v1", "m")
     named = models.provider("good").base_url.replace("127.0.0.1", "localhost")
