@@ -45,7 +45,8 @@ _UI_PORT = 3000
 @click.version_option(package_name="regional_assets")
 def main() -> None:
     """Regional-intelligence snapshots, from the input feeds into Redis."""
-    # What a terminal's encoding lacks is shown as an escape; standard error does so by itself.
+    # What a terminal's encoding lacks is shown as an escape; Python does this for standard error
+    # anyway.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     # As `dagster dev` does, so that both see the same settings.

@@ -1,4 +1,4 @@
-"""What this project uses of Dagster that is no part of its public interface.
+"""The private parts of Dagster that this project uses.
 
 A release of Dagster may change any of it without notice; `test_dagster_private.py` says which. The
 rest of the project imports `dagster` alone.

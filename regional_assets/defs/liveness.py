@@ -3,9 +3,9 @@ one would stay in progress for ever.
 
 The process of a run holds a lock on a file under the instance's folder, named after the run. The
 system releases the lock when the process ends, however it ends. So a file without its lock belongs
-to a run that nobody executes any more, and whoever sees it can end that run, after a restart of the
-machine, too. A run on another machine, without a file here, is left to the `max_runtime_seconds` of
-`dagster.yaml`.
+to a run that no process executes any more. Any process that finds such a file can end the run,
+after a restart of the machine, too. A run on another machine, without a file here, is left to the
+`max_runtime_seconds` of `dagster.yaml`.
 """
 
 import fcntl
@@ -43,7 +43,7 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
             with _hangup_interrupts():
                 yield
         finally:
-            # Before the lock is released: this run is about to end by itself.
+            # Before the lock is released: this run is about to end normally.
             path.unlink(missing_ok=True)
 
 
@@ -79,7 +79,7 @@ def _is_abandoned(path: Path) -> bool:
         with path.open("rb") as file:
             # Shared, so that two who look do not take each other for the run.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            # A run that ended by itself has deleted it just before.
+            # A run that has just ended normally has deleted it.
             return path.exists()
     except OSError:
         return False

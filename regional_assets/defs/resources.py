@@ -32,7 +32,7 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 try:
                     stack.enter_context(alive(context.instance, context.run.run_id))
                 except OSError as error:
-                    # The run itself can do without.
+                    # The run does not depend on it.
                     context.log.warning(f"killed, this run ends late: {error}")
             yield self
 

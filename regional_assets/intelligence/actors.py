@@ -1,4 +1,4 @@
-"""Who pushes: the actors a region's forecasts speak of (SPEC 4, Actors)."""
+"""The actors that a region's forecasts mention, and their leverage (SPEC 4, Actors)."""
 
 from dataclasses import dataclass, field
 

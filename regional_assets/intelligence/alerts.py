@@ -1,4 +1,4 @@
-"""What a commit tells the notification relay (SPEC 6, Alerts)."""
+"""The alerts that a commit queues for the notification relay (SPEC 6, Alerts)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Trailing baselines: what a metric has been of late (SPEC 7)."""
+"""Trailing baselines: the recent mean of a metric (SPEC 7)."""
 
 from collections.abc import Iterable
 from typing import Literal

@@ -34,7 +34,7 @@ class PreviousSnapshotError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """What is compared of a region's previous snapshot."""
+    """The parts of a region's previous snapshot that are compared."""
 
     snapshot_id: str
     versions: Mapping[str, str]
@@ -89,7 +89,7 @@ class _Actor(msgspec.Struct):
 
 
 class _StoredSnapshot(msgspec.Struct):
-    """Of the body, what is compared; the rest is not even parsed."""
+    """The fields of the body that are compared; the rest is not parsed."""
 
     regime: _Regime
     balance: _Buffers

@@ -1,4 +1,4 @@
-"""What a snapshot rests on (SPEC 4, Evidence)."""
+"""The evidence of a snapshot (SPEC 4, Evidence)."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -21,7 +21,7 @@ Freshness = Literal["fresh", "stale", "missing"]
 
 @dataclass(frozen=True, slots=True)
 class StoredValue:
-    """What the store holds under a key: bytes, nothing, or the server's word why not."""
+    """What the store holds under a key: bytes, nothing, or the server's error."""
 
     data: bytes | None = None
     error: str | None = None

@@ -1,5 +1,5 @@
-"""What a forecast's text speaks of, found in one pass over it (SPEC 3, "Case file mentions", and
-4, Actors and Scenarios)."""
+"""What a forecast's text mentions, found in one pass over it (SPEC 3, "Case file mentions", and 4,
+Actors and Scenarios)."""
 
 import re
 from itertools import chain
@@ -51,7 +51,7 @@ _WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *chain(*_DOMAINS.val
 
 class Mentions(NamedTuple):
     """Names of actors, each once, in the order in which they are looked for; the domains of the
-    text; whether it speaks of alliances, and of something breaking apart."""
+    text; whether it mentions alliances or fragmentation."""
 
     actors: tuple[str, ...] = ()
     domains: frozenset[str] = frozenset()
@@ -60,7 +60,7 @@ class Mentions(NamedTuple):
 
 
 def mentions(text: str) -> Mentions:
-    """What a lower-cased text speaks of."""
+    """What a lower-cased text mentions."""
     contained = _contained(text)
     if not contained:
         return Mentions()

@@ -1,4 +1,4 @@
-"""What still moves: airports, airspace, closures, flights (SPEC 4, Mobility)."""
+"""Mobility: airports, airspace, closures, flights (SPEC 4, Mobility)."""
 
 from typing import Any
 

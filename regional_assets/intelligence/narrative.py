@@ -1,4 +1,4 @@
-"""What is told in words about a region: the narrative of a snapshot (SPEC 8)."""
+"""The narrative of a snapshot: a region in words (SPEC 8)."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -25,7 +25,7 @@ Payload = Mapping[str, Any]
 HORIZONS = ("24h", "7d", "30d")
 
 _SIGNAL_TYPE_PREFIX = "CROSS_SOURCE_SIGNAL_TYPE_"
-# Evidence of trouble, but nobody's pressure on anybody.
+# Evidence of trouble, but not of coercion.
 _NOT_COERCIVE = frozenset(
     _SIGNAL_TYPE_PREFIX + name
     for name in (
@@ -183,7 +183,7 @@ class Signal(NamedTuple):
 
 def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
     """The signals of any region."""
-    # Thousands of them say the same few words here.
+    # Thousands of signals share a few words here.
     regions_of, severity_of = cache(gazetteer.signal_regions), cache(_severity)
     found = []
     for row in tally.objects(payload.get("signals")):

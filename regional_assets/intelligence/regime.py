@@ -1,4 +1,4 @@
-"""The regime a balance amounts to (SPEC 3, Regime)."""
+"""The regime that follows from a balance (SPEC 3, Regime)."""
 
 from typing import Literal
 

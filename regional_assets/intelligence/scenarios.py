@@ -1,4 +1,4 @@
-"""What may follow: scenario lanes per horizon (SPEC 4, Scenarios)."""
+"""Scenario lanes and their probabilities per horizon (SPEC 4, Scenarios)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.intelligence.triggers import TriggerReading
 from regional_assets.intelligence.world import World
 
-# What each lane scores before any forecast is heard.
+# The score of each lane before any forecast is counted.
 _BEFORE_FORECASTS = {"base": 0.4, "escalation": 0.1, "containment": 0.1, "fragmentation": 0.1}
 _LANE_OF_TREND = {
     "rising": ("escalation", 0.5),

@@ -1,5 +1,5 @@
-"""One region's snapshot: first the content that its inputs give, then what completes it against
-the snapshot before (SPEC 5)."""
+"""One region's snapshot: first its content, from the inputs; then its comparison with the previous
+snapshot (SPEC 5)."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -45,8 +45,8 @@ VERSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is worked out once for all regions, from the shared inputs: the states of all triggers,
-    and each region's balance, which `balance_of` computes when it is first asked for."""
+    """What is computed once for all regions from the shared inputs: the states of all triggers, and
+    each region's balance, which `balance_of` computes when it is first asked for."""
 
     world: World
     balance_of: BalanceOf
@@ -83,7 +83,7 @@ class Content:
 class Snapshot:
     """A complete snapshot and what its commit needs; `body` is the JSON value that is stored,
     `previous_id` the snapshot it was compared with ("" for none), `observations` what its region's
-    triggers saw, by metric (SPEC 7)."""
+    triggers observed, by metric (SPEC 7)."""
 
     content: Content
     narrative: Narrative

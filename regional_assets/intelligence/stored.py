@@ -28,7 +28,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class BodyError(ValueError):
-    """Something else than the snapshot that belongs there; the message completes "KEY is …"."""
+    """A key that holds something else than it should; the message completes "KEY is …"."""
 
 
 class Meta(msgspec.Struct):
@@ -123,7 +123,7 @@ class TransmissionPath(msgspec.Struct):
 
 
 class Lane(msgspec.Struct):
-    """One of the ways on from here."""
+    """One way in which things may go on."""
 
     name: Literal["base", "escalation", "containment", "fragmentation"]
     probability: Share
@@ -195,7 +195,7 @@ class Airport(msgspec.Struct):
 
 
 class Mobility(msgspec.Struct):
-    """What still moves."""
+    """Restrictions of airspace, airports and flights."""
 
     airspace: list[Airspace]
     flight_corridors: list[FlightCorridor]
@@ -296,7 +296,7 @@ class StoredSummary(msgspec.Struct):
 
 
 class SeedMeta(msgspec.Struct):
-    """The record of the summary by which health checks judge it."""
+    """The seed-meta of the summary, which health checks read."""
 
     fetchedAt: Time
     recordCount: Count

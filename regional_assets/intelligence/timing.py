@@ -1,4 +1,4 @@
-"""Times and spans of time that several parts share, in ms but for `SCHEDULE_HOURS`."""
+"""Times and durations that several modules share, in ms except for `SCHEDULE_HOURS`."""
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

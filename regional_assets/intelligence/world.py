@@ -27,7 +27,7 @@ def _reader(spec: InputSpec) -> Callable[..., Any]:
     return reader
 
 
-# Input name → its reader. Here, because definitions need the catalogue, but load no reader.
+# Input name → its reader. It is here because definitions need the catalogue, but load no reader.
 _READERS = {spec.name: _reader(spec) for spec in CATALOGUE}
 
 
@@ -73,7 +73,8 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     inputs: dict[str, InputState] = {}
     tallies: dict[str, Tally] = {}
 
-    # One after the other, each payload gone before the next is parsed: this bounds the memory.
+    # Payloads are parsed one after the other, and each is released before the next: this bounds the
+    # memory.
     def read(name: str, absent: Any, **context: int) -> Any:
         inputs[name], payload = read_input(INPUTS[name], stored, now)
         if payload is None:
@@ -106,7 +107,7 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
         closures=_closures(read("notam_closures", ()), alerts, tallies),
         jamming=read("gps_jamming", {}),
         flights=read("military_flights", {}),
-        # The last: only now all have been read.
+        # Last, because all inputs have been read only now.
         inputs={spec.name: inputs[spec.name] for spec in CATALOGUE},
         confidence=confidence((inputs[spec.name] for spec in CATALOGUE), now),
         tallies=tallies,

@@ -66,8 +66,8 @@ class _RefusalError(NoAnswerError):
 
 
 class _HiccupError(Exception):
-    """The provider may answer the same question a little later: not before `pause` seconds, when
-    it says so. It is `busy` when that goes for every question."""
+    """The provider may answer the same question a little later, not before `pause` seconds if it
+    names a time. It is `busy` when that applies to every question."""
 
     def __init__(self, words: str, *, pause: float | None = None, busy: bool = False) -> None:
         super().__init__(words)
@@ -98,9 +98,9 @@ class Endpoint:
 
     def __init__(self, provider: Provider) -> None:
         self.name = provider.name
-        # Why it is not asked again; "" as long as it may be.
+        # Why it is not asked again; "" while it may be.
         self.refusal = ""
-        # When it may be asked again (monotonic), by its own word.
+        # When it may be asked again (monotonic), as it said itself.
         self.free_at = 0.0
         self._provider = provider
         # Those that it is not known to refuse.
@@ -133,7 +133,7 @@ class Endpoint:
     async def close(self) -> None:
         """Closes the connections, if there are any."""
         if "_client" in vars(self):
-            # All has been said; a connection that does not close well changes nothing.
+            # The exchange is over, so an error while closing changes nothing.
             with suppress(Exception):
                 await self._client.close()
 
@@ -239,7 +239,7 @@ class Endpoint:
         return Answer(taken.value, model, (*taken.cut, *early))
 
     def _trouble(self, error: openai.APIStatusError) -> Exception:
-        """What a status means for whoever asks."""
+        """The error that an HTTP status stands for."""
         status = error.status_code
         words = f"HTTP {status}"
         if status == 429 and "insufficient_quota" in (error.code, error.type):

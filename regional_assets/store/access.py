@@ -33,11 +33,11 @@ _ARGUMENTS = {
     "ZREMRANGEBYSCORE": "KEY 0 0",
     "ZSCORE": "KEY x",
 }
-# A script is called with keys of every kind. What it then does with each is checked by itself.
+# A script is called with keys of every kind. Redis checks each command that it then runs.
 _ON_EVERY_KEY = ("EVALSHA", "EVALSHA_RO", "PEXPIRETIME", "TYPE")
 _ON_INPUTS = ("EVALSHA_RO", "MGET", "TYPE")
 _WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD", "TIME", "UNWATCH")
-# Runs do without these: they serve databases other than 0 and `regional-assets doctor`.
+# Runs do not need these: they serve databases other than 0 and `regional-assets doctor`.
 _HELPFUL = ("PING", "SELECT")
 
 

@@ -39,7 +39,7 @@ _MAX_SOCKET_PATH = 103
 _POLL = 0.02
 _DAMAGED = re.compile(r"Bad file format reading the append only file ([^:]+)")
 
-# No password: whoever can open the socket owns the data.
+# No password: a user who can open the socket owns the data.
 ADMIN = "admin"
 _ADMIN_RIGHTS = "on nopass allkeys allchannels allcommands"
 # Valkey's category @dangerous holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS

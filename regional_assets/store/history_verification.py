@@ -37,7 +37,7 @@ def history_problems(
     regime `label` (None: it has none).
 
     `kept` are the snapshots of the index by id. Those from before `oldest` (ms) have expired.
-    `bodies` reads others by id: whoever starts a region anew takes a snapshot out of the index.
+    `bodies` reads others by id: a region is started anew by taking its snapshot out of the index.
     """
     name = keys.regime_history(region)
     problems = []

@@ -30,15 +30,19 @@ def test_briefs_are_written_and_read(command: Command, folder: Path, models: Mod
     first = command("brief", **good)
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stderr == ""
-    assert first.stdout.count("written") == first.stdout.count("good-model (good)") == 7
+    assert (
+        first.stdout.count("written")
+        == first.stdout.count("good-model (good)")
+        == len(NARRATED_REGIONS)
+    )
     assert models.regions("good") == sorted(NARRATED_REGIONS)
     again = command("brief", "mena", "latam", **good)
     assert (again.returncode, again.stdout.count("its brief is younger than 6.5 days")) == (0, 2)
-    assert len(models.asked) == 7
+    assert len(models.asked) == len(NARRATED_REGIONS)
     # Two ranges of partitions, and the word that may be left out.
     forced = command("brief", "write", "--force", "mena", "latam", **good)
     assert (forced.returncode, forced.stdout.count("written")) == (0, 2)
-    assert len(models.asked) == 9
+    assert len(models.asked) == len(NARRATED_REGIONS) + 2
 
     shown = command("brief", "show", "mena")
     assert shown.returncode == 0

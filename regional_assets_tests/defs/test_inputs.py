@@ -90,7 +90,7 @@ def test_the_data_version_changes_when_the_value_does(
 ) -> None:
     first = observed(instance)
     client.set(KEY["stress_index"], b'{"compositeScore": 50}')
-    # A companion tells of the age, not of the content.
+    # A companion gives the age, not the content.
     client.set(COMPANION["gps_jamming"], b'{"fetchedAt": 1}')
     second = observed(instance)
     changed = {name for name in INPUT_NAMES if first[name]["version"] != second[name]["version"]}

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     everything_said,
@@ -45,7 +46,10 @@ def test_what_a_narrative_cost_is_in_the_metadata(
     assert said["narrative_cut"] == []
     assert "narrative_problem" not in said
     in_all = said["narratives_of_run"]
-    assert in_all["tokens"] == {"in": 7 * TOKENS_IN, "out": 7 * TOKENS_OUT}
+    assert in_all["tokens"] == {
+        "in": len(NARRATED_REGIONS) * TOKENS_IN,
+        "out": len(NARRATED_REGIONS) * TOKENS_OUT,
+    }
     assert in_all["tries"] == len(models.asked)
     tries = [values(one)["narrative_tries"] for one in found.values()]
     assert sum(tries) == in_all["tries"]

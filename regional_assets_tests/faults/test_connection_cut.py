@@ -84,7 +84,7 @@ def commit_size(between: Proxy, store: SnapshotStore, chain: Chain) -> Size:
 
 
 def assert_chain(client: redis.Redis, commits: int) -> None:
-    """All of so many commits are stored and told, each once."""
+    """So many commits are stored, each once, with their alerts and history."""
     assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     for region in REGION_IDS:
         ids = indexed(client, region)

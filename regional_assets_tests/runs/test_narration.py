@@ -253,9 +253,7 @@ def test_a_run_ends_with_its_budget_whatever_the_providers_do(
             assert region.narration.problem.startswith("busy: ")
 
 
-def test_what_was_cut_is_told_of_a_kept_narrative_too(
-    loaded: SnapshotStore, models: Models
-) -> None:
+def test_a_kept_narrative_keeps_what_was_cut(loaded: SnapshotStore, models: Models) -> None:
     said = completion({"content": json.dumps({"situation": "Calm."})}, model="answering-model")
     models.script = [Said(said)]
     [asked] = run(loaded, models.provider("scripted"), regions=["mena"]).regions

@@ -95,8 +95,8 @@ def _observe(
 
 
 with warnings.catch_warnings():
-    # Nothing else makes one observation of many assets that the UI and a job can launch; that it
-    # is beta would be said again by every process that loads the definitions.
+    # Nothing else makes one observation of many assets that the UI and a job can launch; every
+    # process that loads the definitions would repeat the warning that it is beta.
     warnings.simplefilter("ignore", dg.BetaWarning)
     observe_inputs: dg.AssetsDefinition = dg.multi_observable_source_asset(
         name="observe_inputs", specs=INPUT_ASSETS, description=_OBSERVING, can_subset=True

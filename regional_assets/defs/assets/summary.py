@@ -1,5 +1,5 @@
-"""`regional_summary`: all regions side by side, and the sign of life that health checks read
-(SPEC 6, Summary)."""
+"""`regional_summary`: all regions side by side, and the seed-meta that health checks read (SPEC 6,
+Summary)."""
 
 import time
 from collections.abc import Mapping
