@@ -32,7 +32,7 @@ Next:
   regional-assets status       one line per region
   regional-assets show mena    one snapshot, readable
   regional-assets verify       what is stored agrees with itself
-  make ui                      the same in the Dagster UI
+  regional-assets ui           the same in the Dagster UI
 """
 
 
