@@ -112,6 +112,10 @@ def _run(
                 )
             done, ran.summary = _materialised(instance, run_id)
             ran.done |= done
+            if _was_interrupted(result):
+                undone = [region for region in regions if region not in ran.done]
+                ran.errors |= dict.fromkeys(undone or ["the summary"], "interrupted")
+                break
             missing = [region for region in members if region not in ran.done]
             ran.errors |= _errors(result, missing or ["the summary"])
             _show(bar, task, len(ran.done))
@@ -179,6 +183,13 @@ def _materialised(
             else:
                 summary = materialisation.metadata
     return found, summary
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a signal (Ctrl-C, SIGTERM, a closed terminal) ended the run."""
+    name = dg.DagsterExecutionInterruptedError.__name__
+    errors = (getattr(event.event_specific_data, "error", None) for event in result.all_events)
+    return any(error.cls_name == name for error in errors if error)
 
 
 def _errors(result: dg.ExecuteInProcessResult, missing: Sequence[str]) -> dict[str, str]:
