@@ -123,7 +123,8 @@ CHECKS = (
     Check(
         "confidence_above_floor",
         "Enough inputs were present and fresh: confidence is at least REGIONAL_CONFIDENCE_FLOOR "
-        "(0.5). Only a warning: the snapshot is correct, but it is based on little.",
+        f"({CONFIDENCE_FLOOR.default:g}). Only a warning: the snapshot is correct, but it is based "
+        "on little.",
         _confidence,
         dg.AssetCheckSeverity.WARN,
     ),

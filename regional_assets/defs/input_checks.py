@@ -20,8 +20,9 @@ _SPECS = {
     name: dg.AssetCheckSpec(
         RECORDS_PLACED,
         asset=input_key(name),
-        description="At most a share REGIONAL_UNPLACED_SHARE (0.2) of the records lies in no "
-        "region. Only a warning: the snapshots are correct, but miss what these records say.",
+        description=f"At most a share REGIONAL_UNPLACED_SHARE ({UNPLACED_SHARE.default:g}) of the "
+        "records lies in no region. Only a warning: the snapshots are correct, but miss what these "
+        "records say.",
     )
     for name in PLACED_INPUTS
 }

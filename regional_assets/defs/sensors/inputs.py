@@ -13,7 +13,7 @@ from regional_assets.defs.partitions import run_requests
 from regional_assets.defs.reporting import DATA_VERSION_TAG
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.settings import SensorSettings
+from regional_assets.settings import MIN_RUN_INTERVAL, SETTLE, SensorSettings
 from regional_assets.store.errors import STORE_ERRORS
 
 _REQUESTED_BY = "input_sensor"
@@ -142,8 +142,9 @@ class Watch:
     default_status=dg.DefaultSensorStatus.STOPPED,
     description=(
         "Watches the input feeds between scheduled runs and takes new snapshots of exactly the "
-        "regions whose content would change: once a change has lasted for REGIONAL_SETTLE (60 s), "
-        "and at most every REGIONAL_MIN_RUN_INTERVAL (300 s)."
+        "regions whose content would change: once a change has lasted for REGIONAL_SETTLE "
+        f"({SETTLE.default} s), and at most every REGIONAL_MIN_RUN_INTERVAL "
+        f"({MIN_RUN_INTERVAL.default} s)."
     ),
 )
 def input_sensor(

@@ -11,7 +11,7 @@ from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import REGIONS, run_requests
 from regional_assets.defs.resources import ClockResource
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.settings import SensorSettings
+from regional_assets.settings import RECOVERY_ATTEMPTS, RECOVERY_PAUSE, SensorSettings
 
 
 @dataclass
@@ -54,9 +54,10 @@ def _dump(troubles: dict[str, Trouble]) -> str:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Runs exactly the failed partitions of regional_snapshot again: first after "
-        "REGIONAL_RECOVERY_PAUSE (60 s), then after twice as long each time, up to "
-        "REGIONAL_RECOVERY_ATTEMPTS (5) times. Then it gives up and records that as an "
-        "observation of the partition. A success starts the count anew."
+        f"REGIONAL_RECOVERY_PAUSE ({RECOVERY_PAUSE.default} s), then after twice as long each "
+        f"time, up to REGIONAL_RECOVERY_ATTEMPTS ({RECOVERY_ATTEMPTS.default}) times. Then it "
+        "gives up and records that as an observation of the partition. A success starts the count "
+        "anew."
     ),
 )
 def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -> dg.SensorResult:
