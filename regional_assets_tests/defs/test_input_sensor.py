@@ -17,6 +17,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
 from regional_assets_tests.support.dagster_runs import (
     ALL,
+    DAMAGED_CURSORS,
     a_run,
     materialisations,
     ranges,
@@ -213,7 +214,16 @@ def test_a_change_that_goes_away_is_forgotten() -> None:
     assert Watch.load(watch.dump(), 30) == watch
 
 
-@pytest.mark.parametrize("cursor", [None, "", "{", "[]", '{"changes": {"mena": 1}}', "null"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        None,
+        "",
+        *DAMAGED_CURSORS,
+        '{"changes": {"mena": 1}}',
+        '{"changes": {}, "requested_at": 0, "requests": {"mena": {"tries": Infinity}}}',
+    ],
+)
 def test_a_cursor_that_cannot_be_read_is_a_new_beginning(cursor: str | None) -> None:
     assert Watch.load(cursor, 0) == Watch()
 

@@ -13,7 +13,14 @@ from regional_assets.defs.sensors.recovery import recovery_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import ReplayClock
 from regional_assets.store import keys
-from regional_assets_tests.support.dagster_runs import ALL, ranges, reason, run, statuses
+from regional_assets_tests.support.dagster_runs import (
+    ALL,
+    DAMAGED_CURSORS,
+    ranges,
+    reason,
+    run,
+    statuses,
+)
 
 Tick = Callable[[float], dg.SensorResult]
 
@@ -118,6 +125,27 @@ def test_a_cursor_of_a_clock_that_ran_ahead_heals(
     tick(1_000_000)
     assert "europe: try 1 in 60 s" in reason(tick(0))
     assert ranges(tick(60)) == [("europe", "europe")]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *DAMAGED_CURSORS,
+        '{"europe": 1}',
+        '{"europe": {"tries": 1100, "due": 0, "given_up": false, "since": 0}}',
+    ],
+)
+def test_a_cursor_that_cannot_be_read_is_a_new_beginning(
+    instance: dg.DagsterInstance, client: redis.Redis, cursor: str
+) -> None:
+    spoil(client, "europe")
+    run(instance, tags=ALL)
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources={"clock": ReplayClock(at=0)}
+    )
+    result = recovery_sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    assert "europe: try 1 in 60 s" in reason(result)
 
 
 def test_ranges() -> None:

@@ -12,6 +12,7 @@ from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import run_requests
 from regional_assets.defs.reporting import DATA_VERSION_TAG
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
+from regional_assets.defs.sensors.cursors import MOST_TRIES, UNREADABLE_CURSOR
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.settings import MIN_RUN_INTERVAL, SETTLE, SensorSettings
 from regional_assets.store.errors import STORE_ERRORS
@@ -66,11 +67,16 @@ class Watch:
                 },
                 past(stored["requested_at"]),
                 {
-                    region: Request(str(r["run_key"]), past(r["at"]), int(r["tries"]), r["stored"])
+                    region: Request(
+                        str(r["run_key"]),
+                        past(r["at"]),
+                        min(MOST_TRIES, int(r["tries"])),
+                        r["stored"],
+                    )
                     for region, r in stored["requests"].items()
                 },
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except UNREADABLE_CURSOR:
             return cls()
 
     def dump(self) -> str:

@@ -10,6 +10,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import REGIONS, run_requests
 from regional_assets.defs.resources import ClockResource
+from regional_assets.defs.sensors.cursors import UNREADABLE_CURSOR
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.settings import RECOVERY_ATTEMPTS, RECOVERY_PAUSE, SensorSettings
 
@@ -39,7 +40,7 @@ def _load(cursor: str | None, now: float, pause: int) -> dict[str, Trouble]:
             )
             for region, t in json.loads(cursor or "{}").items()
         }
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except UNREADABLE_CURSOR:
         return {}
 
 
