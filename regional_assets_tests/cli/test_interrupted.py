@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -33,10 +34,16 @@ def test_an_interrupted_command_starts_no_further_run(folder: Path, number: sign
                 cwd=folder,
                 stdout=subprocess.PIPE,
                 text=True,
+                # Under nohup the tests ignore SIGHUP, and so would what they start.
+                preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
             )
-            eventually(silent.reached.is_set, 120)
-            started.send_signal(number)
-            said, _ = started.communicate(timeout=120)
+            with started:
+                try:
+                    eventually(silent.reached.is_set, 120)
+                    started.send_signal(number)
+                    said, _ = started.communicate(timeout=120)
+                finally:
+                    started.kill()
         assert started.returncode == 1
         assert "mena, latam failed: interrupted" in " ".join(said.split())
         assert "regional-assets run mena latam" in said
