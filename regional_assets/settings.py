@@ -93,6 +93,24 @@ def _text(name: str, meaning: str, bounds: str, default_words: str) -> Setting[s
     return Setting(name, "", meaning, bounds, str, default_words)
 
 
+# Without the characters that patterns, `redis-cli` or Redis's own rules read in a way of their own.
+_PREFIX = re.compile(r"(?:[A-Za-z0-9.:_/@-]|\{[A-Za-z0-9.:_/@-]+\}){0,100}")
+_LONGEST_PREFIX = 100
+
+
+def _prefix(name: str, meaning: str, default_words: str) -> Setting[str]:
+    def parse(text: str) -> str:
+        if not _PREFIX.fullmatch(text) or len(text) > _LONGEST_PREFIX:
+            raise ValueError
+        return text
+
+    bounds = (
+        f"at most {_LONGEST_PREFIX} letters, digits and . : _ / @ -, of which some may stand in "
+        "braces, as in {name}:"
+    )
+    return Setting(name, "", meaning, bounds, parse, default_words)
+
+
 def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
     def parse(text: str) -> str:
         text.encode()  # SQLite and Redis take no other paths.
@@ -113,6 +131,17 @@ REDIS_URL = _text(
     "and password percent-encoded.",
     "a Redis URL",
     "the embedded server",
+)
+KEY_PREFIX = _prefix(
+    "REGIONAL_KEY_PREFIX",
+    "Comes before every Redis key that this project writes, so that several stores, staging and "
+    "production for instance, share a server.",
+    "none",
+)
+INPUT_PREFIX = _prefix(
+    "REGIONAL_INPUT_PREFIX",
+    "Comes before every Redis key of the inputs, which other jobs write.",
+    "none",
 )
 STATE_DIR = _folder(
     "REGIONAL_STATE_DIR",
@@ -180,6 +209,8 @@ NARRATIVE_PROVIDERS = _text(
 
 SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     REDIS_URL,
+    KEY_PREFIX,
+    INPUT_PREFIX,
     STATE_DIR,
     DAGSTER_HOME,
     CONNECT_TIMEOUT,
@@ -202,7 +233,7 @@ class StoreSettings:
     """Where the store is and how patient its clients are; times in seconds.
 
     `redis_url` None means the embedded server of `state_dir`. No attempt to commit a region starts
-    after `region_deadline`.
+    after `region_deadline`. The prefixes come before the keys (see `store.keys.Keys`).
     """
 
     state_dir: Path
@@ -211,6 +242,8 @@ class StoreSettings:
     answer_timeout: float = ANSWER_TIMEOUT.default
     retries: int = RETRIES.default
     region_deadline: float = REGION_DEADLINE.default
+    key_prefix: str = KEY_PREFIX.default
+    input_prefix: str = INPUT_PREFIX.default
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":
@@ -222,6 +255,8 @@ class StoreSettings:
             answer_timeout=ANSWER_TIMEOUT.read(environ),
             retries=RETRIES.read(environ),
             region_deadline=REGION_DEADLINE.read(environ),
+            key_prefix=KEY_PREFIX.read(environ),
+            input_prefix=INPUT_PREFIX.read(environ),
         )
 
 

@@ -9,8 +9,8 @@ import dagster as dg
 from regional_assets.defs.liveness import alive
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import StoreSettings
-from regional_assets.store import keys
 from regional_assets.store.errors import STORE_ERRORS
+from regional_assets.store.keys import SNAPSHOT_EXPIRY
 
 if TYPE_CHECKING:
     from regional_assets.narrative.narrator import Narrator
@@ -42,7 +42,7 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def snapshot_expiry(self) -> int:
         """How long snapshots are kept, in seconds."""
-        return keys.SNAPSHOT_EXPIRY
+        return SNAPSHOT_EXPIRY
 
     @contextmanager
     def open(self) -> "Iterator[SnapshotStore]":

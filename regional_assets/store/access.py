@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.store import keys
+from regional_assets.store.keys import Keys
 
 PASSWORD = "CHANGE-ME"  # noqa: S105 - a placeholder, replaced when the users are created
-
-# Written by other jobs.
-READ_ONLY_KEYS = (*INPUT_KEYS, *COMPANION_KEYS)
-# Read by health checks, never by this project.
-WRITE_ONLY_KEYS = (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
 
 # Each command with arguments; KEY stands for its key, BODY for that of a snapshot's body.
 _ARGUMENTS = {
@@ -48,7 +43,17 @@ class Stored(NamedTuple):
     commands: tuple[str, ...]
 
 
-def stored_keys(region: str, rest: str) -> Mapping[str, Stored]:
+def read_only_keys(keys: Keys) -> list[str]:
+    """The keys that other jobs write."""
+    return [keys.input(key) for key in (*INPUT_KEYS, *COMPANION_KEYS)]
+
+
+def write_only_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys that health checks read, and this project never does."""
+    return keys.brief_summary, keys.brief_seed_meta
+
+
+def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, Stored]:
     """Every key that the project both writes and reads: the keys of a region and those shared by
     all regions. `rest` stands for the part that varies within a region (an id, a time, a metric, a
     digest). "*" for both gives the key patterns."""
@@ -70,9 +75,9 @@ def stored_keys(region: str, rest: str) -> Mapping[str, Stored]:
         keys.narrative(region, rest): stored("string", "MGET SET"),
         keys.brief(region): stored("string", "GET MGET SET WATCH"),
         keys.alert_guard(rest, rest): stored("string", "EXISTS SET"),
-        keys.ALERT_QUEUE: stored("list", "LLEN LPUSH LRANGE"),
-        keys.SUMMARY: stored("string", "EXPIRE MGET SET"),
-        keys.SUMMARY_SEED_META: stored("string", "MGET SET"),
+        keys.alert_queue: stored("list", "LLEN LPUSH LRANGE"),
+        keys.summary: stored("string", "EXPIRE MGET SET"),
+        keys.summary_seed_meta: stored("string", "MGET SET"),
     }
 
 
@@ -89,25 +94,25 @@ class Use:
         return "|".join(self.words[:2]) if self.words[0] == "SCRIPT" else self.words[0]
 
 
-def uses(regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
+def uses(keys: Keys, regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
     """Every command that runs over `regions` send, on keys like theirs."""
     for command in _WITHOUT_KEY:
         yield _use(command, None)
-    for key in READ_ONLY_KEYS:
+    for key in read_only_keys(keys):
         for command in _ON_INPUTS:
             yield _use(command, key)
-    for key in WRITE_ONLY_KEYS:
+    for key in write_only_keys(keys):
         yield _use("SET", key)
     written: dict[str, tuple[str, ...]] = {}
     for region in regions:
-        written |= _written(region, rest)
+        written |= _written(keys, region, rest)
     for key, commands in written.items():
         for command in (*_ON_EVERY_KEY, *commands):
             yield _use(command, key, keys.snapshot_by_id(rest))
 
 
-def _written(region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
-    stored = {key: found.commands for key, found in stored_keys(region, rest).items()}
+def _written(keys: Keys, region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
+    stored = {key: found.commands for key, found in stored_keys(keys, region, rest).items()}
     return {**stored, keys.live(region): ("DEL",)}
 
 
@@ -117,29 +122,40 @@ def _use(command: str, key: str | None, body: str = "") -> Use:
     return Use((*command.split(), *(places.get(word, word) for word in arguments)), key)
 
 
-def rules() -> Iterator[str]:
+def users(keys: Keys) -> tuple[str, str]:
+    """The names of writer and reader. They begin with the prefix of the keys, so that the users of
+    two stores on one server stay apart."""
+    return f"{keys.prefix}regional-writer", f"{keys.prefix}regional-reader"
+
+
+def rules(keys: Keys) -> Iterator[str]:
     """The commands that create or replace both users, enabled, with `PASSWORD`."""
-    yield _rule("regional-writer", *_writer())
+    writer, reader = users(keys)
+    yield _rule(writer, *_writer(keys))
     # The notification relay pops messages (RPOP), so it needs a user of its own.
-    read = (keys.latest("*"), keys.snapshot_by_id("*"), keys.regime_history("*"), keys.brief("*"))
+    read = (
+        *(keys.latest("*"), keys.snapshot_by_id("*"), keys.regime_history("*"), keys.brief("*")),
+        *(keys.summary, keys.summary_seed_meta),
+    )
     yield _rule(
-        "regional-reader",
+        reader,
         *_allowed(["GET", "LRANGE", "STRLEN"]),
-        *(f"%R~{key}" for key in (*read, keys.SUMMARY, keys.SUMMARY_SEED_META, *WRITE_ONLY_KEYS)),
+        *(f"%R~{key}" for key in (*read, *write_only_keys(keys))),
     )
 
 
-def _writer() -> Iterator[str]:
+def _writer(keys: Keys) -> Iterator[str]:
     """Scripts on all keys; each other command in a selector, with the keys it is used on."""
     # "*" for the time would match `latest` and `live`, too.
     at = keys.snapshot_at("*", "[0-9]*")
-    plain = _written("*", "*").items()
+    plain = _written(keys, "*", "*").items()
     written = {at if key == keys.snapshot_at("*", "*") else key: used for key, used in plain}
     yield from _allowed([*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY])
     yield from (f"~{key}" for key in written)
-    yield from (f"%R~{key}" for key in READ_ONLY_KEYS)
-    yield _selector(["MGET"], [f"%R~{key}" for key in READ_ONLY_KEYS])
-    yield _selector(["SET"], [f"%W~{key}" for key in WRITE_ONLY_KEYS])
+    inputs = [f"%R~{key}" for key in read_only_keys(keys)]
+    yield from inputs
+    yield _selector(["MGET"], inputs)
+    yield _selector(["SET"], [f"%W~{key}" for key in write_only_keys(keys)])
     # A selector has to allow all keys of a command.
     yield _selector(["COPY"], [f"%R~{keys.snapshot_by_id('*')}", f"%W~{at}"])
     used_alike: dict[tuple[str, ...], list[str]] = {}

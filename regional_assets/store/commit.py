@@ -4,8 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from regional_assets.intelligence.snapshot import Snapshot
-from regional_assets.store import keys
 from regional_assets.store.connection import refusal
+from regional_assets.store.keys import (
+    ALERT_GUARD_EXPIRY,
+    DEDUP_EXPIRY,
+    OBSERVATION_EXPIRY,
+    OBSERVATION_INTERVAL,
+    REGIME_HISTORY_LENGTH,
+    Keys,
+)
 from regional_assets.store.scripts import Call, Script
 from regional_assets.store.wire import as_text, encode, member
 
@@ -44,11 +51,11 @@ class Refused:
 CommitReply = Written | Duplicate | Superseded | Refused
 
 
-def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
-    """The call of `commit.lua` that commits the snapshot. `force` writes a duplicate, too;
-    `expiry` is that of its body (s). Raises as `encode` does."""
+def commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call:
+    """The call of `commit.lua` that commits the snapshot under `keys`. `force` writes a duplicate,
+    too; `expiry` is that of its body (s). Raises as `encode` does."""
     region, at = snapshot.content.region_id, snapshot.generated_at
-    apart = keys.OBSERVATION_INTERVAL * 1000
+    apart = OBSERVATION_INTERVAL * 1000
     names = [
         keys.dedup(region, snapshot.content.digest),
         keys.snapshot_at(region, at),
@@ -64,7 +71,7 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         names.append(keys.regime_history(region))
         entry = encode(snapshot.history_entry)
     if snapshot.alerts:
-        names.append(keys.ALERT_QUEUE)
+        names.append(keys.alert_queue)
         names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
     return Call(
         names,
@@ -75,14 +82,14 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
             snapshot.previous_id,
             int(force),
             expiry,
-            keys.DEDUP_EXPIRY,
+            DEDUP_EXPIRY,
             at - expiry * 1000,
-            keys.ALERT_GUARD_EXPIRY,
-            keys.REGIME_HISTORY_LENGTH,
+            ALERT_GUARD_EXPIRY,
+            REGIME_HISTORY_LENGTH,
             entry,
             len(snapshot.observations),
-            keys.OBSERVATION_EXPIRY,
-            at - keys.OBSERVATION_EXPIRY * 1000,
+            OBSERVATION_EXPIRY,
+            at - OBSERVATION_EXPIRY * 1000,
             f"({at - apart}",
             f"({at + apart}",
             *(member(at, value) for value in snapshot.observations.values()),

@@ -20,7 +20,7 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import access, keys
+from regional_assets.store import access
 from regional_assets.store.connection import (
     OTHER_MODES,
     PRIMARY_ADVICE,
@@ -33,6 +33,7 @@ from regional_assets.store.connection import (
     too_old,
 )
 from regional_assets.store.errors import STORE_ERRORS, one_line
+from regional_assets.store.keys import Keys
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
@@ -81,6 +82,10 @@ class _Server:
     @property
     def client(self) -> redis.Redis:
         return self.store.client
+
+    @property
+    def keys(self) -> Keys:
+        return self.store.keys
 
     @cached_property
     def hello(self) -> dict[str, str]:
@@ -266,7 +271,7 @@ def _memory(server: _Server) -> Result:
 
 
 def _rights(server: _Server) -> Result:
-    uses = list(access.uses(REGION_IDS))
+    uses = list(access.uses(server.keys, REGION_IDS))
     [reply] = run(server.client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
     advice = "`regional-assets acl` prints the rules of a user who may"
     if isinstance(reply, NoPermissionError):
@@ -289,9 +294,11 @@ def _rights(server: _Server) -> Result:
 
 
 def _types(server: _Server) -> Result:
-    needed = dict.fromkeys((*access.READ_ONLY_KEYS, *access.WRITE_ONLY_KEYS), "string")
+    keys = server.keys
+    plain = (*access.read_only_keys(keys), *access.write_only_keys(keys))
+    needed = dict.fromkeys(plain, "string")
     for region in REGION_IDS:
-        needed |= {key: found.kind for key, found in access.stored_keys(region, "0").items()}
+        needed |= {key: found.kind for key, found in access.stored_keys(keys, region, "0").items()}
     for trigger in TRAILING_TRIGGERS:
         needed[keys.observations(trigger.region, str(trigger.metric))] = "zset"
     with server.client.pipeline(transaction=False) as pipeline:

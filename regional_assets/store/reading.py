@@ -6,7 +6,6 @@ from typing import Any
 import redis
 from redis.exceptions import NoPermissionError
 
-from regional_assets.store import keys
 from regional_assets.store.connection import refusal
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -14,13 +13,13 @@ from regional_assets.store.snapshot_store import SnapshotStore
 
 def read_stored_brief(store: SnapshotStore, region: str) -> bytes | None:
     """The region's weekly brief, None when there is none. Raises `StoreError`."""
-    stored: bytes | None = _read(store, "GET", keys.brief(region))
+    stored: bytes | None = _read(store, "GET", store.keys.brief(region))
     return stored
 
 
 def read_regime_history(store: SnapshotStore, region: str) -> list[bytes]:
     """The entries of the region's regime history, newest first. Raises `StoreError`."""
-    entries: list[bytes] = _read(store, "LRANGE", keys.regime_history(region), 0, -1)
+    entries: list[bytes] = _read(store, "LRANGE", store.keys.regime_history(region), 0, -1)
     return entries
 
 

@@ -20,7 +20,7 @@ from regional_assets.intelligence.stored import Body, BodyError, read_body
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import keys, verification
+from regional_assets.store import verification
 from regional_assets.store.commit import COMMIT, CommitReply, Refused, commit_call, commit_reply
 from regional_assets.store.connection import (
     UNREACHABLE,
@@ -31,6 +31,7 @@ from regional_assets.store.connection import (
     unavailable,
 )
 from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys, is_snapshot_id
 from regional_assets.store.scripts import Call, Script, run, run_after_values
 from regional_assets.store.wire import as_text, confirmation, encode, observations
 
@@ -51,9 +52,10 @@ _BODIES = 100
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """A region's latest snapshot as it is stored. `confirmed_at` (ms) is when a run last wrote it
-    or found its content unchanged; None when no run of this project did."""
+    """A region's latest snapshot as it is stored under `key`. `confirmed_at` (ms) is when a run
+    last wrote it or found its content unchanged; None when no run of this project did."""
 
+    key: str
     snapshot_id: str
     body: bytes
     confirmed_at: int | None = None
@@ -63,8 +65,7 @@ class StoredSnapshot:
         try:
             return read_body(region, self.snapshot_id, self.body)
         except BodyError as error:
-            name = keys.snapshot_by_id(self.snapshot_id)
-            raise BodyError(f"{name} is {error}") from None
+            raise BodyError(f"{self.key} is {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ class ObservationsRead:
 
 @dataclass(frozen=True, slots=True)
 class StoreRead:
-    """Stored values by key, latest snapshots by region id, and the observations of trailing
-    triggers by trigger id."""
+    """Stored values by the catalogue's key, latest snapshots by region id, and the observations of
+    trailing triggers by trigger id."""
 
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
@@ -138,9 +139,10 @@ class SnapshotStore:
         self,
         client: redis.Redis,
         settings: StoreSettings,
-        snapshot_expiry: int = keys.SNAPSHOT_EXPIRY,
+        snapshot_expiry: int = SNAPSHOT_EXPIRY,
     ) -> None:
         self.client = client
+        self.keys = Keys.of(settings)
         self._settings = settings
         self._snapshot_expiry = snapshot_expiry
 
@@ -155,7 +157,7 @@ class SnapshotStore:
 
     @classmethod
     def open(
-        cls, settings: StoreSettings, snapshot_expiry: int = keys.SNAPSHOT_EXPIRY
+        cls, settings: StoreSettings, snapshot_expiry: int = SNAPSHOT_EXPIRY
     ) -> "SnapshotStore":
         """A store on the configured server; snapshots expire after `snapshot_expiry` (s)."""
         return cls(connect(settings), settings, snapshot_expiry)
@@ -165,9 +167,10 @@ class SnapshotStore:
         `regions` (without `inputs`, only these), in one round trip for up to 64 regions. The
         inputs are a view of one moment, and so is the rest for up to 64 regions. Raises
         `StoreError` when the server is unavailable."""
-        plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
+        catalogued = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
+        plain = [self.keys.input(key) for key in catalogued]
         triggers = TRAILING_TRIGGERS if inputs else ()
-        observed = [keys.observations(t.region, str(t.metric)) for t in triggers]
+        observed = [self.keys.observations(t.region, str(t.metric)) for t in triggers]
         values, found = self._read(plain, observed, regions[:_BATCH])
         # A script over more regions would block the server's other clients for too long.
         for start in range(_BATCH, len(regions), _BATCH):
@@ -175,22 +178,22 @@ class SnapshotStore:
         replies = iter(found[len(plain) :])
         return StoreRead(
             {
-                key: StoredValue(error=as_text(problem[0])) if problem else StoredValue(data=value)
-                for key, value, problem in zip(plain, values, found, strict=False)
+                key: StoredValue(value, as_text(problem[0]) if problem else None, name)
+                for key, name, value, problem in zip(catalogued, plain, values, found, strict=False)
             },
             observed={
                 trigger.id: _observed(key, next(replies))
                 for trigger, key in zip(triggers, observed, strict=True)
             },
-            latest={region: _latest(region, next(replies)) for region in regions},
+            latest={region: _latest(self.keys, region, next(replies)) for region in regions},
         )
 
     def _read(
         self, plain: Sequence[str], observed: Sequence[str], regions: Sequence[str]
     ) -> tuple[list[bytes | None], list[Any]]:
         call = Call(
-            [*plain, *observed, *_latest_keys(regions)],
-            [len(plain), len(observed), keys.SNAPSHOT_BY_ID_PREFIX],
+            [*plain, *observed, *self._pointers(regions)],
+            [len(plain), len(observed), self.keys.snapshot_by_id("")],
         )
 
         def command() -> tuple[Any, Any]:
@@ -217,7 +220,7 @@ class SnapshotStore:
         expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
-        while batch := [_commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
+        while batch := [_commit_call(self.keys, s, force, expiry) for s in islice(waiting, _BATCH)]:
             calls = [call for call in batch if isinstance(call, Call)]
             answered = iter(
                 self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
@@ -241,22 +244,22 @@ class SnapshotStore:
         or after the region deadline.
         """
 
+        keys = self.keys
+
         def update(pipeline: Pipeline) -> None:
             latest = self.read(regions, inputs=False).latest
             # MGET, unlike GET, treats a key of another type as absent; SET replaces it.
-            [stored] = self.attempt(partial(self.client.execute_command, "MGET", keys.SUMMARY))
+            [stored] = self.attempt(partial(self.client.execute_command, "MGET", keys.summary))
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:
                 if summary.summary is None:
-                    pipeline.expire(keys.SUMMARY, keys.SUMMARY_EXPIRY)
+                    pipeline.expire(keys.summary, SUMMARY_EXPIRY)
                 else:
-                    pipeline.set(keys.SUMMARY, encode(summary.summary), ex=keys.SUMMARY_EXPIRY)
-                pipeline.set(
-                    keys.SUMMARY_SEED_META, encode(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
-                )
+                    pipeline.set(keys.summary, encode(summary.summary), ex=SUMMARY_EXPIRY)
+                pipeline.set(keys.summary_seed_meta, encode(summary.seed_meta), ex=SUMMARY_EXPIRY)
 
-        self.transaction(update, _latest_keys(regions))
+        self.transaction(update, self._pointers(regions))
 
     def transaction(self, update: Callable[[Pipeline], None], watched: Sequence[str]) -> None:
         """What `update` queues after its `multi()`, as one transaction. `update` is called again
@@ -283,7 +286,7 @@ class SnapshotStore:
     def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
         """The index of each region, in one round trip. Raises `StoreError` when the server is
         unavailable."""
-        names = [keys.index(region) for region in regions]
+        names = [self.keys.index(region) for region in regions]
         replies = self.attempt(partial(_read_indexes, self.client, names))
         return {
             region: _index(name, reply)
@@ -294,7 +297,7 @@ class SnapshotStore:
         """The stored snapshots with these ids, None for one that is absent; read lazily, one round
         trip for every 100. Raises `StoreError` when the server is unavailable."""
         for start in range(0, len(snapshot_ids), _BODIES):
-            names = [keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
+            names = [self.keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
             yield from self.attempt(partial(self.client.execute_command, "MGET", *names))
 
     def waiting_alerts(self, most: int) -> WaitingAlerts:
@@ -303,9 +306,9 @@ class SnapshotStore:
 
         def read() -> WaitingAlerts:
             with self.client.pipeline(transaction=True) as pipeline:
-                pipeline.llen(keys.ALERT_QUEUE)
+                pipeline.llen(self.keys.alert_queue)
                 # Consumers take from the right end.
-                pipeline.lrange(keys.ALERT_QUEUE, -most, -1)
+                pipeline.lrange(self.keys.alert_queue, -most, -1)
                 total, messages = pipeline.execute()
             return WaitingAlerts(messages[::-1], total)
 
@@ -313,15 +316,23 @@ class SnapshotStore:
 
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
-        return self.attempt(partial(verification.verify, self.client, regions, now))
+        return self.attempt(partial(verification.verify, self.client, self.keys, regions, now))
 
     def verify_summary(self) -> list[str]:
         """What is wrong with the stored summary (see `verification`)."""
-        return self.attempt(partial(verification.verify_summary, self.client))
+        return self.attempt(partial(verification.verify_summary, self.client, self.keys))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
-        """Stores input values under their keys: all or none."""
-        self.attempt(lambda: self.client.mset(dict(values)))
+        """Stores input values, by the catalogue's key: all or none."""
+        named = {self.keys.input(key): value for key, value in values.items()}
+        self.attempt(lambda: self.client.mset(named))
+
+    def _pointers(self, regions: Iterable[str]) -> list[str]:
+        return [
+            key
+            for region in regions
+            for key in (self.keys.latest(region), self.keys.confirmed(region))
+        ]
 
     def attempt(
         self, command: Callable[[], T], *, deadline: float | None = None, patient: bool = True
@@ -347,16 +358,12 @@ class SnapshotStore:
             raise unavailable(self.client, self._settings, error) from None
 
 
-def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
+def _commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
     # One snapshot that cannot be encoded does not keep the others from being committed.
     try:
-        return commit_call(snapshot, force, expiry)
+        return commit_call(keys, snapshot, force, expiry)
     except (TypeError, ValueError, RecursionError) as error:
         return Refused(f"the snapshot has no JSON: {one_line(error)}")
-
-
-def _latest_keys(regions: Iterable[str]) -> list[str]:
-    return [key for region in regions for key in (keys.latest(region), keys.confirmed(region))]
 
 
 def _observed(key: str, found: Any) -> ObservationsRead:
@@ -368,21 +375,21 @@ def _observed(key: str, found: Any) -> ObservationsRead:
         return ObservationsRead(error=f"{key} holds something else than observations; delete it")
 
 
-def _latest(region: str, found: Any) -> LatestRead:
+def _latest(keys: Keys, region: str, found: Any) -> LatestRead:
     if not found:
         return LatestRead()
     if len(found) == 1:
         return LatestRead(error=as_text(found[0]))
     pointer, snapshot_id = keys.latest(region), as_text(found[0])
     _, body, error, confirmed = found
-    if not keys.is_snapshot_id(snapshot_id):
+    if not is_snapshot_id(snapshot_id):
         return LatestRead(error=f"{pointer} holds no snapshot id")
     if error is not None:
         return LatestRead(error=as_text(error))
+    name = keys.snapshot_by_id(snapshot_id)
     if body is None:
-        name = keys.snapshot_by_id(snapshot_id)
         return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
-    return LatestRead(StoredSnapshot(snapshot_id, body, confirmation(confirmed)))
+    return LatestRead(StoredSnapshot(name, snapshot_id, body, confirmation(confirmed)))
 
 
 def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:

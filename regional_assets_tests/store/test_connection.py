@@ -10,12 +10,11 @@ import redis
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import SettingsError, StoreSettings, state_dir
-from regional_assets.store import keys
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.proxy import proxy
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW
 
 
