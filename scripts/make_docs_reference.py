@@ -76,6 +76,7 @@ KEYS: tuple[tuple[str, int | None], ...] = (
     ("latest", SNAPSHOT_EXPIRY),
     ("snapshot_by_id", SNAPSHOT_EXPIRY),
     ("snapshot_at", SNAPSHOT_EXPIRY),
+    ("latest_body", SNAPSHOT_EXPIRY),
     ("index", None),
     ("confirmed", SNAPSHOT_EXPIRY),
     ("dedup", DEDUP_EXPIRY),

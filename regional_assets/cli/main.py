@@ -33,7 +33,7 @@ from regional_assets.settings import REDIS_URL, StoreSettings, state_dir
 from regional_assets.store import access, embedded, redis_url
 from regional_assets.store.connection import address
 from regional_assets.store.keys import Keys
-from regional_assets.store.snapshot_store import LatestRead
+from regional_assets.store.latest import LatestRead
 from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
 
 _MOST_ALERTS = 1000

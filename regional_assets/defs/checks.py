@@ -22,7 +22,7 @@ from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
-    from regional_assets.store.snapshot_store import LatestRead
+    from regional_assets.store.latest import LatestRead
 
 _NOTHING = "has no stored snapshot"
 

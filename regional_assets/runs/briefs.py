@@ -27,7 +27,8 @@ from regional_assets.narrative.prompt import Prompt, brief_prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.store.brief_store import BriefRead, BriefStore
 from regional_assets.store.errors import StoreError
-from regional_assets.store.snapshot_store import StoredSnapshot, Summary
+from regional_assets.store.latest import StoredSnapshot
+from regional_assets.store.snapshot_store import Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ from regional_assets.runs.narration import Narration, narrations
 from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.keys import Keys
-from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, StoreRead
+from regional_assets.store.latest import LatestRead
+from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
 
 
 @dataclass(frozen=True, slots=True)

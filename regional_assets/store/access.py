@@ -65,6 +65,7 @@ def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, Stored]:
         keys.dedup(region, rest): stored("string", "GET SET"),
         keys.snapshot_at(region, rest): stored("string", "COPY MGET"),
         keys.snapshot_by_id(rest): stored("string", "EXISTS GET GETRANGE MGET SET"),
+        keys.latest_body(region): stored("string", "COPY GET MGET"),
         keys.latest(region): stored("string", "GET SET WATCH"),
         keys.index(region): stored("zset", "ZADD ZRANGE ZREMRANGEBYSCORE ZSCORE"),
         keys.confirmed(region): stored("string", "GET SET WATCH"),
@@ -157,7 +158,8 @@ def _writer(keys: Keys) -> Iterator[str]:
     yield _selector(["MGET"], inputs)
     yield _selector(["SET"], [f"%W~{key}" for key in write_only_keys(keys)])
     # A selector has to allow all keys of a command.
-    yield _selector(["COPY"], [f"%R~{keys.snapshot_by_id('*')}", f"%W~{at}"])
+    copies = (f"%W~{key}" for key in (at, keys.latest_body("*")))
+    yield _selector(["COPY"], [f"%R~{keys.snapshot_by_id('*')}", *copies])
     used_alike: dict[tuple[str, ...], list[str]] = {}
     for key, commands in written.items():
         names = tuple(name for name in commands if name != "COPY")

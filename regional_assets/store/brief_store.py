@@ -10,10 +10,11 @@ import redis
 from redis.client import Pipeline
 
 from regional_assets.store.connection import refusal
-from regional_assets.store.keys import BRIEF_EXPIRY, Keys
+from regional_assets.store.keys import BRIEF_EXPIRY
+from regional_assets.store.latest import LatestRead, StoredSnapshot
 from regional_assets.store.scripts import Call, Script, run
-from regional_assets.store.snapshot_store import SnapshotStore, StoredSnapshot, Summary
-from regional_assets.store.wire import as_text, confirmation, encode
+from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets.store.wire import encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
 
@@ -41,7 +42,7 @@ class BriefStore:
         self._keys = store.keys
 
     def read(self, regions: Sequence[str]) -> dict[str, BriefRead]:
-        """The sources of the briefs of `regions`, in one round trip. Raises `StoreError` when the
+        """The sources of the briefs of `regions`, in two round trips. Raises `StoreError` when the
         server is unavailable."""
         names = [
             name
@@ -53,7 +54,7 @@ class BriefStore:
                 self._keys.brief(region),
             )
         ]
-        call = Call(names, [self._keys.snapshot_by_id(""), _ENTRIES])
+        call = Call(names, [_ENTRIES])
 
         def read() -> Any:
             [reply] = run(self._client, _READ, [call])
@@ -61,10 +62,9 @@ class BriefStore:
                 raise reply
             return reply
 
-        found = self._store.attempt(read, patient=False)
-        return {
-            region: _read(self._keys, reply) for region, reply in zip(regions, found, strict=True)
-        }
+        found = dict(zip(regions, self._store.attempt(read, patient=False), strict=True))
+        latest = self._store.latest({region: _pointer(reply) for region, reply in found.items()})
+        return {region: _read(reply, latest[region]) for region, reply in found.items()}
 
     def briefs(self, regions: Sequence[str]) -> dict[str, bytes | None]:
         """The stored briefs (None where there is none, or a key of another type), in one round
@@ -108,12 +108,12 @@ class BriefStore:
         self._store.transaction(update, names)
 
 
-def _read(keys: Keys, reply: list[bytes]) -> BriefRead:
-    if len(reply) == 1:
-        return BriefRead(error=as_text(reply[0]))
-    snapshot_id, body, confirmed, brief, *history = reply
-    snapshot = None
-    if body:
-        id = as_text(snapshot_id)
-        snapshot = StoredSnapshot(keys.snapshot_by_id(id), id, body, confirmation(confirmed))
-    return BriefRead(snapshot, history, brief or None)
+def _pointer(reply: list[bytes]) -> list[bytes] | None:
+    return reply[:2] if reply[0] else None
+
+
+def _read(reply: list[bytes], latest: LatestRead) -> BriefRead:
+    if latest.error:
+        return BriefRead(error=latest.error)
+    _, _, brief, *history = reply
+    return BriefRead(latest.snapshot, history, brief or None)

@@ -64,6 +64,8 @@ def commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Cal
         keys.index(region),
         keys.live(region),
         keys.confirmed(region),
+        keys.latest_body(region),
+        keys.snapshot_by_id(snapshot.previous_id or snapshot.snapshot_id),
         *(keys.observations(region, metric) for metric in snapshot.observations),
     ]
     entry = b""

@@ -55,6 +55,11 @@ class Keys:
         """The snapshot that was generated at this time (ms)."""
         return f"{self.prefix}intelligence:snapshot:v1:{region}:{generated_at}"
 
+    def latest_body(self, region: str) -> str:
+        """A copy of the region's newest snapshot, under a key that a run knows before it has read
+        which snapshot that is."""
+        return f"{self.prefix}intelligence:snapshot-latest-body:v1:{region}"
+
     def index(self, region: str) -> str:
         """The ids of the region's snapshots by their time (ms)."""
         return f"{self.prefix}intelligence:snapshot-index:v1:{region}"

@@ -56,19 +56,19 @@ def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]
 
 
 def run_after_values(
-    client: redis.Redis, names: Sequence[str], script: Script, call: Call
-) -> tuple[Any, Any]:
-    """The values of the keys `names` at one moment, then the reply to the call (or the error
-    replies), in one round trip; a second one for a server without the script.
+    client: redis.Redis, groups: Sequence[Sequence[str]], script: Script, call: Call
+) -> list[Any]:
+    """The values of each group of keys at one moment, and at the end the reply to the call (or
+    the error replies), in one round trip; a second one for a server without the script.
 
     The script does not read the values itself: they can be many MB, and copying them would keep
     other clients waiting. A transaction does not serve either: a server short of memory refuses
     it, even for reads.
     """
-    values, reply = _send(client, script, [call], names=names)
-    if isinstance(reply, NoScriptError):
-        [reply] = _send(client, script, [call], load=True)
-    return values, reply
+    replies = _send(client, script, [call], groups=groups)
+    if isinstance(replies[-1], NoScriptError):
+        replies[-1:] = _send(client, script, [call], load=True)
+    return replies
 
 
 def _send(
@@ -76,11 +76,11 @@ def _send(
     script: Script,
     calls: Sequence[Call],
     *,
-    names: Sequence[str] = (),
+    groups: Sequence[Sequence[str]] = (),
     load: bool = False,
 ) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
-        if names:
+        for names in groups:
             pipeline.mget(names)
         if load:
             # A server without this script has none of them, so that the others need not find out.

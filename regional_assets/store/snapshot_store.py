@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
 import redis
@@ -16,8 +16,6 @@ from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Snapshot
-from regional_assets.intelligence.stored import Body, BodyError, read_body
-from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import verification
@@ -31,9 +29,10 @@ from regional_assets.store.connection import (
     unavailable,
 )
 from regional_assets.store.errors import StoreError, one_line
-from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys, is_snapshot_id
+from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
+from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.scripts import Call, Script, run, run_after_values
-from regional_assets.store.wire import as_text, confirmation, encode, observations
+from regional_assets.store.wire import as_text, encode, observations
 
 T = TypeVar("T")
 
@@ -48,39 +47,6 @@ _WATCH_DELAY = 0.02
 _BATCH = 64
 # A body is some 20 kB, so that a reply stays within a few MB.
 _BODIES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSnapshot:
-    """A region's latest snapshot as it is stored under `key`. `confirmed_at` (ms) is when a run
-    last wrote it or found its content unchanged; None when no run of this project did."""
-
-    key: str
-    snapshot_id: str
-    body: bytes
-    confirmed_at: int | None = None
-
-    def parsed(self, region: str) -> Body:
-        """The snapshot; raises `BodyError` with its key unless it is one of this region and id."""
-        try:
-            return read_body(region, self.snapshot_id, self.body)
-        except BodyError as error:
-            raise BodyError(f"{self.key} is {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class LatestRead:
-    """A region's latest snapshot (None: it has none), or why it cannot be read."""
-
-    snapshot: StoredSnapshot | None = None
-    error: str | None = None
-
-    def parsed(self, region: str) -> Body | None:
-        """The snapshot, None when the region has none; raises `BodyError` with its key when it
-        cannot be read."""
-        if self.error:
-            raise BodyError(visible(self.error))
-        return self.snapshot.parsed(region) if self.snapshot else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,49 +130,81 @@ class SnapshotStore:
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
         """The inputs with their companions, earlier observations, and the latest snapshots of
-        `regions` (without `inputs`, only these), in one round trip for up to 64 regions. The
-        inputs are a view of one moment, and so is the rest for up to 64 regions. Raises
-        `StoreError` when the server is unavailable."""
+        `regions`, in one round trip for up to 64 regions: a snapshot is read from its copy.
+        Without `inputs`, the latest snapshots alone, from where readers find them, in two.
+
+        The inputs are a view of one moment, and so are pointers, confirmations and observations
+        for up to 64 regions. Raises `StoreError` when the server is unavailable."""
         catalogued = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
         plain = [self.keys.input(key) for key in catalogued]
         triggers = TRAILING_TRIGGERS if inputs else ()
         observed = [self.keys.observations(t.region, str(t.metric)) for t in triggers]
-        values, found = self._read(plain, observed, regions[:_BATCH])
+        copied = [self.keys.latest_body(region) for region in regions] if inputs else []
+        values, copies, found = self._read(plain, observed, regions[:_BATCH], copied[:_BATCH])
         # A script over more regions would block the server's other clients for too long.
         for start in range(_BATCH, len(regions), _BATCH):
-            found += self._read([], [], regions[start : start + _BATCH])[1]
-        replies = iter(found[len(plain) :])
+            batch = slice(start, start + _BATCH)
+            _, more, replies = self._read([], [], regions[batch], copied[batch])
+            copies += more
+            found += replies
+        rest = iter(found[len(plain) :])
         return StoreRead(
             {
                 key: StoredValue(value, as_text(problem[0]) if problem else None, name)
                 for key, name, value, problem in zip(catalogued, plain, values, found, strict=False)
             },
             observed={
-                trigger.id: _observed(key, next(replies))
+                trigger.id: _observed(key, next(rest))
                 for trigger, key in zip(triggers, observed, strict=True)
             },
-            latest={region: _latest(self.keys, region, next(replies)) for region in regions},
+            latest=self.latest(dict(zip(regions, rest, strict=True)), copies),
         )
 
     def _read(
-        self, plain: Sequence[str], observed: Sequence[str], regions: Sequence[str]
-    ) -> tuple[list[bytes | None], list[Any]]:
-        call = Call(
-            [*plain, *observed, *self._pointers(regions)],
-            [len(plain), len(observed), self.keys.snapshot_by_id("")],
-        )
-
-        def command() -> tuple[Any, Any]:
-            if plain:
-                return run_after_values(self.client, plain, _READ, call)
-            return [], run(self.client, _READ, [call])[0]
-
+        self,
+        plain: Sequence[str],
+        observed: Sequence[str],
+        regions: Sequence[str],
+        copied: Sequence[str],
+    ) -> tuple[list[bytes | None], list[bytes | None], list[Any]]:
+        call = Call([*plain, *observed, *self._pointers(regions)], [len(plain), len(observed)])
+        # Apart, because a user may have rights on each with a rule of its own.
+        groups = [names for names in (plain, copied) if names]
+        command = partial(run_after_values, self.client, groups, _READ, call)
         # A silent server is reported, not asked again: nothing has been computed yet.
-        found = self.attempt(command, patient=False)
-        for reply in found:
+        replies = self.attempt(command, patient=False)
+        for reply in replies:
             if isinstance(reply, Exception):
                 raise unavailable(self.client, self._settings, reply)
-        return found
+        values = iter(replies)
+        return next(values) if plain else [], next(values) if copied else [], replies[-1]
+
+    def latest(
+        self, pointers: Mapping[str, Any], copies: Sequence[bytes | None] = ()
+    ) -> dict[str, LatestRead]:
+        """The latest snapshot of each region, by what a script replied for its pointer: None,
+        [error] or [id, confirmed]. Those that no copy (in the same order) holds are fetched, one
+        round trip for every 100. Raises `StoreError` when the server is unavailable."""
+        found: dict[str, LatestRead] = {}
+        named: list[Pointer] = []
+        for (region, reply), copy in zip_longest(pointers.items(), copies):
+            if not reply:
+                found[region] = LatestRead()
+            elif len(reply) == 1:
+                found[region] = LatestRead(error=as_text(reply[0]))
+            else:
+                pointer = Pointer(region, *reply)
+                if read := pointer.with_copy(self.keys, copy):
+                    found[region] = read
+                else:
+                    named.append(pointer)
+        for start in range(0, len(named), _BODIES):
+            batch = named[start : start + _BODIES]
+            names = [self.keys.snapshot_by_id(pointer.snapshot_id) for pointer in batch]
+            replies = self.attempt(partial(_get_each, self.client, names), patient=False)
+            for pointer, reply in zip(batch, replies, strict=True):
+                found[pointer.region] = pointer.with_body(self.keys, reply)
+        return {region: found[region] for region in pointers}
 
     def commit(
         self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
@@ -375,21 +373,12 @@ def _observed(key: str, found: Any) -> ObservationsRead:
         return ObservationsRead(error=f"{key} holds something else than observations; delete it")
 
 
-def _latest(keys: Keys, region: str, found: Any) -> LatestRead:
-    if not found:
-        return LatestRead()
-    if len(found) == 1:
-        return LatestRead(error=as_text(found[0]))
-    pointer, snapshot_id = keys.latest(region), as_text(found[0])
-    _, body, error, confirmed = found
-    if not is_snapshot_id(snapshot_id):
-        return LatestRead(error=f"{pointer} holds no snapshot id")
-    if error is not None:
-        return LatestRead(error=as_text(error))
-    name = keys.snapshot_by_id(snapshot_id)
-    if body is None:
-        return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
-    return LatestRead(StoredSnapshot(name, snapshot_id, body, confirmation(confirmed)))
+def _get_each(client: redis.Redis, names: Iterable[str]) -> list[Any]:
+    # MGET takes a key of another type for an absent one.
+    with client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.get(name)
+        return pipeline.execute(raise_on_error=False)
 
 
 def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:

@@ -23,6 +23,7 @@ from regional_assets.store.keys import (
     Keys,
     is_snapshot_id,
 )
+from regional_assets.store.latest import copied_from
 from regional_assets.store.wire import as_text, confirmation, observations
 
 _BATCH = 100
@@ -88,6 +89,7 @@ class _View:
     index: Sequence[tuple[bytes, float]]
     history: Sequence[bytes]
     confirmed: bytes | None
+    copy: bytes | None
     observed: Mapping[str, Sequence[tuple[bytes, float]]]
     expiries: Mapping[str, int]
     errors: Sequence[str]
@@ -102,6 +104,7 @@ def _look(client: redis.Redis, keys: Keys, region: str) -> _View:
     names = [
         *(keys.latest(region), keys.index(region), keys.regime_history(region)),
         keys.confirmed(region),
+        keys.latest_body(region),
         *observed,
     ]
     # One transaction gives a view of one moment; a snapshot never changes under its id.
@@ -113,11 +116,12 @@ def _look(client: redis.Redis, keys: Keys, region: str) -> _View:
         pipeline.zrange(names[1], 0, -1, withscores=True)
         pipeline.lrange(names[2], 0, -1)
         pipeline.get(names[3])
+        pipeline.get(names[4])
         for name in observed:
             pipeline.zrange(name, 0, -1, withscores=True)
         time, *replies = pipeline.execute(raise_on_error=False)
     expiries, values = replies[: len(names)], replies[len(names) :]
-    latest, index, history, confirmed = values[:4]
+    latest, index, history, confirmed, copy = values[:5]
     return _View(
         keys,
         region,
@@ -126,7 +130,8 @@ def _look(client: redis.Redis, keys: Keys, region: str) -> _View:
         index,
         history,
         confirmed,
-        observed=dict(zip(observed, values[4:], strict=True)),
+        copy,
+        observed=dict(zip(observed, values[5:], strict=True)),
         expiries=dict(zip(names, expiries, strict=True)),
         errors=[
             f"{name}: {refusal(reply)}"
@@ -151,7 +156,7 @@ def _settled(client: redis.Redis, view: _View, now: int) -> list[str]:
 
 def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     keys = view.keys
-    latest_name, index_name, history_name, confirmed_name, *_ = view.expiries
+    latest_name, index_name, history_name, confirmed_name, copy_name, *_ = view.expiries
     index = {as_text(member): at for member, at in view.index}
     # Bodies expire on their own, index entries only with the region's next commit.
     oldest = now - SNAPSHOT_EXPIRY * 1000 + FUTURE_TOLERANCE_MS
@@ -193,6 +198,8 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
         problems.append(f"{confirmed_name} holds no time, or one of the future; {_HEALS}")
     expires_at = view.expiries[confirmed_name]
     problems += _expiry_problems(confirmed_name, expires_at, view.at, SNAPSHOT_EXPIRY, None)
+    expires_at = view.expiries[copy_name]
+    problems += _expiry_problems(copy_name, expires_at, view.at, SNAPSHOT_EXPIRY, None)
     for name, observed in view.observed.items():
         problems += _observation_problems(view, name, observed, now, newest)
     problems += [
@@ -266,6 +273,9 @@ def _read_snapshots(
                 problems.append(f"{name} is {error}")
                 continue
             kept[id] = Kept(snapshot, expiries[position])
+            if view.copy and view.copy != bodies[position] and copied_from(id, view.copy):
+                name_of_copy = keys.latest_body(view.region)
+                problems.append(f"{name_of_copy} is not the snapshot {id}: delete it")
             if snapshot.generated_at != at:
                 problems.append(f"{name} has another time than in {keys.index(view.region)}")
                 continue

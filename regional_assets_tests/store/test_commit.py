@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,7 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
         keys.snapshot_by_id(snapshot.snapshot_id),
         keys.latest(region),
         keys.confirmed(region),
+        keys.latest_body(region),
         *(keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts),
     ]
     lists = [keys.regime_history(region), keys.alert_queue]
@@ -167,11 +169,11 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
     )
 
 
-@pytest.mark.parametrize("position", range(17))
+@pytest.mark.parametrize("position", range(18))
 def test_a_key_of_a_wrong_type_leaves_no_trace(store: SnapshotStore, position: int) -> None:
     snapshot = snapshots_of(sample_world())["mena"]
     touched = touched_keys(snapshot)
-    assert len(touched) == 17
+    assert len(touched) == 18
     key, need = list(touched.items())[position]
     for held, spoil in WRONG.items():
         if held == need:
@@ -232,6 +234,17 @@ def test_latest_does_not_move_back_when_the_index_has_lost_it(store: SnapshotSto
         Written(0, late=True)
     ]
     assert store.client.get(keys.latest("mena")) == b"newer"
+
+
+def test_a_latest_whose_age_nothing_tells_has_to_be_compared_with(store: SnapshotStore) -> None:
+    """Its own key is declared once a run has compared with it."""
+    store.commit([snapshot_of(calm(NOW + MINUTE), "mena", snapshot_id="newer")])
+    store.client.delete(keys.index("mena"), keys.latest_body("mena"))
+    early = snapshot_of(calm(NOW, 9), "mena", snapshot_id="early")
+    assert store.commit([early]) == [Superseded()]
+    assert store.commit([replace(early, previous_id="newer")]) == [Written(0, late=True)]
+    assert store.client.get(keys.latest("mena")) == b"newer"
+    assert not store.client.exists(keys.latest_body("mena"))
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,11 @@ def lose_pointers(client: redis.Redis) -> None:
         (lambda c: c.expire(keys.snapshot_at("mena", NOW), 10**8), f"mena:{NOW} expires in 1.16"),
         # The confirmation.
         (lambda c: retype(c, keys.confirmed("mena")), "confirmed:v1:mena: WRONGTYPE"),
+        (
+            lambda c: c.append(keys.latest_body("mena"), " "),
+            f"{keys.latest_body('mena')} is not the snapshot",
+        ),
+        (lambda c: c.persist(keys.latest_body("mena")), "body:v1:mena has no expiry"),
         (lambda c: c.set(keys.confirmed("mena"), "x", keepttl=True), "mena holds no time"),
         (lambda c: c.set(keys.confirmed("mena"), 10**15, keepttl=True), "or one of the future"),
         (lambda c: c.persist(keys.confirmed("mena")), "confirmed:v1:mena has no expiry"),
@@ -390,5 +395,5 @@ def test_many_snapshots_take_few_round_trips(store: SnapshotStore) -> None:
 
     before = packets()
     assert verify(client, keys, ["mena"], NOW + 150) == {"mena": []}
-    # Pointer and confirmation, and per 100 snapshots those by id and those at their times.
-    assert packets() - before == 2 + 2 * 2
+    # Pointer, confirmation and copy, and per 100 snapshots those by id and those at their times.
+    assert packets() - before == 3 + 2 * 2

@@ -28,7 +28,7 @@ def everything(store: SnapshotStore, folder: Path) -> None:
         store.update_summary(REGION_IDS, lambda *_: 1 // 0)  # type: ignore[arg-type]
     again = take_snapshots(store, REGION_IDS, NOW + 1)
     materialise_summary(store, NOW + 1, again)
-    store.client.delete(store.keys.index("mena"))
+    store.client.delete(store.keys.index("mena"), store.keys.latest_body("mena"))
     take_snapshots(store, ["mena"], NOW - 1, force=True)
     store.verify(REGION_IDS, NOW)
     store.verify_summary()

@@ -88,9 +88,12 @@ def set_version(client: redis.Redis, region: str, name: str, version: str | None
 
 
 def put_body(client: redis.Redis, region: str, snapshot_id: str, body: bytes) -> None:
-    """Puts another body in the place of a snapshot, by id and at its time, with their expiry."""
+    """Puts another body in the place of a snapshot, wherever it is stored, with the expiry."""
     at = client.zscore(keys.index(region), snapshot_id)
-    for key in (keys.snapshot_by_id(snapshot_id), keys.snapshot_at(region, f"{at:.0f}")):
+    places = [keys.snapshot_by_id(snapshot_id), keys.snapshot_at(region, f"{at:.0f}")]
+    if snapshot_id == latest_id(client, region):
+        places.append(keys.latest_body(region))
+    for key in places:
         client.set(key, body, keepttl=True)
 
 
