@@ -90,6 +90,7 @@ KEYS: tuple[tuple[str, int | None], ...] = (
     ("brief_seed_meta", BRIEF_EXPIRY),
     ("alert_queue", None),
     ("alert_guard", ALERT_GUARD_EXPIRY),
+    ("identity", None),
 )
 
 # Field → meaning; the fields of each group are there under its condition.

@@ -15,6 +15,7 @@ import msgspec
 from dotenv import load_dotenv
 from rich.table import Table
 
+from regional_assets.cli.adopt import adopt
 from regional_assets.cli.alerts import alerts_table, regional_alerts
 from regional_assets.cli.briefs import brief
 from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store, plain_errors
@@ -34,6 +35,7 @@ from regional_assets.store import access, embedded, redis_url
 from regional_assets.store.connection import address
 from regional_assets.store.keys import Keys
 from regional_assets.store.latest import LatestRead
+from regional_assets.store.reading import read_waiting_alerts
 from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
 
 _MOST_ALERTS = 1000
@@ -154,7 +156,7 @@ def alerts() -> None:
     """Show the alerts that wait for the notification relay, the next one first; none is taken."""
     now = current_time()
     with open_store() as store:
-        waiting, queue = store.waiting_alerts(_MOST_ALERTS), store.keys.alert_queue
+        waiting, queue = read_waiting_alerts(store, _MOST_ALERTS), store.keys.alert_queue
     found, damaged = regional_alerts(waiting.messages)
     if found:
         console().print(alerts_table(found, "age", lambda at: age(now - at)))
@@ -347,6 +349,7 @@ def _latest(regions: tuple[str, ...] | list[str]) -> Mapping[str, LatestRead]:
         return store.read(regions, inputs=False).latest
 
 
+main.add_command(adopt)
 main.add_command(brief)
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, Stored]:
         keys.brief(region): stored("string", "GET MGET SET WATCH"),
         keys.alert_guard(rest, rest): stored("string", "EXISTS SET"),
         keys.alert_queue: stored("list", "LLEN LPUSH LRANGE"),
+        keys.identity: stored("string", "MGET SET"),
         keys.summary: stored("string", "EXPIRE MGET SET"),
         keys.summary_seed_meta: stored("string", "MGET SET"),
     }

@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
@@ -132,6 +133,16 @@ def address(client: redis.Redis) -> str:
         return f"unix://{options['path']}"
     host, port = options.get("host", "localhost"), options.get("port", 6379)
     return f"{host}:{port}/{options.get('db', 0)}"
+
+
+def is_on_this_machine(client: redis.Redis) -> bool:
+    """Whether the address of the client's server means this machine, whichever that is."""
+    options = client.get_connection_kwargs()
+    host = str(options.get("host", "localhost"))
+    try:
+        return "path" in options or host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def retry_policy(settings: StoreSettings) -> Retry:

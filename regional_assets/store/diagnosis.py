@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,10 +28,12 @@ from regional_assets.store.connection import (
     VERSION_ADVICE,
     address,
     fields,
+    is_on_this_machine,
     refusal,
     too_old,
 )
 from regional_assets.store.errors import STORE_ERRORS, one_line
+from regional_assets.store.identity import MetStore, present_store
 from regional_assets.store.keys import Keys
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -74,6 +75,7 @@ class _Server:
 
     settings: StoreSettings
     now: Callable[[], int]
+    on_record: Callable[[], MetStore | None]
 
     @cached_property
     def store(self) -> SnapshotStore:
@@ -97,15 +99,19 @@ class _Server:
         return dict(self.client.info())
 
 
-def diagnose(settings: StoreSettings | None, now: Callable[[], int]) -> Iterator[Finding]:
+def diagnose(
+    settings: StoreSettings | None,
+    now: Callable[[], int],
+    on_record: Callable[[], MetStore | None],
+) -> Iterator[Finding]:
     """The findings of all probes, one after the other. With `settings` None, because they are
-    invalid, every probe is skipped. Changes nothing, but starts the embedded server where that is
-    configured."""
+    invalid, every probe is skipped. `on_record` gives the store of the runs before. Changes
+    nothing, but starts the embedded server where that is configured."""
     if settings is None:
         for name in ("reachability", *_CHECKS):
             yield Finding(name, "skipped", "needs settings that are understood")
         return
-    server = _Server(settings, now)
+    server = _Server(settings, now, on_record)
     yield examined("state folder", partial(_state_folder, settings.state_dir))
     yield (reached := examined("reachability", partial(_reachability, server)))
     for name, look in _CHECKS.items():
@@ -169,8 +175,7 @@ def _encryption(server: _Server) -> Result:
             "TLS, but the server's certificate or its name is not verified",
             "remove ssl_cert_reqs and ssl_check_hostname from REDIS_URL; ssl_ca_certs names a CA",
         )
-    host = str(options.get("host", "localhost"))
-    if host == "localhost" or _is_loopback(host):
+    if is_on_this_machine(server.client):
         return "ok", "none, on this machine", ""
     return (
         "warning",
@@ -336,6 +341,25 @@ def _clock(server: _Server) -> Result:
     return verdict, found, "synchronise the clocks of both machines by NTP"
 
 
+def _identity(server: _Server) -> Result:
+    present, known = present_store(server.client, server.keys), server.on_record()
+    if known is None:
+        return "ok", f"{present}; no run has put a store on record yet", ""
+    if present.identity == known.identity:
+        return "ok", f"{present}, that of the runs before", ""
+    if not present.identity and present.address == known.address:
+        return (
+            "warning",
+            f"{present} was emptied: the runs before gave it the identity {known.identity}",
+            "restore it, if it should not be empty; the next run begins anew in it",
+        )
+    return (
+        "problem",
+        f"{present} is not the store of the runs before, {known}",
+        "correct REDIS_URL or REGIONAL_KEY_PREFIX; to begin with this one, `regional-assets adopt`",
+    )
+
+
 def _inputs(server: _Server) -> Result:
     states = read_inputs(server.store.read([]).values, server.now())
     by_freshness: dict[str, list[str]] = {}
@@ -370,15 +394,9 @@ _CHECKS: Mapping[str, Callable[[_Server], Result]] = {
     "rights": _rights,
     "key types": _types,
     "clock": _clock,
+    "store": _identity,
     "inputs": _inputs,
 }
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _size(count: float) -> str:

@@ -123,6 +123,11 @@ class Keys:
         """Marks an alert as queued, so that it is not queued again."""
         return f"{self.prefix}wm:notif:scan-dedup:{event_type}:{guard_hash}"
 
+    @property
+    def identity(self) -> str:
+        """The random id of this store, by which runs know it again."""
+        return f"{self.prefix}intelligence:regional-store:v1:identity"
+
     def live(self, region: str) -> str:
         """A key of an older design, deleted by every commit."""
         return f"{self.prefix}intelligence:snapshot:v1:{region}:live"

@@ -1,5 +1,7 @@
-"""What is stored of one region, for people to look at."""
+"""What is stored, for people to look at."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,6 +11,15 @@ from redis.exceptions import NoPermissionError
 from regional_assets.store.connection import refusal
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingAlerts:
+    """The messages that the relay takes next from the alert queue, in that order, and how many
+    wait in all."""
+
+    messages: Sequence[bytes]
+    total: int
 
 
 def read_stored_brief(store: SnapshotStore, region: str) -> bytes | None:
@@ -21,6 +32,22 @@ def read_regime_history(store: SnapshotStore, region: str) -> list[bytes]:
     """The entries of the region's regime history, newest first. Raises `StoreError`."""
     entries: list[bytes] = _read(store, "LRANGE", store.keys.regime_history(region), 0, -1)
     return entries
+
+
+def read_waiting_alerts(store: SnapshotStore, most: int) -> WaitingAlerts:
+    """Up to `most` messages of the alert queue, which stay there. Raises `StoreError`, also when
+    the key holds no queue."""
+    queue = store.keys.alert_queue
+
+    def read() -> WaitingAlerts:
+        with store.client.pipeline(transaction=True) as pipeline:
+            pipeline.llen(queue)
+            # Consumers take from the right end.
+            pipeline.lrange(queue, -most, -1)
+            total, messages = pipeline.execute()
+        return WaitingAlerts(messages[::-1], total)
+
+    return store.attempt(read)
 
 
 def _read(store: SnapshotStore, command: str, key: str, *arguments: int) -> Any:

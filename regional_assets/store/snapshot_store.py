@@ -29,6 +29,7 @@ from regional_assets.store.connection import (
     unavailable,
 )
 from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.identity import Record, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.scripts import Call, Script, run, run_after_values
@@ -77,15 +78,6 @@ class IndexRead:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingAlerts:
-    """The messages that the relay takes next from the alert queue, in that order, and how many
-    wait in all."""
-
-    messages: Sequence[bytes]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """The summary of all regions, None where the stored one stands; and the record by which health
     checks judge it."""
@@ -106,11 +98,13 @@ class SnapshotStore:
         client: redis.Redis,
         settings: StoreSettings,
         snapshot_expiry: int = SNAPSHOT_EXPIRY,
+        record: Record | None = None,
     ) -> None:
         self.client = client
         self.keys = Keys.of(settings)
         self._settings = settings
         self._snapshot_expiry = snapshot_expiry
+        self._unmet = record
 
     @property
     def region_deadline(self) -> float:
@@ -123,10 +117,14 @@ class SnapshotStore:
 
     @classmethod
     def open(
-        cls, settings: StoreSettings, snapshot_expiry: int = SNAPSHOT_EXPIRY
+        cls,
+        settings: StoreSettings,
+        snapshot_expiry: int = SNAPSHOT_EXPIRY,
+        record: Record | None = None,
     ) -> "SnapshotStore":
-        """A store on the configured server; snapshots expire after `snapshot_expiry` (s)."""
-        return cls(connect(settings), settings, snapshot_expiry)
+        """A store on the configured server; snapshots expire after `snapshot_expiry` (s). Its first
+        command fails when it is another store than that on `record`."""
+        return cls(connect(settings), settings, snapshot_expiry, record)
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
         """The inputs with their companions, earlier observations, and the latest snapshots of
@@ -168,14 +166,17 @@ class SnapshotStore:
         copied: Sequence[str],
     ) -> tuple[list[bytes | None], list[bytes | None], list[Any]]:
         call = Call([*plain, *observed, *self._pointers(regions)], [len(plain), len(observed)])
+        identity = [self.keys.identity] if self._unmet else []
         # Apart, because a user may have rights on each with a rule of its own.
-        groups = [names for names in (plain, copied) if names]
+        groups = [names for names in (plain, copied, identity) if names]
         command = partial(run_after_values, self.client, groups, _READ, call)
         # A silent server is reported, not asked again: nothing has been computed yet.
-        replies = self.attempt(command, patient=False)
+        replies = self._attempt(command, patient=False)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise unavailable(self.client, self._settings, reply)
+        if identity:
+            self._meet(replies[-2][0])
         values = iter(replies)
         return next(values) if plain else [], next(values) if copied else [], replies[-1]
 
@@ -298,20 +299,6 @@ class SnapshotStore:
             names = [self.keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
             yield from self.attempt(partial(self.client.execute_command, "MGET", *names))
 
-    def waiting_alerts(self, most: int) -> WaitingAlerts:
-        """Up to `most` messages of the alert queue, which stay there. Raises `StoreError` when the
-        server is unavailable, or the key holds no queue."""
-
-        def read() -> WaitingAlerts:
-            with self.client.pipeline(transaction=True) as pipeline:
-                pipeline.llen(self.keys.alert_queue)
-                # Consumers take from the right end.
-                pipeline.lrange(self.keys.alert_queue, -most, -1)
-                total, messages = pipeline.execute()
-            return WaitingAlerts(messages[::-1], total)
-
-        return self.attempt(read)
-
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
         return self.attempt(partial(verification.verify, self.client, self.keys, regions, now))
@@ -332,7 +319,20 @@ class SnapshotStore:
             for key in (self.keys.latest(region), self.keys.confirmed(region))
         ]
 
-    def attempt(
+    def _meet(self, identity: bytes | None) -> None:
+        if self._unmet:
+            self._attempt(partial(meet, self.client, self.keys, identity, self._unmet))
+            # Only now: another store stays closed.
+            self._unmet = None
+
+    def attempt(self, command: Callable[[], T], **limits: Any) -> T:
+        """As `_attempt`, once it is known which store this is."""
+        if self._unmet:
+            read = partial(self.client.execute_command, "MGET", self.keys.identity)
+            self._meet(self._attempt(read)[0])
+        return self._attempt(command, **limits)
+
+    def _attempt(
         self, command: Callable[[], T], *, deadline: float | None = None, patient: bool = True
     ) -> T:
         """The result of `command`, which is sent again when the connection is lost, until

@@ -29,7 +29,7 @@ Server = Callable[..., str]
 INPUTS = len(CATALOGUE)
 CHECKS = (
     "settings", "state folder", "reachability", "encryption", "latency", "version", "cluster",
-    "role", "eviction", "persistence", "memory", "rights", "key types", "clock", "inputs",
+    "role", "eviction", "persistence", "memory", "rights", "key types", "clock", "store", "inputs",
     "Dagster home", "Dagster storage", "Dagster daemon",
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
 from regional_assets.store import access
 from regional_assets.store.keys import Keys
+from regional_assets.store.reading import read_waiting_alerts
 from regional_assets_tests.support.everything import everything
 from regional_assets_tests.support.stores import WriterStore
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -72,7 +73,7 @@ def test_tenants_never_meet(tenants: Tenants) -> None:
     after = dumped(one)
     assert {key: after[key] for key in before} == before
     assert all(key.startswith(b"other:") for key in after.keys() - before.keys())
-    queues = [store.waiting_alerts(100).total for store in tenants]
+    queues = [read_waiting_alerts(store, 100).total for store in tenants]
     assert queues[0] == queues[1] > 0
     for store in tenants:
         assert store.verify(REGION_IDS, NOW) == {region: [] for region in REGION_IDS}

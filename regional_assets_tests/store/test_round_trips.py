@@ -11,7 +11,7 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.servers import calls
-from regional_assets_tests.support.stores import keys
+from regional_assets_tests.support.stores import OneRecord, keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 
@@ -48,6 +48,20 @@ def test_a_cold_client_adds_no_greeting(store: SnapshotStore, sent: list[Any]) -
     store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     store.client.connection_pool.disconnect()
+    sent.clear()
+    take_snapshots(store, REGION_IDS, NOW + 1)
+    assert len(sent) == 2
+
+
+def test_a_run_meets_its_store_in_the_read_of_its_inputs(
+    store: SnapshotStore, sent: list[Any]
+) -> None:
+    store.write_inputs(sample_values())
+    store._unmet = record = OneRecord()
+    take_snapshots(store, REGION_IDS, NOW)
+    assert record.store
+    assert record.store.identity.encode() == store.client.get(keys.identity)
+    store._unmet = record
     sent.clear()
     take_snapshots(store, REGION_IDS, NOW + 1)
     assert len(sent) == 2

@@ -13,14 +13,20 @@ from regional_assets.settings import INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_
 from regional_assets.store import access
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.narrative_cache import read_cache, write_cache
-from regional_assets.store.reading import read_regime_history, read_stored_brief
+from regional_assets.store.reading import (
+    read_regime_history,
+    read_stored_brief,
+    read_waiting_alerts,
+)
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets_tests.support.stores import OneRecord
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 
 def everything(store: SnapshotStore, folder: Path) -> None:
     """All that the project does in Redis, rare turns included."""
     store.client.script_flush()
+    store._unmet = OneRecord()
     store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     materialise_summary(store, NOW)
@@ -34,7 +40,7 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     store.verify_summary()
     [ids, *_] = [[i for i, _ in read.entries] for read in store.indexes(REGION_IDS).values()]
     list(store.bodies(ids))
-    store.waiting_alerts(10)
+    read_waiting_alerts(store, 10)
     briefs = BriefStore(store)
     briefs.read(REGION_IDS)
     read_stored_brief(store, "mena")

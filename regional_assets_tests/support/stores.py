@@ -11,6 +11,7 @@ import redis
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access
 from regional_assets.store.connection import connect
+from regional_assets.store.identity import MetStore
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
 
@@ -25,6 +26,24 @@ def settings(url: str, folder: Path, **changes: float | str) -> StoreSettings:
         redis_url=url,
         **{"connect_timeout": 2.0, "answer_timeout": 2.0, **changes},  # type: ignore[arg-type]
     )
+
+
+class OneRecord:
+    """A record of one store, as a Dagster instance keeps it."""
+
+    writable = True
+
+    def __init__(self) -> None:
+        self.store: MetStore | None = None
+
+    def known(self) -> MetStore | None:
+        return self.store
+
+    def keep(self, store: MetStore) -> None:
+        self.store = store
+
+    def met(self, store: MetStore, *, emptied: bool) -> None:
+        assert store == self.store
 
 
 class OpenStore(SnapshotStore):
