@@ -94,7 +94,7 @@ def _text(name: str, meaning: str, bounds: str, default_words: str) -> Setting[s
 
 
 # Without the characters that patterns, `redis-cli` or Redis's own rules read in a way of their own.
-_PREFIX = re.compile(r"(?:[A-Za-z0-9.:_/@-]|\{[A-Za-z0-9.:_/@-]+\}){0,100}")
+_PREFIX = re.compile(r"(?:[A-Za-z0-9.:_/@-]|\{[A-Za-z0-9.:_/@-]+\})*")
 _LONGEST_PREFIX = 100
 
 

@@ -115,10 +115,11 @@ def changed(client: redis.Redis, before: dict[str, Any]) -> set[str]:
 def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
     known = {*INPUT_KEYS, *COMPANION_KEYS, keys.alert_queue, keys.summary, keys.summary_seed_meta}
+    known.add(keys.identity)
     known |= {keys.observations(t.region, str(t.metric)) for t in TRIGGERS}
     for region in REGION_IDS:
         known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}
-        known.add(keys.confirmed(region))
+        known |= {keys.confirmed(region), keys.latest_body(region)}
         index: Any = client.zrange(keys.index(region), 0, -1, withscores=True)
         for snapshot_id, at in index:
             known |= {keys.snapshot_by_id(snapshot_id.decode()), keys.snapshot_at(region, int(at))}
