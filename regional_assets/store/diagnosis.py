@@ -34,7 +34,6 @@ from regional_assets.store.connection import (
 )
 from regional_assets.store.errors import STORE_ERRORS, one_line
 from regional_assets.store.identity import MetStore, present_store
-from regional_assets.store.keys import Keys
 from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
@@ -84,10 +83,6 @@ class _Server:
     @property
     def client(self) -> redis.Redis:
         return self.store.client
-
-    @property
-    def keys(self) -> Keys:
-        return self.store.keys
 
     @cached_property
     def hello(self) -> dict[str, str]:
@@ -276,7 +271,7 @@ def _memory(server: _Server) -> Result:
 
 
 def _rights(server: _Server) -> Result:
-    uses = list(access.uses(server.keys, REGION_IDS))
+    uses = list(access.uses(server.store.keys, REGION_IDS))
     [reply] = run(server.client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
     advice = "`regional-assets acl` prints the rules of a user who may"
     if isinstance(reply, NoPermissionError):
@@ -299,7 +294,7 @@ def _rights(server: _Server) -> Result:
 
 
 def _types(server: _Server) -> Result:
-    keys = server.keys
+    keys = server.store.keys
     plain = (*access.read_only_keys(keys), *access.write_only_keys(keys))
     needed = dict.fromkeys(plain, "string")
     for region in REGION_IDS:
@@ -342,22 +337,16 @@ def _clock(server: _Server) -> Result:
 
 
 def _identity(server: _Server) -> Result:
-    present, known = present_store(server.client, server.keys), server.on_record()
+    present, known = present_store(server.client, server.store.keys), server.on_record()
     if known is None:
         return "ok", f"{present}; no run has put a store on record yet", ""
     if present.identity == known.identity:
         return "ok", f"{present}, that of the runs before", ""
     if not present.identity and present.address == known.address:
-        return (
-            "warning",
-            f"{present} was emptied: the runs before gave it the identity {known.identity}",
-            "restore it, if it should not be empty; the next run begins anew in it",
-        )
-    return (
-        "problem",
-        f"{present} is not the store of the runs before, {known}",
-        "correct REDIS_URL or REGIONAL_KEY_PREFIX; to begin with this one, `regional-assets adopt`",
-    )
+        advice = "restore it, if it should not be empty; the next run begins anew in it"
+        return "warning", f"{present} was emptied: it had the identity {known.identity}", advice
+    advice = "correct REDIS_URL or REGIONAL_KEY_PREFIX; if it is meant, `regional-assets adopt`"
+    return "problem", f"{present} is not the store of the runs before, {known}", advice
 
 
 def _inputs(server: _Server) -> Result:
