@@ -128,21 +128,24 @@ def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
 REDIS_URL = _text(
     "REDIS_URL",
     "The Redis server: `redis://`, `rediss://` (certificates are verified) or `unix://`, with user "
-    "and password percent-encoded.",
+    "and password percent-encoded; or some nodes of a cluster, as "
+    "`redis+cluster://host:port,host:port` (`rediss+cluster://` with TLS).",
     "a Redis URL",
     "the embedded server",
 )
 KEY_PREFIX = _prefix(
     "REGIONAL_KEY_PREFIX",
     "Comes before every Redis key that this project writes, so that several stores, staging and "
-    "production for instance, share a server.",
-    "none",
+    "production for instance, share a server. In a cluster it has to carry a hash tag, a part in "
+    "braces, which keeps all these keys in one slot.",
+    "none; in a cluster `{regional}:`",
 )
 INPUT_PREFIX = _prefix(
     "REGIONAL_INPUT_PREFIX",
     "Comes before every Redis key of the inputs, which other jobs write.",
     "none",
 )
+CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 STATE_DIR = _folder(
     "REGIONAL_STATE_DIR",
     "The folder of the embedded server's data and, unless `DAGSTER_HOME` is set, of Dagster's.",
@@ -244,6 +247,11 @@ class StoreSettings:
     region_deadline: float = REGION_DEADLINE.default
     key_prefix: str = KEY_PREFIX.default
     input_prefix: str = INPUT_PREFIX.default
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether `redis_url` names the nodes of a cluster."""
+        return (self.redis_url or "").partition("://")[0] in CLUSTER_SCHEMES
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":

@@ -14,7 +14,9 @@ from redis.retry import Retry
 
 from regional_assets.settings import SettingsError, StoreSettings
 from regional_assets.store import embedded, redis_url
+from regional_assets.store.cluster import Cluster, Moved, cluster_of
 from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.keys import Keys
 from regional_assets.store.state_folder import write_problem
 from regional_assets.store.wire import as_text
 
@@ -27,7 +29,11 @@ OTHER_MODES = {
     "cluster": "part of a cluster, where the keys of one commit lie on several nodes",
     "sentinel": "a Sentinel, which holds no data",
 }
-SINGLE_ADVICE = "put the address of a single Redis server in REDIS_URL"
+# What such a server asks for.
+MODE_ADVICE = {
+    "cluster": "name its nodes in REDIS_URL, as redis+cluster://host:port,host:port",
+    "sentinel": "put the address of a Redis server in REDIS_URL",
+}
 VERSION_ADVICE = "use Redis 7.0 or newer, or Valkey"
 PRIMARY_ADVICE = "put the address of its primary in REDIS_URL"
 
@@ -46,14 +52,21 @@ _CERTIFICATE_ADVICE = {9: _CLOCK_ADVICE, 10: _CLOCK_ADVICE, 62: _HOST_ADVICE, 64
 
 def connect(settings: StoreSettings) -> redis.Redis:
     """A client of the configured server, or of the embedded one (started if necessary) when there
-    is no `redis_url`. It connects with the first command. Raises `SettingsError`.
+    is no `redis_url`; in a cluster, of the node that has the keys. It connects with the first
+    command. Raises `SettingsError`.
 
     The client itself does not repeat commands: `SnapshotStore` does, under a deadline.
     """
     if settings.redis_url is None:
-        url = embedded.ensure_running(settings.state_dir)
-    else:
-        url = redis_url.checked(settings.redis_url)
+        return _client(embedded.ensure_running(settings.state_dir), settings)
+    url = redis_url.checked(settings.redis_url)
+    if settings.in_cluster:
+        seeds = [_client(seed, settings) for seed in redis_url.each_seed(url)]
+        return Cluster(seeds, Keys.of(settings).prefix).home_client()
+    return _client(url, settings)
+
+
+def _client(url: str, settings: StoreSettings) -> redis.Redis:
     try:
         client = redis.Redis.from_url(
             url,
@@ -128,6 +141,8 @@ def _check_ca(path: str) -> None:
 
 def address(client: redis.Redis) -> str:
     """The address of the client's server, without user or password."""
+    if cluster := cluster_of(client):
+        return str(cluster)
     options = client.get_connection_kwargs()
     if "path" in options:
         return f"unix://{options['path']}"
@@ -145,11 +160,12 @@ def is_on_this_machine(client: redis.Redis) -> bool:
         return False
 
 
-def retry_policy(settings: StoreSettings) -> Retry:
-    """The policy for lost connections: jittered pauses that double from 0.1 s up to 2 s."""
+def retry_policy(client: redis.Redis, settings: StoreSettings) -> Retry:
+    """The policy for lost connections: jittered pauses that double from 0.1 s up to 2 s. In a
+    cluster it has no end but the deadline: another node takes over within seconds."""
     return Retry(
         ExponentialWithJitterBackoff(cap=2.0, base=0.1),
-        settings.retries,
+        -1 if cluster_of(client) else settings.retries,
         supported_errors=UNREACHABLE,
     )
 
@@ -161,7 +177,7 @@ _NOISE = re.compile(
     r"|^Command # \d+ \(.*?\) of pipeline caused error: "
 )
 _PRIMARY_ADVICE = "this is a replica, name its primary in REDIS_URL"
-_CLUSTER_ADVICE = f"it is {OTHER_MODES['cluster']}: {SINGLE_ADVICE}"
+_CLUSTER_ADVICE = f"it is {OTHER_MODES['cluster']}: {MODE_ADVICE['cluster']}"
 _UNKNOWN_COMMAND = "unknown command"
 # By the first word of the server's error.
 _REFUSAL_ADVICE = {
@@ -221,8 +237,8 @@ def _wrong_server(client: redis.Redis) -> str | None:
     try:
         connection.send_command("HELLO")
         found = fields(connection.read_response())
-        if mode := OTHER_MODES.get(found["mode"]):
-            return f"is {mode}: {SINGLE_ADVICE}"
+        if (mode := found["mode"]) in OTHER_MODES and not cluster_of(client):
+            return f"is {OTHER_MODES[mode]}: {MODE_ADVICE[mode]}"
         if too_old(found["server"], found["version"]):
             return f"is Redis {found['version']}: {VERSION_ADVICE}"
     except redis.AuthenticationError as error:
@@ -247,7 +263,14 @@ def _login_problem(error: redis.AuthenticationError) -> str:
 def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) -> StoreError:
     """The error to raise when the server is unavailable. Asks it what it is where the error alone
     does not tell."""
-    where = address(client)
+    # An error of one node of a cluster has a note of which it is.
+    where = " of ".join([*getattr(error, "__notes__", [])[:1], address(client)])
+    if isinstance(error, Moved):
+        return StoreError(
+            f"Redis at {where} has not settled within {settings.region_deadline:g} s ({error}): "
+            "see `redis-cli --cluster check`, and run again when its nodes agree and no slot is "
+            "on the move"
+        )
     # redis-py raises its own error while it handles the socket's.
     cause = error.__context__
     if isinstance(error, redis.AuthenticationError):

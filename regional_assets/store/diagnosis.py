@@ -21,9 +21,9 @@ from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access
 from regional_assets.store.connection import (
+    MODE_ADVICE,
     OTHER_MODES,
     PRIMARY_ADVICE,
-    SINGLE_ADVICE,
     UNREACHABLE,
     VERSION_ADVICE,
     address,
@@ -211,7 +211,7 @@ def _mode(server: _Server) -> Result:
     mode = server.hello["mode"]
     if mode == "standalone":
         return "ok", "no cluster", ""
-    return "problem", OTHER_MODES.get(mode, mode), SINGLE_ADVICE
+    return "problem", OTHER_MODES.get(mode, mode), MODE_ADVICE.get(mode, VERSION_ADVICE)
 
 
 def _role(server: _Server) -> Result:

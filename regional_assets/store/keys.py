@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from regional_assets.settings import StoreSettings
+from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
 
 DAY = 86_400
 
@@ -15,6 +15,9 @@ OBSERVATION_EXPIRY = 30 * DAY
 OBSERVATION_INTERVAL = 900
 NARRATIVE_EXPIRY = DAY
 BRIEF_EXPIRY = 15 * DAY
+
+# The part in braces, the hash tag, decides alone in which slot a key lies.
+_CLUSTER_PREFIX = "{regional}:"
 
 
 def is_snapshot_id(text: str) -> bool:
@@ -36,8 +39,18 @@ class Keys:
 
     @classmethod
     def of(cls, settings: StoreSettings) -> "Keys":
-        """The keys of the store that `settings` name."""
-        return cls(settings.key_prefix, settings.input_prefix)
+        """The keys of the store that `settings` name. Raises `SettingsError` for a prefix that
+        would scatter them over the nodes of a cluster."""
+        prefix = settings.key_prefix
+        if settings.in_cluster:
+            prefix = prefix or _CLUSTER_PREFIX
+            if "{" not in prefix:
+                raise SettingsError(
+                    f"{KEY_PREFIX.name}={prefix!r} has no hash tag, so that the keys of one commit "
+                    f"would lie on several nodes of the cluster: put a part of it in braces, as in "
+                    f"{{{prefix.rstrip(':')}}}:"
+                )
+        return cls(prefix, settings.input_prefix)
 
     def input(self, key: str) -> str:
         """The key of an input, or of its companion, that the catalogue names `key`."""

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
 
-from regional_assets.settings import SettingsError
+from regional_assets.settings import CLUSTER_SCHEMES, SettingsError
 
 _SCHEMES = ("redis", "rediss", "unix")
 # How answers are read and commands repeated is the project's own matter.
@@ -26,13 +26,25 @@ _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 _DATABASE = re.compile("[0-9]{1,9}")
 
 
+def each_seed(url: str) -> list[str]:
+    """The address of each node that a `redis+cluster://` address names."""
+    scheme, _, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, at, hosts = authority.rpartition("@")
+    tail = rest[len(authority) :]
+    plain = scheme.removesuffix("+cluster")
+    return [f"{plain}://{user}{at}{host}{tail}" for host in hosts.split(",")]
+
+
 def checked(url: str) -> str:
     """The address, in which files are named from the root; raises `SettingsError` for anything that
     redis-py would misread."""
     scheme, slashes, rest = url.partition("://")
+    if scheme in CLUSTER_SCHEMES:
+        return _checked_cluster(url)
     if scheme not in _SCHEMES or not slashes or not url.isprintable():
         raise _no_address(
-            "expected redis://, rediss:// or unix://, such as "
+            "expected redis://, rediss://, unix:// or redis+cluster://, such as "
             "rediss://user:password@host:6379/0, without control characters"
         )
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
@@ -69,6 +81,18 @@ def checked(url: str) -> str:
         (name, str(Path(value).absolute()) if name in _FILES else value) for name, value in options
     ]
     return f"{url.partition('?')[0]}?{urlencode(absolute, safe='/', quote_via=quote)}"
+
+
+def _checked_cluster(url: str) -> str:
+    checked_seeds = list(map(checked, each_seed(url)))
+    for parts in map(urlsplit, checked_seeds):
+        if not parts.hostname:
+            raise _no_address("redis+cluster:// is followed by host:port,host:port...")
+        if parts.path.strip("/0") or "db" in dict(parse_qsl(parts.query)):
+            raise _no_address("a cluster has database 0 alone")
+    # What follows the hosts is the same for all.
+    seed = each_seed(url)[0]
+    return url.removesuffix(seed.partition("?")[2]) + checked_seeds[0].partition("?")[2]
 
 
 def _check_options(names: list[str]) -> None:

@@ -3,7 +3,8 @@ one atomic commit (SPEC 6)."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import verification
+from regional_assets.store.cluster import cluster_of
 from regional_assets.store.commit import COMMIT, CommitReply, Refused, commit_call, commit_reply
 from regional_assets.store.connection import (
     UNREACHABLE,
@@ -131,10 +133,22 @@ class SnapshotStore:
         `regions`, in one round trip for up to 64 regions: a snapshot is read from its copy.
         Without `inputs`, the latest snapshots alone, from where readers find them, in two.
 
-        The inputs are a view of one moment, and so are pointers, confirmations and observations
-        for up to 64 regions. Raises `StoreError` when the server is unavailable."""
-        catalogued = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
-        plain = [self.keys.input(key) for key in catalogued]
+        The inputs are a view of one moment, except in a cluster, and so are pointers,
+        confirmations and observations for up to 64 regions. Raises `StoreError` when the server is
+        unavailable."""
+        names = self._input_names((*INPUT_KEYS, *COMPANION_KEYS)) if inputs else {}
+        cluster = cluster_of(self.client)
+        if not cluster or not inputs:
+            return self._read_from_one(regions, names, inputs=inputs)
+        with ThreadPoolExecutor(1) as beside:
+            read_values = partial(self.attempt, partial(cluster.values, names), patient=False)
+            values = beside.submit(read_values)
+            return replace(self._read_from_one(regions, {}, inputs=True), values=values.result())
+
+    def _read_from_one(
+        self, regions: Sequence[str], names: Mapping[str, str], *, inputs: bool
+    ) -> StoreRead:
+        plain = list(names.values())
         triggers = TRAILING_TRIGGERS if inputs else ()
         observed = [self.keys.observations(t.region, str(t.metric)) for t in triggers]
         copied = [self.keys.latest_body(region) for region in regions] if inputs else []
@@ -149,7 +163,7 @@ class SnapshotStore:
         return StoreRead(
             {
                 key: StoredValue(value, as_text(problem[0]) if problem else None, name)
-                for key, name, value, problem in zip(catalogued, plain, values, found, strict=False)
+                for key, name, value, problem in zip(names, plain, values, found, strict=False)
             },
             observed={
                 trigger.id: _observed(key, next(rest))
@@ -308,9 +322,15 @@ class SnapshotStore:
         return self.attempt(partial(verification.verify_summary, self.client, self.keys))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
-        """Stores input values, by the catalogue's key: all or none."""
-        named = {self.keys.input(key): value for key, value in values.items()}
-        self.attempt(lambda: self.client.mset(named))
+        """Stores input values, by the catalogue's key: all or none, except in a cluster. Raises
+        `StoreError`."""
+        named = {name: values[key] for key, name in self._input_names(values).items()}
+        cluster = cluster_of(self.client)
+        write = partial(cluster.write, named) if cluster else partial(self.client.mset, named)
+        self.attempt(write)
+
+    def _input_names(self, catalogued: Iterable[str]) -> dict[str, str]:
+        return {key: self.keys.input(key) for key in catalogued}
 
     def _pointers(self, regions: Iterable[str]) -> list[str]:
         return [
@@ -341,6 +361,9 @@ class SnapshotStore:
         if deadline is None:
             deadline = time.monotonic() + self._settings.region_deadline
 
+        # In a cluster, another node takes over from one that is silent.
+        patient = patient or cluster_of(self.client) is not None
+
         def is_retryable(error: Exception) -> bool:
             return (
                 not isinstance(error, redis.AuthenticationError)
@@ -349,7 +372,7 @@ class SnapshotStore:
             )
 
         try:
-            return retry_policy(self._settings).call_with_retry(
+            return retry_policy(self.client, self._settings).call_with_retry(
                 command, lambda _error: None, is_retryable=is_retryable
             )
         except (redis.RedisError, *UNREACHABLE) as error:
