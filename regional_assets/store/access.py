@@ -34,6 +34,10 @@ _ON_INPUTS = ("EVALSHA_RO", "MGET", "TYPE")
 _WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD", "TIME", "UNWATCH")
 # Runs do not need these: they serve databases other than 0 and `regional-assets doctor`.
 _HELPFUL = ("PING", "SELECT")
+# In a cluster, each input is read alone, from the node that has it.
+_ON_SCATTERED_INPUTS = ("GET", "TYPE")
+_OF_CLUSTERS = ("ASKING", "CLUSTER SLOTS")
+_HELPFUL_IN_CLUSTERS = ("CLUSTER INFO",)
 
 
 class Stored(NamedTuple):
@@ -93,15 +97,16 @@ class Use:
     @property
     def command(self) -> str:
         """The command's name in ACL rules."""
-        return "|".join(self.words[:2]) if self.words[0] == "SCRIPT" else self.words[0]
+        with_subcommand = self.words[0] in ("SCRIPT", "CLUSTER")
+        return "|".join(self.words[:2]) if with_subcommand else self.words[0]
 
 
 def uses(keys: Keys, regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
     """Every command that runs over `regions` send, on keys like theirs."""
-    for command in _WITHOUT_KEY:
+    for command in (*_WITHOUT_KEY, *(_OF_CLUSTERS if keys.in_cluster else ())):
         yield _use(command, None)
     for key in read_only_keys(keys):
-        for command in _ON_INPUTS:
+        for command in _ON_SCATTERED_INPUTS if keys.in_cluster else _ON_INPUTS:
             yield _use(command, key)
     for key in write_only_keys(keys):
         yield _use("SET", key)
@@ -153,10 +158,12 @@ def _writer(keys: Keys) -> Iterator[str]:
     plain = _written(keys, "*", "*").items()
     written = {at if key == keys.snapshot_at("*", "*") else key: used for key, used in plain}
     yield from _allowed([*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY])
+    if keys.in_cluster:
+        yield from _allowed([*_OF_CLUSTERS, *_HELPFUL_IN_CLUSTERS])
     yield from (f"~{key}" for key in written)
     inputs = [f"%R~{key}" for key in read_only_keys(keys)]
     yield from inputs
-    yield _selector(["MGET"], inputs)
+    yield _selector(["GET" if keys.in_cluster else "MGET"], inputs)
     yield _selector(["SET"], [f"%W~{key}" for key in write_only_keys(keys)])
     # A selector has to allow all keys of a command.
     copies = (f"%W~{key}" for key in (at, keys.latest_body("*")))

@@ -28,7 +28,8 @@ def is_snapshot_id(text: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The keys of one store: `prefix` comes before each, and `input_prefix` before the keys of the
-    inputs, which other jobs write.
+    inputs, which other jobs write. In a cluster (`in_cluster`) the first lie in one slot, the
+    others in any.
 
     The docstring of a key is its description in `docs/reference.md`; "*" as an argument makes a
     pattern.
@@ -36,6 +37,7 @@ class Keys:
 
     prefix: str = ""
     input_prefix: str = ""
+    in_cluster: bool = False
 
     @classmethod
     def of(cls, settings: StoreSettings) -> "Keys":
@@ -50,7 +52,7 @@ class Keys:
                     f"would lie on several nodes of the cluster: put a part of it in braces, as in "
                     f"{{{prefix.rstrip(':')}}}:"
                 )
-        return cls(prefix, settings.input_prefix)
+        return cls(prefix, settings.input_prefix, settings.in_cluster)
 
     def input(self, key: str) -> str:
         """The key of an input, or of its companion, that the catalogue names `key`."""

@@ -120,6 +120,7 @@ def test_a_commit_that_is_sent_again_answers_written(store: SnapshotStore) -> No
     assert dump(store.client) == before
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_a_lost_reply_is_repaired_by_the_client(server_url: str, folder: Path) -> None:
     with redis.Redis.from_url(server_url) as client:
         client.flushall()
@@ -184,7 +185,7 @@ def test_a_key_of_a_wrong_type_leaves_no_trace(store: SnapshotStore, position: i
         [reply] = store.commit([snapshot])
         assert isinstance(reply, Refused)
         assert reply.error == (
-            f"WRONGTYPE {key} holds a {held} where a {need} belongs; nothing was written"
+            f"WRONGTYPE {store.keys.prefix}{key} holds a {held} where a {need} belongs; nothing was written"
         )
         assert dump(store.client) == before
 
@@ -247,6 +248,7 @@ def test_a_latest_whose_age_nothing_tells_has_to_be_compared_with(store: Snapsho
     assert not store.client.exists(keys.latest_body("mena"))
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 @pytest.mark.parametrize(
     "denied", ["set", "copy", "lpush", "ltrim", "zadd", "zremrangebyscore", "del"]
 )
@@ -324,6 +326,7 @@ def test_a_number_beyond_any_time_is_no_confirmation(store: SnapshotStore) -> No
     assert confirmed_at(store) is None
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_a_duplicate_that_may_not_be_confirmed_is_refused(
     store: SnapshotStore, folder: Path
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_wrong_password(valkey_url: str, folder: Path) -> None:
     assert "wrong" not in str(caught.value)
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_a_connection_lost_while_reading_is_retried(server_url: str, folder: Path) -> None:
     with proxy(folder, server_url) as between:
         configured = settings(between.url, folder)
@@ -140,6 +141,7 @@ def test_a_connection_lost_while_reading_is_retried(server_url: str, folder: Pat
         store.client.close()
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_regions_that_are_not_confirmed_are_failed(server_url: str, folder: Path) -> None:
     with redis.Redis.from_url(server_url) as client:
         client.flushall()

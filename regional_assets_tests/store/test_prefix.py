@@ -62,6 +62,7 @@ def test_every_key_begins_with_its_prefix(tenants: Tenants, folder: Path) -> Non
     assert len(kinds) > 10
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_tenants_never_meet(tenants: Tenants) -> None:
     """Each store's run leaves every byte of the other's alone, and so each queues its alerts."""
     one, other = tenants

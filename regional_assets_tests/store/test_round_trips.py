@@ -14,6 +14,9 @@ from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.stores import OneRecord, keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
+# What a cluster costs is in deployment/test_cluster.py.
+pytestmark = pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
+
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:

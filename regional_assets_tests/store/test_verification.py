@@ -274,10 +274,11 @@ def test_the_summary_expires(client: redis.Redis, store: SnapshotStore) -> None:
     assert store.verify_summary() == []
     for name in (keys.summary, keys.summary_seed_meta):
         client.expire(name, 7 * DAY)
-        expected = f"{name} expires in 7 days, and should in 0 to 1 days"
+        whole = f"{store.keys.prefix}{name}"
+        expected = f"{whole} expires in 7 days, and should in 0 to 1 days"
         assert store.verify_summary() == [expected]
         client.persist(name)
-        assert store.verify_summary() == [f"{name} has no expiry, and would stay for ever"]
+        assert store.verify_summary() == [f"{whole} has no expiry, and would stay for ever"]
         client.expire(name, DAY)
 
 
@@ -303,7 +304,7 @@ def test_a_damaged_summary_is_named(
     write_summary(store)
     damage(client, name)
     [problem, *_] = store.verify_summary()
-    assert problem.startswith(f"{name} is ")
+    assert problem.startswith(f"{store.keys.prefix}{name} is ")
     assert said in problem
 
 
