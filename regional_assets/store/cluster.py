@@ -92,6 +92,10 @@ class Cluster:
         self.forget()
         raise Moved(f"CLUSTERDOWN no node has slot {slot}")
 
+    def all_nodes(self) -> list[Address]:
+        """Every primary and every replica."""
+        return list(dict.fromkeys(node for _, _, nodes in self.slots() for node in nodes))
+
     def slots(self) -> list[tuple[int, int, list[Address]]]:
         """Ranges of slots, each with its primary and then its replicas."""
         with self._lock:

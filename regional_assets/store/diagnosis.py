@@ -19,7 +19,8 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import access
+from regional_assets.store import access, cluster_diagnosis
+from regional_assets.store.cluster import cluster_of
 from regional_assets.store.connection import (
     MODE_ADVICE,
     OTHER_MODES,
@@ -208,6 +209,8 @@ def _version(server: _Server) -> Result:
 
 
 def _mode(server: _Server) -> Result:
+    if cluster := cluster_of(server.client):
+        return cluster_diagnosis.state(cluster)
     mode = server.hello["mode"]
     if mode == "standalone":
         return "ok", "no cluster", ""
@@ -271,8 +274,20 @@ def _memory(server: _Server) -> Result:
 
 
 def _rights(server: _Server) -> Result:
-    uses = list(access.uses(server.store.keys, REGION_IDS))
-    [reply] = run(server.client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
+    cluster = cluster_of(server.client)
+    if not cluster:
+        return _rights_at(server.client, server.store.keys)
+    # Each node has users of its own.
+    for node in map(cluster.client, cluster.all_nodes()):
+        verdict, found, advice = _rights_at(node, server.store.keys)
+        if verdict != "ok":
+            return verdict, f"{address(node)}: {found}", advice
+    return verdict, found, advice
+
+
+def _rights_at(client: redis.Redis, keys: Keys) -> Result:
+    uses = list(access.uses(keys, REGION_IDS))
+    [reply] = run(client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
     advice = "`regional-assets acl` prints the rules of a user who may"
     if isinstance(reply, NoPermissionError):
         return "problem", f"this user may not run scripts: {reply}", advice
@@ -301,10 +316,13 @@ def _types(server: _Server) -> Result:
         needed |= {key: found.kind for key, found in access.stored_keys(keys, region, "0").items()}
     for trigger in TRAILING_TRIGGERS:
         needed[keys.observations(trigger.region, str(trigger.metric))] = "zset"
-    with server.client.pipeline(transaction=False) as pipeline:
-        for name in needed:
-            pipeline.type(name)
-        replies = pipeline.execute(raise_on_error=False)
+    if cluster := cluster_of(server.client):
+        replies = cluster.each([("TYPE", name) for name in needed])
+    else:
+        with server.client.pipeline(transaction=False) as pipeline:
+            for name in needed:
+                pipeline.type(name)
+            replies = pipeline.execute(raise_on_error=False)
     held = {
         name: as_text(reply)
         for name, reply in zip(needed, replies, strict=True)

@@ -185,7 +185,8 @@ def test_a_key_of_a_wrong_type_leaves_no_trace(store: SnapshotStore, position: i
         [reply] = store.commit([snapshot])
         assert isinstance(reply, Refused)
         assert reply.error == (
-            f"WRONGTYPE {store.keys.prefix}{key} holds a {held} where a {need} belongs; nothing was written"
+            f"WRONGTYPE {store.keys.prefix}{key} holds a {held} where a {need} belongs; "
+            "nothing was written"
         )
         assert dump(store.client) == before
 
