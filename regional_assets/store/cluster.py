@@ -45,6 +45,7 @@ class Cluster:
         self._seeds = [_address(seed) for seed in seeds]
         self._clients = dict(zip(self._seeds, seeds, strict=True))
         self._slots: list[tuple[int, int, list[Address]]] = []
+        self._suspects: set[Address] = set()
         self._lock = threading.RLock()
 
     def __str__(self) -> str:
@@ -67,10 +68,12 @@ class Cluster:
         kind = _TLSHome if issubclass(self._class, redis.SSLConnection) else _Home
         return redis.Redis.from_pool(HomePool(self, kind, self._options))
 
-    def forget(self) -> None:
-        """The nodes are asked again before the slots are next needed."""
+    def forget(self, suspect: Address | None = None) -> None:
+        """The nodes are asked again before the slots are next needed, the suspect last."""
         with self._lock:
             self._slots = []
+            if suspect:
+                self._suspects.add(suspect)
 
     def close(self) -> None:
         """Closes the connections of the nodes' clients that are not in use."""
@@ -104,13 +107,14 @@ class Cluster:
             return self._slots
 
     def _ask(self) -> list[tuple[int, int, list[Address]]]:
-        # In any order: one of them may be cut off, and know only what was before.
         silent = {}
-        candidates = list(self._clients)
-        for asked in random.sample(candidates, len(candidates)):
+        # In any order: one of them may be cut off, and know only what was before.
+        candidates = random.sample(list(self._clients), len(self._clients))
+        for asked in sorted(candidates, key=self._suspects.__contains__):
             try:
                 with _named(asked):
                     reply = self.client(asked).cluster("SLOTS")
+                self._suspects.discard(asked)
                 return [
                     (first, last, [_announced(node, asked) for node in nodes])
                     for first, last, *nodes in reply
@@ -187,16 +191,16 @@ class Cluster:
                     if redirected:
                         pipeline.execute_command("ASKING")
                     pipeline.execute_command(*commands[position])
-                replies = pipeline.execute(raise_on_error=False)
+                try:
+                    replies = pipeline.execute(raise_on_error=False)
+                except (redis.ConnectionError, redis.TimeoutError):
+                    self.forget(address)
+                    raise
             answers = replies[1::2] if redirected else replies
             return dict(zip(asked[address], answers, strict=True))
 
         with ThreadPoolExecutor(len(asked)) as threads:
-            try:
-                yield from zip(asked, threads.map(send, asked), strict=True)
-            except (redis.ConnectionError, redis.TimeoutError):
-                self.forget()
-                raise
+            yield from zip(asked, threads.map(send, asked), strict=True)
 
 
 def cluster_of(client: redis.Redis) -> Cluster | None:
@@ -254,23 +258,29 @@ class _Home(redis.Connection):
         if not self.is_connected:
             self.host, self.port = self._cluster.locate()
         base: Any = super()
-        try:
+        with self._suspected():
             base.connect()
-        except (redis.ConnectionError, redis.TimeoutError):
-            self._cluster.forget()
-            raise
 
     def read_response(self, *args: Any, **options: Any) -> Any:
+        base: Any = super()
         try:
-            return super().read_response(*args, **options)
+            with self._suspected():
+                return base.read_response(*args, **options)
         except ResponseError as error:
             moved = _sign(error)
             if not moved:
                 raise
-            base: Any = super()
             base.disconnect()
             self._cluster.forget()
             raise moved from None
+
+    @contextmanager
+    def _suspected(self) -> Iterator[None]:
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError):
+            self._cluster.forget((self.host, self.port))
+            raise
 
 
 class _TLSHome(_Home, redis.SSLConnection):

@@ -60,6 +60,23 @@ class Node:
         if number == signal.SIGKILL:
             self._process.wait()
 
+    def come_back(self) -> None:
+        """After a signal; to a cluster that may have given it up."""
+        assert self._process
+        if self._process.poll() is None:
+            self.signal(signal.SIGCONT)
+        else:
+            self.start()
+
+    def is_in_step(self) -> bool:
+        try:
+            state = self.client.cluster("INFO")["cluster_state"]
+            replication = self.client.info("replication")
+        except redis.ConnectionError:
+            return False
+        link = replication.get("master_link_status", "up")
+        return bool(state == "ok" and link == "up")
+
     def end(self) -> None:
         if self._process:
             self._process.kill()
@@ -100,14 +117,7 @@ class ClusterServers:
 
     def is_whole(self) -> bool:
         """Whether all nodes agree that all slots are served, and all replicas are in step."""
-        return all(
-            node.client.cluster("INFO")["cluster_state"] == "ok"
-            and (
-                (found := node.client.info("replication"))["role"] == "master"
-                or found["master_link_status"] == "up"
-            )
-            for node in self.nodes
-        )
+        return all(node.is_in_step() for node in self.nodes)
 
     def primaries(self) -> list[Node]:
         return [n for n in self.nodes if n.client.info("replication")["role"] == "master"]
