@@ -16,8 +16,9 @@ from regional_assets.settings import (
     StoreSettings,
     state_dir,
 )
-from regional_assets.store.diagnosis import Finding, Result, diagnose, examined
+from regional_assets.store.diagnosis import Finding, diagnose, examined
 from regional_assets.store.identity import MetStore
+from regional_assets.store.node_diagnosis import Result
 from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui, write_problem
 
 _STYLE = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}

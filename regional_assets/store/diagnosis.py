@@ -1,15 +1,13 @@
 """The probes of `regional-assets doctor`: server and state folder."""
 
-import json
 import shutil
 import statistics
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
@@ -19,7 +17,7 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import access, cluster_diagnosis
+from regional_assets.store import access
 from regional_assets.store.cluster import cluster_of
 from regional_assets.store.connection import (
     MODE_ADVICE,
@@ -35,12 +33,10 @@ from regional_assets.store.connection import (
 )
 from regional_assets.store.errors import STORE_ERRORS, one_line
 from regional_assets.store.identity import MetStore, present_store
-from regional_assets.store.scripts import Call, Script, run
+from regional_assets.store.node_diagnosis import Result, Verdict, cluster_state, rights
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
 from regional_assets.store.wire import as_text
-
-Verdict = Literal["ok", "warning", "problem", "skipped"]
 
 # A run makes two round trips; a slower server is far away or overloaded.
 LATENCY_WARNING_MS = 50.0
@@ -50,13 +46,6 @@ CLOCK_WARNING_MS = 1_000
 CLOCK_PROBLEM_MS = 60_000
 MEMORY_WARNING = 0.9
 DISK_WARNING = 100_000_000
-
-_NAMED = 3
-_RIGHTS = Script.load("rights.lua", read_only=True)
-
-
-# Verdict, finding, advice.
-Result = tuple[Verdict, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +199,7 @@ def _version(server: _Server) -> Result:
 
 def _mode(server: _Server) -> Result:
     if cluster := cluster_of(server.client):
-        return cluster_diagnosis.state(cluster)
+        return cluster_state(cluster)
     mode = server.hello["mode"]
     if mode == "standalone":
         return "ok", "no cluster", ""
@@ -271,41 +260,6 @@ def _memory(server: _Server) -> Result:
         return "ok", found, ""
     verdict: Verdict = "problem" if used >= limit else "warning"
     return verdict, found, "raise maxmemory, or see what fills the server (MEMORY STATS)"
-
-
-def _rights(server: _Server) -> Result:
-    cluster = cluster_of(server.client)
-    if not cluster:
-        return _rights_at(server.client, server.store.keys)
-    # Each node has users of its own.
-    for node in map(cluster.client, cluster.all_nodes()):
-        verdict, found, advice = _rights_at(node, server.store.keys)
-        if verdict != "ok":
-            return verdict, f"{address(node)}: {found}", advice
-    return verdict, found, advice
-
-
-def _rights_at(client: redis.Redis, keys: Keys) -> Result:
-    uses = list(access.uses(keys, REGION_IDS))
-    [reply] = run(client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
-    advice = "`regional-assets acl` prints the rules of a user who may"
-    if isinstance(reply, NoPermissionError):
-        return "problem", f"this user may not run scripts: {reply}", advice
-    if isinstance(reply, Exception):
-        raise reply
-    refused = [uses[position - 1] for position in reply]
-    if not refused:
-        return "ok", "this user may do all that a run does", ""
-    wanted = Counter(use.command for use in uses)
-    commands = [
-        name for name, count in Counter(u.command for u in refused).items() if count == wanted[name]
-    ]
-    names = dict.fromkeys(use.key for use in refused if use.key and use.command not in commands)
-    found = [f"may not run {', '.join(commands)}"] if commands else []
-    if names:
-        more = f" and {len(names) - _NAMED} more keys" if len(names) > _NAMED else ""
-        found.append(f"lacks rights on {', '.join(list(names)[:_NAMED])}{more}")
-    return "problem", f"this user {'; '.join(found)}", advice
 
 
 def _types(server: _Server) -> Result:
@@ -398,7 +352,7 @@ _CHECKS: Mapping[str, Callable[[_Server], Result]] = {
     "eviction": _eviction,
     "persistence": _persistence,
     "memory": _memory,
-    "rights": _rights,
+    "rights": lambda server: rights(server.client, server.store.keys),
     "key types": _types,
     "clock": _clock,
     "store": _identity,

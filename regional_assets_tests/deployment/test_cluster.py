@@ -31,6 +31,7 @@ from regional_assets.store.connection import address, connect
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.errors import StoreError
 from regional_assets.store.keys import REGIME_HISTORY_LENGTH, Keys
+from regional_assets.store.reading import read_waiting_alerts
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.clusters import ClusterServers, Node, Unprefixed, cluster
 from regional_assets_tests.support.dagster_runs import ALL, run
@@ -94,15 +95,15 @@ def called(*arguments: str) -> str:
 
 
 @pytest.mark.usefixtures("environ")
-def test_a_run_and_a_backfill(store: OpenStore) -> None:
+def test_a_run_and_a_backfill(store: OpenStore, folder: Path) -> None:
     assert " keys loaded into cluster 127.0.0.1:" in called("inputs", "load")
     assert "missing" not in called("inputs", "status")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.local_temp(str(folder)) as instance:
         assert run(instance, partition_key="mena").success
         assert run(instance, tags=ALL).success
     assert store.verify(REGION_IDS, current_time()) == NOTHING_WRONG
     assert store.verify_summary() == []
-    assert store.waiting_alerts(100).total > 0
+    assert read_waiting_alerts(store, 100).total > 0
     # No other key lies on the node, and none of the project's on another.
     inputs = {*INPUT_KEYS, *COMPANION_KEYS}
     names = {key.decode() for key in store.client.scan_iter()}
@@ -417,6 +418,10 @@ def test_a_node_without_the_user_is_named(
 ) -> None:
     replica = servers.at(nodes.nodes(nodes.slot)[1])
     writer, _ = access.users(store.keys)
+    replica.client.execute_command("ACL", "SETUSER", writer, "-evalsha")
+    rights = found_by_doctor(users, folder)["rights"]
+    assert rights.verdict == "problem"
+    assert rights.found == f"{replica.address}/0: this user may not run EVALSHA"
     replica.client.acl_setuser(writer, enabled=True, passwords=["+another"], reset_passwords=True)
     found = found_by_doctor(users, folder)["cluster"]
     assert found.verdict == "problem"
