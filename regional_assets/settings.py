@@ -129,7 +129,9 @@ REDIS_URL = _text(
     "REDIS_URL",
     "The Redis server: `redis://`, `rediss://` (certificates are verified) or `unix://`, with user "
     "and password percent-encoded; or some nodes of a cluster, as "
-    "`redis+cluster://host:port,host:port` (`rediss+cluster://` with TLS).",
+    "`redis+cluster://host:port,host:port`; or Sentinels and a service, as "
+    "`redis+sentinel://host:port,host:port/service/0`, where `?sentinel_username=` and "
+    "`?sentinel_password=` log in to the Sentinels (`rediss+...://` with TLS).",
     "a Redis URL",
     "the embedded server",
 )
@@ -166,6 +168,13 @@ REGION_DEADLINE = _seconds(
     "REGIONAL_REGION_DEADLINE",
     30.0,
     "Seconds after which no further attempt to commit a region starts.",
+)
+REPLICAS = _whole(
+    "REGIONAL_REPLICAS",
+    0,
+    0,
+    "Replicas that have to have a commit before it counts as done. They are waited for during half "
+    "of `REGIONAL_ANSWER_TIMEOUT`.",
 )
 PARTITIONS_PER_RUN = _whole(
     "REGIONAL_PARTITIONS_PER_RUN",
@@ -220,6 +229,7 @@ SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     ANSWER_TIMEOUT,
     RETRIES,
     REGION_DEADLINE,
+    REPLICAS,
     PARTITIONS_PER_RUN,
     SETTLE,
     MIN_RUN_INTERVAL,
@@ -247,6 +257,7 @@ class StoreSettings:
     region_deadline: float = REGION_DEADLINE.default
     key_prefix: str = KEY_PREFIX.default
     input_prefix: str = INPUT_PREFIX.default
+    replicas: int = REPLICAS.default
 
     @property
     def in_cluster(self) -> bool:
@@ -265,6 +276,7 @@ class StoreSettings:
             region_deadline=REGION_DEADLINE.read(environ),
             key_prefix=KEY_PREFIX.read(environ),
             input_prefix=INPUT_PREFIX.read(environ),
+            replicas=REPLICAS.read(environ),
         )
 
 

@@ -27,7 +27,7 @@ from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.narration import Narration, narrations
-from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
+from regional_assets.store.commit import Duplicate, Refused, Superseded, Unreplicated, Written
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.keys import Keys
 from regional_assets.store.latest import LatestRead
@@ -253,7 +253,7 @@ def _commit(
                     results[region] = RegionResult(
                         region, "duplicate", milliseconds, snapshot, duplicate_of=of
                     )
-                case Refused(words):
+                case Refused(words) | Unreplicated(words):
                     results[region] = RegionResult(
                         region, "failed", milliseconds, snapshot, error=words
                     )

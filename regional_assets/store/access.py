@@ -32,8 +32,8 @@ _ARGUMENTS = {
 _ON_EVERY_KEY = ("EVALSHA", "EVALSHA_RO", "PEXPIRETIME", "TYPE")
 _ON_INPUTS = ("EVALSHA_RO", "MGET", "TYPE")
 _WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD", "TIME", "UNWATCH")
-# Runs do not need these: they serve databases other than 0 and `regional-assets doctor`.
-_HELPFUL = ("PING", "SELECT")
+# Runs need these for databases other than 0, for REGIONAL_REPLICAS, and in no other case.
+_HELPFUL = ("PING", "SELECT", "WAIT")
 # In a cluster, each input is read alone, from the node that has it.
 _ON_SCATTERED_INPUTS = ("GET", "TYPE")
 _OF_CLUSTERS = ("ASKING", "CLUSTER SLOTS")

@@ -14,6 +14,7 @@ from redis.exceptions import AskError, AuthenticationError, MovedError, Response
 
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.route import Moved, sign_of_move
 from regional_assets.store.wire import as_text
 
 Address = tuple[str, int]
@@ -22,13 +23,6 @@ Command = tuple[str, str] | tuple[str, str, bytes]
 
 # A key that is moved again while it is followed has been moved by hand, or in a loop.
 _REDIRECTS = 5
-# By the first word of a server's error: it did not carry out the command, and another node will.
-_SIGNS = ("ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN")
-
-
-class Moved(redis.ConnectionError):
-    """The server did not carry out the command, because the keys have moved, or are on the move.
-    The words are the server's. The connection is closed, and the next one is to the right node."""
 
 
 class Cluster:
@@ -176,7 +170,7 @@ class Cluster:
                 break
             asked = again
         for reply in replies:
-            if isinstance(reply, ResponseError) and (moved := _sign(reply)):
+            if isinstance(reply, ResponseError) and (moved := sign_of_move(reply)):
                 self.forget()
                 raise moved
         return replies
@@ -223,11 +217,6 @@ class HomePool(redis.ConnectionPool):
         self.cluster.forget()
 
 
-def _sign(error: ResponseError) -> Moved | None:
-    code = error.status_code
-    return Moved(f"{code} {error}") if code in _SIGNS else None
-
-
 def _address(client: redis.Redis) -> Address:
     options = client.get_connection_kwargs()
     return options.get("host", "localhost"), options.get("port", 6379)
@@ -267,7 +256,7 @@ class _Home(redis.Connection):
             with self._suspected():
                 return base.read_response(*args, **options)
         except ResponseError as error:
-            moved = _sign(error)
+            moved = sign_of_move(error)
             if not moved:
                 raise
             base.disconnect()

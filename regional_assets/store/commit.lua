@@ -107,13 +107,16 @@ local function carry_out(writes, reply)
   return reply
 end
 
--- An attempt whose reply was lost is sent again, and then finds its own snapshot.
+-- An attempt whose reply was lost is sent again, and then finds its own snapshot. It writes all the
+-- same: WAIT covers what its own connection wrote, and is true at once on one that wrote nothing.
 if redis.call('EXISTS', BY_ID) == 1 then
-  return {'written', -1, late and 'late' or ''}
+  local again = {{'SET', BY_ID, redis.call('GET', BY_ID), 'KEEPTTL'}}
+  return carry_out(again, {'written', -1, late and 'late' or ''})
 end
 local same = redis.call('GET', DEDUP)
 if same and same == latest and ARGV[5] ~= '1' then
-  return carry_out(confirm({}), {'duplicate', same})
+  -- A write, too, where the region was confirmed at that time or later.
+  return carry_out(confirm({{'SET', DEDUP, same, 'KEEPTTL'}}), {'duplicate', same})
 end
 if not late and latest ~= compared_with then
   return {'superseded'}

@@ -48,7 +48,15 @@ class Refused:
     error: str
 
 
-CommitReply = Written | Duplicate | Superseded | Refused
+@dataclass(frozen=True, slots=True)
+class Unreplicated:
+    """The primary has the commit, but too few replicas do: a failover may lose it. Committing again
+    is safe, and tells again how many have it."""
+
+    error: str
+
+
+CommitReply = Written | Duplicate | Superseded | Refused | Unreplicated
 
 
 def commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call:
@@ -111,3 +119,18 @@ def commit_reply(reply: Any) -> CommitReply:
     if outcome == "duplicate":
         return Duplicate(of=as_text(reply[1]))
     return Superseded()
+
+
+def confirmed(reply: CommitReply, wanted: int, reached: Any) -> CommitReply:
+    """The reply, unless it stands for a commit that fewer than `wanted` replicas have; `reached` is
+    the reply of WAIT, or the server's error."""
+    if not isinstance(reply, Written | Duplicate):
+        return reply
+    if isinstance(reached, Exception):
+        return Unreplicated(f"WAIT for {wanted} replicas: {refusal(reached)}; run it again")
+    if reached < wanted:
+        return Unreplicated(
+            f"not on {wanted} replicas yet, but on {reached}; run it again, nothing is doubled "
+            "(REGIONAL_REPLICAS)"
+        )
+    return reply

@@ -14,9 +14,11 @@ from redis.retry import Retry
 
 from regional_assets.settings import SettingsError, StoreSettings
 from regional_assets.store import embedded, redis_url
-from regional_assets.store.cluster import Cluster, Moved, cluster_of
+from regional_assets.store.cluster import Cluster, cluster_of
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.keys import Keys
+from regional_assets.store.route import Moved, NoRoute
+from regional_assets.store.sentinel import Sentinels, sentinels_of
 from regional_assets.store.state_folder import write_problem
 from regional_assets.store.wire import as_text
 
@@ -32,7 +34,10 @@ OTHER_MODES = {
 # What such a server asks for.
 MODE_ADVICE = {
     "cluster": "name its nodes in REDIS_URL, as redis+cluster://host:port,host:port",
-    "sentinel": "put the address of a Redis server in REDIS_URL",
+    "sentinel": (
+        "name the Sentinels and the service in REDIS_URL, as "
+        "redis+sentinel://host:port,host:port/service/0"
+    ),
 }
 VERSION_ADVICE = "use Redis 7.0 or newer, or Valkey"
 PRIMARY_ADVICE = "put the address of its primary in REDIS_URL"
@@ -52,7 +57,8 @@ _CERTIFICATE_ADVICE = {9: _CLOCK_ADVICE, 10: _CLOCK_ADVICE, 62: _HOST_ADVICE, 64
 
 def connect(settings: StoreSettings) -> redis.Redis:
     """A client of the configured server, or of the embedded one (started if necessary) when there
-    is no `redis_url`; in a cluster, of the node that has the keys. It connects with the first
+    is no `redis_url`; in a cluster, of the node that has the keys; with Sentinels, of the primary
+    that they name. It connects with the first
     command. Raises `SettingsError`.
 
     The client itself does not repeat commands: `SnapshotStore` does, under a deadline.
@@ -63,6 +69,10 @@ def connect(settings: StoreSettings) -> redis.Redis:
     if settings.in_cluster:
         seeds = [_client(seed, settings) for seed in redis_url.each_seed(url)]
         return Cluster(seeds, Keys.of(settings).prefix).home_client()
+    if url.partition("://")[0] in redis_url.SENTINEL_SCHEMES:
+        found = redis_url.sentinel_route(url)
+        sentinels = [_client(sentinel, settings) for sentinel in found.sentinels]
+        return Sentinels(sentinels, found.service).primary_client(_client(found.server, settings))
     return _client(url, settings)
 
 
@@ -143,6 +153,8 @@ def address(client: redis.Redis) -> str:
     """The address of the client's server, without user or password."""
     if cluster := cluster_of(client):
         return str(cluster)
+    if sentinels := sentinels_of(client):
+        return str(sentinels)
     options = client.get_connection_kwargs()
     if "path" in options:
         return f"unix://{options['path']}"
@@ -160,12 +172,17 @@ def is_on_this_machine(client: redis.Redis) -> bool:
         return False
 
 
+def can_move(client: redis.Redis) -> bool:
+    """Whether another server can take the place of this one."""
+    return cluster_of(client) is not None or sentinels_of(client) is not None
+
+
 def retry_policy(client: redis.Redis, settings: StoreSettings) -> Retry:
-    """The policy for lost connections: jittered pauses that double from 0.1 s up to 2 s. In a
-    cluster it has no end but the deadline: another node takes over within seconds."""
+    """The policy for lost connections: jittered pauses that double from 0.1 s up to 2 s. Where
+    another server can take over, which takes seconds, it has no end but the deadline."""
     return Retry(
         ExponentialWithJitterBackoff(cap=2.0, base=0.1),
-        -1 if cluster_of(client) else settings.retries,
+        -1 if can_move(client) else settings.retries,
         supported_errors=UNREACHABLE,
     )
 
@@ -237,7 +254,7 @@ def _wrong_server(client: redis.Redis) -> str | None:
     try:
         connection.send_command("HELLO")
         found = fields(connection.read_response())
-        if (mode := found["mode"]) in OTHER_MODES and not cluster_of(client):
+        if (mode := found["mode"]) in OTHER_MODES and not can_move(client):
             return f"is {OTHER_MODES[mode]}: {MODE_ADVICE[mode]}"
         if too_old(found["server"], found["version"]):
             return f"is Redis {found['version']}: {VERSION_ADVICE}"
@@ -265,6 +282,14 @@ def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) 
     does not tell."""
     # An error of one node of a cluster has a note of which it is.
     where = " of ".join([*getattr(error, "__notes__", [])[:1], address(client)])
+    if isinstance(error, NoRoute):
+        return StoreError(str(error))
+    if isinstance(error, Moved) and sentinels_of(client):
+        return StoreError(
+            f"Redis at {where} has not taken the command within {settings.region_deadline:g} s "
+            f"({error}): see `regional-assets doctor`, and run again when the Sentinels agree on a "
+            "primary"
+        )
     if isinstance(error, Moved):
         return StoreError(
             f"Redis at {where} has not settled within {settings.region_deadline:g} s ({error}): "
@@ -303,7 +328,11 @@ def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) 
         advice = f"redis:// is for a port without TLS; {_OWN_CERTIFICATE_ADVICE}"
     elif settings.redis_url:
         advice = "start it, or correct REDIS_URL (without REDIS_URL an embedded server is used)"
-        if settings.redis_url.startswith("rediss:"):
+        if sentinels_of(client):
+            advice = (
+                "start it, or wait until its Sentinels have chosen another primary, and run again"
+            )
+        if settings.redis_url.startswith("rediss"):
             if isinstance(error, redis.TimeoutError):
                 advice += "; a port without TLS stays silent like this, redis:// is for it"
             # The server's reason is sometimes lost when it closes the connection.

@@ -21,10 +21,18 @@ from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import verification
 from regional_assets.store.cluster import cluster_of
-from regional_assets.store.commit import COMMIT, CommitReply, Refused, commit_call, commit_reply
+from regional_assets.store.commit import (
+    COMMIT,
+    CommitReply,
+    Refused,
+    commit_call,
+    commit_reply,
+    confirmed,
+)
 from regional_assets.store.connection import (
     UNREACHABLE,
     address,
+    can_move,
     connect,
     refusal,
     retry_policy,
@@ -34,7 +42,8 @@ from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.identity import Record, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
-from regional_assets.store.scripts import Call, Script, run, run_after_values
+from regional_assets.store.route import NoRoute
+from regional_assets.store.scripts import Call, Script, Wait, run, run_after_values, run_and_wait
 from regional_assets.store.wire import as_text, encode, observations
 
 T = TypeVar("T")
@@ -228,20 +237,29 @@ class SnapshotStore:
 
         `force` writes duplicates, too. No attempt starts after `deadline` (of `time.monotonic`;
         by default the region deadline from now). Raises `StoreError` when the server is
-        unavailable; the outcome is then unknown, and committing again is safe.
+        unavailable; the outcome is then unknown, and committing again is safe. A commit that fewer
+        than `REGIONAL_REPLICAS` replicas have is `Unreplicated`.
         """
         expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
         while batch := [_commit_call(self.keys, s, force, expiry) for s in islice(waiting, _BATCH)]:
             calls = [call for call in batch if isinstance(call, Call)]
-            answered = iter(
-                self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
-            )
-            replies += [
-                commit_reply(next(answered)) if isinstance(call, Call) else call for call in batch
-            ]
+            answered = iter(self._commit(calls, deadline))
+            replies += [next(answered) if isinstance(call, Call) else call for call in batch]
         return replies
+
+    def _commit(self, calls: Sequence[Call], deadline: float | None) -> Sequence[CommitReply]:
+        wanted = self._settings.replicas
+        if not wanted:
+            answered = self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
+            return list(map(commit_reply, answered))
+        # The answer to WAIT has to come before the connection counts as silent.
+        wait = Wait(wanted, self._settings.answer_timeout / 2)
+        command = partial(run_and_wait, self.client, COMMIT, calls, wait)
+        # Sent again as a whole: another connection knows nothing of what this one wrote.
+        answers, reached = self.attempt(command, deadline=deadline)
+        return [confirmed(commit_reply(answer), wanted, reached) for answer in answers]
 
     def update_summary(
         self,
@@ -361,19 +379,28 @@ class SnapshotStore:
         if deadline is None:
             deadline = time.monotonic() + self._settings.region_deadline
 
-        # In a cluster, another node takes over from one that is silent.
-        patient = patient or cluster_of(self.client) is not None
+        # Another server takes over from one that is silent.
+        movable = can_move(self.client)
+        patient = patient or movable
+        unrouted = 0
 
         def is_retryable(error: Exception) -> bool:
+            nonlocal unrouted
+            unrouted += isinstance(error, NoRoute)
             return (
                 not isinstance(error, redis.AuthenticationError)
                 and (patient or not isinstance(error, redis.TimeoutError))
+                and unrouted <= self._settings.retries
                 and time.monotonic() < deadline
             )
 
+        def drop(_error: Exception) -> None:
+            if movable:
+                self.client.connection_pool.disconnect(inuse_connections=False)
+
         try:
             return retry_policy(self.client, self._settings).call_with_retry(
-                command, lambda _error: None, is_retryable=is_retryable
+                command, drop, is_retryable=is_retryable
             )
         except (redis.RedisError, *UNREACHABLE) as error:
             raise unavailable(self.client, self._settings, error) from None
