@@ -14,7 +14,7 @@ from redis.exceptions import AskError, AuthenticationError, MovedError, Response
 
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.store.errors import StoreError, one_line
-from regional_assets.store.route import Moved, sign_of_move
+from regional_assets.store.route import Moved, NoRoute, sign_of_move
 from regional_assets.store.wire import as_text
 
 Address = tuple[str, int]
@@ -44,7 +44,7 @@ class Cluster:
 
     def __str__(self) -> str:
         seeds = ",".join(f"{host}:{port}" for host, port in self._seeds)
-        home = f"{self.home[0]}:{self.home[1]}" if self.home else "of an unknown node"
+        home = f"at {self.home[0]}:{self.home[1]}" if self.home else "not found yet"
         return f"cluster {seeds} (slot {self.slot} {home})"
 
     def client(self, address: Address) -> redis.Redis:
@@ -82,7 +82,7 @@ class Cluster:
 
     def nodes(self, slot: int) -> list[Address]:
         """The primary of the slot, then its replicas. Raises `StoreError` when what answers is no
-        cluster, redis-py's error when no node answers."""
+        cluster, `NoRoute` when no node answers, `Moved` while the slot has no node."""
         for first, last, nodes in self.slots():
             if first <= slot <= last:
                 return nodes
@@ -125,7 +125,7 @@ class Cluster:
             except (redis.RedisError, OSError, UnicodeError) as error:
                 silent[asked] = error
         said = "; ".join(f"{host}:{port}: {one_line(e)}" for (host, port), e in silent.items())
-        raise redis.ConnectionError(f"no node of the cluster answers: {said}")
+        raise NoRoute(f"no node of the {self} answers ({said}): start them, or correct REDIS_URL")
 
     def values(self, names: Mapping[str, str]) -> dict[str, StoredValue]:
         """The strings under `names`, which are the values, by their keys. They are read from all

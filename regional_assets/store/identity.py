@@ -50,8 +50,9 @@ def present_store(client: redis.Redis, keys: Keys) -> MetStore:
 
 
 def _present(client: redis.Redis, keys: Keys, identity: bytes | None) -> MetStore:
+    # What follows in brackets, the server in use, is another one after a failover.
+    place = address(client).partition(" (")[0]
     # A socket or loopback address names another store on each machine.
-    place = address(client)
     if is_on_this_machine(client):
         place += f" on {socket.gethostname()}"
     if keys.prefix:
