@@ -206,6 +206,22 @@ def test_a_slot_that_moves_under_two_writers_loses_and_doubles_nothing(
     all_are_there_once(store, writers)
 
 
+@pytest.mark.parametrize("servers", ["valkey"], indirect=True)
+def test_a_slot_that_moves_as_a_whole_loses_and_doubles_nothing(
+    servers: ClusterServers, store: OpenStore, nodes: Cluster, folder: Path, home: Node
+) -> None:
+    target = next(node for node in servers.primaries() if node is not home)
+    with writing(servers.url, folder, ["mena", "europe"], replicas=0) as writers:
+        goes_on(*writers)
+        for source, aim in ((home, target), (target, home)):
+            name = aim.client.cluster("MYID")
+            where = ("SLOTSRANGE", nodes.slot, nodes.slot, "NODE", name)
+            source.client.cluster("MIGRATESLOTS", *where)
+            eventually(lambda: aim.serves(nodes.slot))  # noqa: B023
+            goes_on(*writers)
+    all_are_there_once(store, writers)
+
+
 # Nodes that fail.
 
 

@@ -77,6 +77,13 @@ class Node:
         link = replication.get("master_link_status", "up")
         return bool(state == "ok" and link == "up")
 
+    def serves(self, slot: int) -> bool:
+        """Whether this node says that the slot is its own."""
+        return any(
+            first <= slot <= last and primary[1] == self.port
+            for first, last, primary, *_ in self.client.cluster("SLOTS")
+        )
+
     def end(self) -> None:
         if self._process:
             self._process.kill()
