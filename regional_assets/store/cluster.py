@@ -2,6 +2,8 @@
 project's keys, and the inputs, whose keys lie in any slot, from the nodes that have them."""
 
 import random
+import re
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,13 +118,17 @@ class Cluster:
             except AuthenticationError:
                 raise
             except ResponseError as error:
-                if "cluster support disabled" in str(error):
+                # The second is a Sentinel's.
+                if re.search("cluster support disabled|unknown command", str(error)):
                     raise StoreError(
-                        f"Redis at {asked[0]}:{asked[1]} is no node of a cluster: redis:// instead "
-                        "of redis+cluster:// in REDIS_URL is for a single server"
+                        f"Redis at {asked[0]}:{asked[1]} is no node of a cluster: in REDIS_URL, "
+                        "redis:// is for a single server, redis+sentinel:// for Sentinels"
                     ) from None
                 raise
             except (redis.RedisError, OSError, UnicodeError) as error:
+                # redis-py raises its own error while it handles the socket's.
+                if isinstance(error.__context__, ssl.SSLError):
+                    raise
                 silent[asked] = error
         said = "; ".join(f"{host}:{port}: {one_line(e)}" for (host, port), e in silent.items())
         raise NoRoute(f"no node of the {self} answers ({said}): start them, or correct REDIS_URL")
@@ -193,7 +199,7 @@ class Cluster:
             answers = replies[1::2] if redirected else replies
             return dict(zip(asked[address], answers, strict=True))
 
-        with ThreadPoolExecutor(len(asked)) as threads:
+        with ThreadPoolExecutor(len(asked) or 1) as threads:
             yield from zip(asked, threads.map(send, asked), strict=True)
 
 

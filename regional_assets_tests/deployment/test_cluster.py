@@ -290,14 +290,21 @@ def refused(url: str, folder: Path, **changes: Any) -> str:
     return str(caught.value)
 
 
-def test_a_single_server_is_no_cluster(folder: Path) -> None:
+@pytest.mark.parametrize("options", [["--cluster-enabled", "no"], ["--sentinel"]])
+def test_what_is_no_node_of_a_cluster(folder: Path, options: list[str]) -> None:
     node = Node(program("redis"), folder)
+    if options == ["--sentinel"]:
+        options = [str(folder / "sentinel.conf"), *options, "--port", str(node.port)]
+        (folder / "sentinel.conf").touch()
     try:
-        node.start("--cluster-enabled", "no")
+        node.start(*options, alone="--sentinel" in options)
         words = refused(f"redis+cluster://{node.address}", folder)
     finally:
         node.end()
-    assert f"Redis at {node.address} is no node of a cluster: redis:// instead of redis+c" in words
+    assert words == (
+        f"Redis at {node.address} is no node of a cluster: in REDIS_URL, redis:// is for a single "
+        "server, redis+sentinel:// for Sentinels"
+    )
 
 
 def test_a_plain_address_of_a_node_is_advised_of_the_other(

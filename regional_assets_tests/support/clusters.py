@@ -49,8 +49,10 @@ class Node:
             port=self.port, protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=5
         )
 
-    def start(self, *options: str) -> None:
-        self._process = subprocess.Popen([*self._command, *options])
+    def start(self, *options: str, alone: bool = False) -> None:
+        """`alone`: with these options and no others."""
+        command = self._command[:1] if alone else self._command
+        self._process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
         eventually(self._answers)
 
     def signal(self, number: signal.Signals) -> None:
