@@ -1,6 +1,7 @@
 """The platform's data in Redis: inputs and previous snapshots in one read, a region's snapshot in
 one atomic commit (SPEC 6)."""
 
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -386,7 +387,7 @@ class SnapshotStore:
 
         def is_retryable(error: Exception) -> bool:
             nonlocal unrouted
-            unrouted += isinstance(error, NoRoute)
+            unrouted += isinstance(error, NoRoute) or isinstance(error.__context__, ssl.SSLError)
             return (
                 not isinstance(error, redis.AuthenticationError)
                 and (patient or not isinstance(error, redis.TimeoutError))
