@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.backoff import NoBackoff
 from redis.connection import DefaultParser
 from redis.retry import Retry
 
@@ -175,16 +175,6 @@ def is_on_this_machine(client: redis.Redis) -> bool:
 def can_move(client: redis.Redis) -> bool:
     """Whether another server can take the place of this one."""
     return cluster_of(client) is not None or sentinels_of(client) is not None
-
-
-def retry_policy(client: redis.Redis, settings: StoreSettings) -> Retry:
-    """The policy for lost connections: jittered pauses that double from 0.1 s up to 2 s. Where
-    another server can take over, which takes seconds, it has no end but the deadline."""
-    return Retry(
-        ExponentialWithJitterBackoff(cap=2.0, base=0.1),
-        -1 if can_move(client) else settings.retries,
-        supported_errors=UNREACHABLE,
-    )
 
 
 # The server appends the first when it stops a script, and the second to a command that it does not

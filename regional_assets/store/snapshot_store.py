@@ -1,7 +1,6 @@
 """The platform's data in Redis: inputs and previous snapshots in one read, a region's snapshot in
 one atomic commit (SPEC 6)."""
 
-import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import verification
+from regional_assets.store.attempts import attempt
 from regional_assets.store.cluster import cluster_of
 from regional_assets.store.commit import (
     COMMIT,
@@ -31,19 +31,15 @@ from regional_assets.store.commit import (
     confirmed,
 )
 from regional_assets.store.connection import (
-    UNREACHABLE,
     address,
-    can_move,
     connect,
     refusal,
-    retry_policy,
     unavailable,
 )
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.identity import Record, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
-from regional_assets.store.route import NoRoute
 from regional_assets.store.scripts import Call, Script, Wait, run, run_after_values, run_and_wait
 from regional_assets.store.wire import as_text, encode, observations
 
@@ -101,8 +97,8 @@ class Summary:
 class SnapshotStore:
     """The store over one Redis client; safe to share between threads.
 
-    Commands that a lost connection may have swallowed are sent again, under `retry_policy`, until
-    the region deadline. This is safe: every script here is idempotent.
+    Commands that a lost connection may have swallowed are sent again until the region deadline (see
+    `attempts`). This is safe: every script here is idempotent.
     """
 
     def __init__(
@@ -151,7 +147,7 @@ class SnapshotStore:
         if not cluster or not inputs:
             return self._read_from_one(regions, names, inputs=inputs)
         with ThreadPoolExecutor(1) as beside:
-            read_values = partial(self.attempt, partial(cluster.values, names), patient=False)
+            read_values = partial(self._attempt, partial(cluster.values, names), patient=False)
             values = beside.submit(read_values)
             return replace(self._read_from_one(regions, {}, inputs=True), values=values.result())
 
@@ -365,46 +361,14 @@ class SnapshotStore:
             self._unmet = None
 
     def attempt(self, command: Callable[[], T], **limits: Any) -> T:
-        """As `_attempt`, once it is known which store this is."""
+        """As `attempts.attempt`, once it is known which store this is."""
         if self._unmet:
             read = partial(self.client.execute_command, "MGET", self.keys.identity)
             self._meet(self._attempt(read)[0])
         return self._attempt(command, **limits)
 
-    def _attempt(
-        self, command: Callable[[], T], *, deadline: float | None = None, patient: bool = True
-    ) -> T:
-        """The result of `command`, which is sent again when the connection is lost, until
-        `deadline` (of `time.monotonic`; by default the region deadline from now). Unless
-        `patient`, a timeout is final. Raises `StoreError` when the server is unavailable."""
-        if deadline is None:
-            deadline = time.monotonic() + self._settings.region_deadline
-
-        # Another server takes over from one that is silent.
-        movable = can_move(self.client)
-        patient = patient or movable
-        unrouted = 0
-
-        def is_retryable(error: Exception) -> bool:
-            nonlocal unrouted
-            unrouted += isinstance(error, NoRoute) or isinstance(error.__context__, ssl.SSLError)
-            return (
-                not isinstance(error, redis.AuthenticationError)
-                and (patient or not isinstance(error, redis.TimeoutError))
-                and unrouted <= self._settings.retries
-                and time.monotonic() < deadline
-            )
-
-        def drop(_error: Exception) -> None:
-            if movable:
-                self.client.connection_pool.disconnect(inuse_connections=False)
-
-        try:
-            return retry_policy(self.client, self._settings).call_with_retry(
-                command, drop, is_retryable=is_retryable
-            )
-        except (redis.RedisError, *UNREACHABLE) as error:
-            raise unavailable(self.client, self._settings, error) from None
+    def _attempt(self, command: Callable[[], T], **limits: Any) -> T:
+        return attempt(self.client, self._settings, command, **limits)
 
 
 def _commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
