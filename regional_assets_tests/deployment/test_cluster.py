@@ -438,6 +438,24 @@ def test_a_login_that_fails_names_its_node(
             node.client.acl_setuser("default", enabled=True, nopass=True)
 
 
+def test_a_node_without_replicas_that_announces_no_host(folder: Path) -> None:
+    """As one does that has not met another."""
+    node = Node(program("valkey"), folder)
+    try:
+        node.start()
+        node.client.cluster("ADDSLOTSRANGE", 0, 16383)
+        eventually(node.is_in_step)
+        [[*_, [host, port, *_]]] = node.client.cluster("SLOTS")
+        assert (host, port) == (b"", node.port)
+        found = found_by_doctor(f"redis+cluster://localhost:{node.port}", folder)["cluster"]
+    finally:
+        node.end()
+    assert (found.verdict, found.found) == (
+        "warning",
+        f"slot 2953 on localhost:{node.port}, 0 replicas",
+    )
+
+
 def test_a_slot_without_a_node(
     servers: ClusterServers, store: OpenStore, nodes: Cluster, folder: Path
 ) -> None:

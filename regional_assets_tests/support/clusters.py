@@ -20,7 +20,7 @@ from regional_assets.store import access
 from regional_assets.store.connection import connect
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.servers import free_port
+from regional_assets_tests.support.servers import free_port, redis_program
 from regional_assets_tests.support.stores import WriterStore, settings
 from regional_assets_tests.support.waiting import eventually
 
@@ -79,6 +79,10 @@ class Node:
         link = replication.get("master_link_status", "up")
         return bool(state == "ok" and link == "up")
 
+    def named(self) -> set[int]:
+        """The ports of the nodes by which this one says that slots are served."""
+        return {node[1] for _, _, *nodes in self.client.cluster("SLOTS") for node in nodes}
+
     def serves(self, slot: int) -> bool:
         """Whether this node says that the slot is its own."""
         return any(
@@ -104,7 +108,8 @@ class ClusterServers:
 
     def __init__(self, nodes: Sequence[Node], replicas: int) -> None:
         self.nodes = nodes
-        program = shutil.which("redis-cli")
+        # Debian installs it with the server.
+        program = shutil.which("redis-cli", path=str(Path(redis_program()).parent))
         assert program, "redis-cli is not installed"
         for node in nodes:
             node.start()
@@ -125,8 +130,11 @@ class ClusterServers:
         return f"redis+cluster://{self.nodes[1].address},{self.nodes[-1].address}"
 
     def is_whole(self) -> bool:
-        """Whether all nodes agree that all slots are served, and all replicas are in step."""
-        return all(node.is_in_step() for node in self.nodes)
+        """Whether all nodes agree that all slots are served, all replicas are in step, and every
+        node names them all."""
+        return all(
+            node.is_in_step() and len(node.named()) == len(self.nodes) for node in self.nodes
+        )
 
     def primaries(self) -> list[Node]:
         return [n for n in self.nodes if n.client.info("replication")["role"] == "master"]
