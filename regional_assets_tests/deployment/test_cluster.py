@@ -5,6 +5,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import dagster as dg
 import pytest
+import redis
 from click.testing import CliRunner
 from redis.connection import AbstractConnection
 from redis.crc import key_slot
@@ -260,22 +262,46 @@ def test_a_home_node_that_fails_under_two_writers(
     all_are_there_once(store, writers)
 
 
-def test_a_node_with_inputs_that_fails_fails_the_run_in_words_until_a_replica_serves(
-    servers: ClusterServers, store: OpenStore, home: Node, folder: Path
+@pytest.fixture
+def inputs_nodes(servers: ClusterServers, nodes: Cluster, home: Node) -> list[Node]:
+    """The primary of a slot with inputs that is not the home node, and its replica."""
+    slots = [key_slot(key.encode()) for key in INPUT_KEYS]
+    found = ([servers.at(node) for node in nodes.nodes(slot)] for slot in slots)
+    return next(pair for pair in found if pair[0] is not home)
+
+
+def test_inputs_whose_nodes_are_away_are_not_missing(
+    servers: ClusterServers, store: OpenStore, folder: Path, inputs_nodes: list[Node]
 ) -> None:
     store.write_inputs(sample_values())
-    failing = next(node for node in servers.primaries() if node is not home)
-    failing.signal(signal.SIGKILL)
-    try:
-        with OpenStore(servers.url, folder, region_deadline=0.3) as impatient:
-            words = f"Redis at {failing.address} of cluster .* does not answer|has not settled"
-            with pytest.raises(StoreError, match=words):
+    with OpenStore(servers.url, folder, region_deadline=0.3) as impatient:
+        # From here on it knows all nodes, and not those of its address alone.
+        impatient.read([])
+        for node in inputs_nodes:
+            node.signal(signal.SIGKILL)
+        try:
+            with pytest.raises(StoreError) as caught:
                 take_snapshots(impatient, REGION_IDS, NOW)
-            assert impatient.read([], inputs=False).latest == {}
+        finally:
+            for node in inputs_nodes:
+                node.come_back()
+    # Or, once the others have given it up, the cluster serves nobody.
+    failing = f"^Redis at {inputs_nodes[0].address} of cluster .* does not answer"
+    assert re.search(f"{failing}|has not settled within .*CLUSTERDOWN", str(caught.value))
+
+
+def test_inputs_are_read_where_a_replica_has_taken_over(
+    store: OpenStore, inputs_nodes: list[Node]
+) -> None:
+    store.write_inputs(sample_values())
+    primary, replica = inputs_nodes
+    primary.signal(signal.SIGKILL)
+    try:
         assert take_snapshots(store, REGION_IDS, NOW).failed == ()
         assert all(value.data for value in store.read([]).values.values())
+        assert replica.client.info("replication")["role"] == "master"
     finally:
-        failing.come_back()
+        primary.come_back()
 
 
 # Words.
@@ -460,9 +486,17 @@ def test_a_slot_without_a_node(
     servers: ClusterServers, store: OpenStore, nodes: Cluster, folder: Path
 ) -> None:
     slot = nodes.slot + 1
-    for node in servers.nodes:
-        node.client.cluster("DELSLOTS", slot)
+
+    def is_lost() -> bool:
+        # A node that has not heard of it yet may tell the others that the slot is served.
+        for node in servers.nodes:
+            with suppress(redis.ResponseError):
+                node.client.cluster("DELSLOTS", slot)
+        infos = [node.client.cluster("INFO") for node in servers.nodes]
+        return all(info["cluster_slots_assigned"] == "16383" for info in infos)
+
     try:
+        eventually(is_lost)
         found = found_by_doctor(servers.url, folder)["cluster"]
         assert (found.verdict, found.found) == (
             "problem",
