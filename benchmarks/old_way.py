@@ -16,8 +16,16 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Assessment, assess, complete, region_content
 from regional_assets.intelligence.world import build_world
-from regional_assets.store import keys
+from regional_assets.store.keys import (
+    DEDUP_EXPIRY,
+    REGIME_HISTORY_LENGTH,
+    SNAPSHOT_EXPIRY,
+    SUMMARY_EXPIRY,
+    Keys,
+)
 from regional_assets.store.wire import encode
+
+keys = Keys()
 
 
 def take_snapshots_in_sequence(client: redis.Redis, now: int) -> None:
@@ -42,8 +50,8 @@ def _run(
     assessment = assess(build_world(stored, now))
     list(each(lambda region: take_snapshot(client, assessment, region), REGION_IDS))
     with client.pipeline(transaction=False) as pipeline:
-        pipeline.set(keys.SUMMARY, b"{}", ex=keys.SUMMARY_EXPIRY)
-        pipeline.set(keys.SUMMARY_SEED_META, b"{}", ex=keys.SUMMARY_EXPIRY)
+        pipeline.set(keys.summary, b"{}", ex=SUMMARY_EXPIRY)
+        pipeline.set(keys.summary_seed_meta, b"{}", ex=SUMMARY_EXPIRY)
         pipeline.execute()
 
 
@@ -59,18 +67,18 @@ def take_snapshot(client: redis.Redis, assessment: Assessment, region: str) -> N
     snapshot_id = str(uuid.uuid4())
     snapshot = complete(region_content(assessment, region), previous, snapshot_id)
     # Always a new one: a run that writes is measured, not one that finds duplicates.
-    if not client.set(keys.dedup(region, snapshot_id), "1", nx=True, ex=keys.DEDUP_EXPIRY):
+    if not client.set(keys.dedup(region, snapshot_id), "1", nx=True, ex=DEDUP_EXPIRY):
         return
     body = encode(snapshot.body)
     with client.pipeline(transaction=False) as pipeline:
-        pipeline.set(keys.snapshot_at(region, now), body, ex=keys.SNAPSHOT_EXPIRY)
-        pipeline.set(keys.snapshot_by_id(snapshot_id), body, ex=keys.SNAPSHOT_EXPIRY)
-        pipeline.set(keys.latest(region), snapshot_id, ex=keys.SNAPSHOT_EXPIRY)
+        pipeline.set(keys.snapshot_at(region, now), body, ex=SNAPSHOT_EXPIRY)
+        pipeline.set(keys.snapshot_by_id(snapshot_id), body, ex=SNAPSHOT_EXPIRY)
+        pipeline.set(keys.latest(region), snapshot_id, ex=SNAPSHOT_EXPIRY)
         pipeline.zadd(keys.index(region), {snapshot_id: now})
-        oldest = now - keys.SNAPSHOT_EXPIRY * 1000
+        oldest = now - SNAPSHOT_EXPIRY * 1000
         pipeline.zremrangebyscore(keys.index(region), "-inf", f"({oldest}")
         pipeline.delete(keys.live(region))
         if snapshot.history_entry:
             pipeline.lpush(keys.regime_history(region), json.dumps(snapshot.history_entry))
-            pipeline.ltrim(keys.regime_history(region), 0, keys.REGIME_HISTORY_LENGTH - 1)
+            pipeline.ltrim(keys.regime_history(region), 0, REGIME_HISTORY_LENGTH - 1)
         pipeline.execute()

@@ -10,6 +10,7 @@ from regional_assets.replay.replay import Replay, expire
 from regional_assets.replay.series import PORTWATCH_2026, feeds, read_series
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import embedded
+from regional_assets.store.reading import read_waiting_alerts
 from regional_assets.store.snapshot_store import SnapshotStore
 
 
@@ -23,7 +24,7 @@ def figures() -> list[Figure]:
         whole.run(lambda: None)
         job = time.perf_counter() - started
         with whole.open() as store:
-            alerts = store.waiting_alerts(1).total
+            alerts = read_waiting_alerts(store, 1).total
         embedded.stop(whole.folder)
     activations, bare = _without_dagster(whole)
     runs = len(whole.ticks)

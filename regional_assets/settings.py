@@ -93,6 +93,24 @@ def _text(name: str, meaning: str, bounds: str, default_words: str) -> Setting[s
     return Setting(name, "", meaning, bounds, str, default_words)
 
 
+# Without the characters that patterns, `redis-cli` or Redis's own rules read in a way of their own.
+_PREFIX = re.compile(r"(?:[A-Za-z0-9.:_/@-]|\{[A-Za-z0-9.:_/@-]+\})*")
+_LONGEST_PREFIX = 100
+
+
+def _prefix(name: str, meaning: str, default_words: str) -> Setting[str]:
+    def parse(text: str) -> str:
+        if not _PREFIX.fullmatch(text) or len(text) > _LONGEST_PREFIX:
+            raise ValueError
+        return text
+
+    bounds = (
+        f"at most {_LONGEST_PREFIX} letters, digits and . : _ / @ -, of which some may stand in "
+        "braces, as in {name}:"
+    )
+    return Setting(name, "", meaning, bounds, parse, default_words)
+
+
 def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
     def parse(text: str) -> str:
         text.encode()  # SQLite and Redis take no other paths.
@@ -110,10 +128,26 @@ def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
 REDIS_URL = _text(
     "REDIS_URL",
     "The Redis server: `redis://`, `rediss://` (certificates are verified) or `unix://`, with user "
-    "and password percent-encoded.",
+    "and password percent-encoded; or some nodes of a cluster, as "
+    "`redis+cluster://host:port,host:port`; or Sentinels and a service, as "
+    "`redis+sentinel://host:port,host:port/service/0`, where `?sentinel_username=` and "
+    "`?sentinel_password=` log in to the Sentinels (`rediss+...://` with TLS).",
     "a Redis URL",
     "the embedded server",
 )
+KEY_PREFIX = _prefix(
+    "REGIONAL_KEY_PREFIX",
+    "Comes before every Redis key that this project writes, so that several stores, staging and "
+    "production for instance, share a server. In a cluster it has to carry a hash tag, a part in "
+    "braces, which keeps all these keys in one slot.",
+    "none; in a cluster `{regional}:`",
+)
+INPUT_PREFIX = _prefix(
+    "REGIONAL_INPUT_PREFIX",
+    "Comes before every Redis key of the inputs, which other jobs write.",
+    "none",
+)
+CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 STATE_DIR = _folder(
     "REGIONAL_STATE_DIR",
     "The folder of the embedded server's data and, unless `DAGSTER_HOME` is set, of Dagster's.",
@@ -134,6 +168,13 @@ REGION_DEADLINE = _seconds(
     "REGIONAL_REGION_DEADLINE",
     30.0,
     "Seconds after which no further attempt to commit a region starts.",
+)
+REPLICAS = _whole(
+    "REGIONAL_REPLICAS",
+    0,
+    0,
+    "Replicas that have to have a commit before it counts as done. They are waited for during half "
+    "of `REGIONAL_ANSWER_TIMEOUT`.",
 )
 PARTITIONS_PER_RUN = _whole(
     "REGIONAL_PARTITIONS_PER_RUN",
@@ -180,12 +221,15 @@ NARRATIVE_PROVIDERS = _text(
 
 SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     REDIS_URL,
+    KEY_PREFIX,
+    INPUT_PREFIX,
     STATE_DIR,
     DAGSTER_HOME,
     CONNECT_TIMEOUT,
     ANSWER_TIMEOUT,
     RETRIES,
     REGION_DEADLINE,
+    REPLICAS,
     PARTITIONS_PER_RUN,
     SETTLE,
     MIN_RUN_INTERVAL,
@@ -202,7 +246,7 @@ class StoreSettings:
     """Where the store is and how patient its clients are; times in seconds.
 
     `redis_url` None means the embedded server of `state_dir`. No attempt to commit a region starts
-    after `region_deadline`.
+    after `region_deadline`. The prefixes come before the keys (see `store.keys.Keys`).
     """
 
     state_dir: Path
@@ -211,6 +255,14 @@ class StoreSettings:
     answer_timeout: float = ANSWER_TIMEOUT.default
     retries: int = RETRIES.default
     region_deadline: float = REGION_DEADLINE.default
+    key_prefix: str = KEY_PREFIX.default
+    input_prefix: str = INPUT_PREFIX.default
+    replicas: int = REPLICAS.default
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether `redis_url` names the nodes of a cluster."""
+        return (self.redis_url or "").partition("://")[0] in CLUSTER_SCHEMES
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":
@@ -222,6 +274,9 @@ class StoreSettings:
             answer_timeout=ANSWER_TIMEOUT.read(environ),
             retries=RETRIES.read(environ),
             region_deadline=REGION_DEADLINE.read(environ),
+            key_prefix=KEY_PREFIX.read(environ),
+            input_prefix=INPUT_PREFIX.read(environ),
+            replicas=REPLICAS.read(environ),
         )
 
 

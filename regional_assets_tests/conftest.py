@@ -11,19 +11,20 @@ import hypothesis
 import pytest
 import redis
 
+from regional_assets.settings import DAGSTER_HOME, INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
 from regional_assets.store import access, embedded
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.model_server import Models, serving
 from regional_assets_tests.support.servers import redis_server
-from regional_assets_tests.support.stores import OpenStore, WriterStore
+from regional_assets_tests.support.stores import OpenStore, WriterStore, keys
 
 # The same examples in every run; a finding becomes a test of its own.
 hypothesis.settings.register_profile("same", derandomize=True, database=None)
 hypothesis.settings.load_profile("same")
 
 # No test may reach a server, a state folder or a Dagster instance that is not its own.
-for name in ("REDIS_URL", "REGIONAL_STATE_DIR", "DAGSTER_HOME"):
-    os.environ.pop(name, None)
+for setting in (REDIS_URL, KEY_PREFIX, INPUT_PREFIX, STATE_DIR, DAGSTER_HOME):
+    os.environ.pop(setting.name, None)
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 
@@ -58,7 +59,7 @@ def redis_url(session_folder: Path) -> Iterator[str]:
     """A real Redis server. Where none is installed its tests are skipped, in CI they fail."""
     with redis_server(session_folder) as url:
         with redis.Redis.from_url(url) as admin:
-            for rule in access.rules():
+            for rule in access.rules(keys):
                 admin.execute_command(*rule.split())
         yield url
 

@@ -17,7 +17,18 @@ from regional_assets.defs.checks import CHECKS
 from regional_assets.defs.input_checks import input_checks
 from regional_assets.intelligence.diff import TriggerReason
 from regional_assets.settings import SETTINGS
-from regional_assets.store import access, keys
+from regional_assets.store import access
+from regional_assets.store.keys import (
+    ALERT_GUARD_EXPIRY,
+    BRIEF_EXPIRY,
+    DAY,
+    DEDUP_EXPIRY,
+    NARRATIVE_EXPIRY,
+    OBSERVATION_EXPIRY,
+    SNAPSHOT_EXPIRY,
+    SUMMARY_EXPIRY,
+    Keys,
+)
 
 # Also what is there only with a language model.
 DEFS = build(narrated=True)
@@ -38,8 +49,8 @@ that is unset or empty has its default. `regional-assets doctor` checks all of t
 _KEYS = """\
 ## Redis keys
 
-Every key that the project writes. Its input feeds are written by other jobs; `regional-assets
-inputs status` lists their keys.
+Every key that the project writes; `REGIONAL_KEY_PREFIX` comes before each. Its input feeds are
+written by other jobs; `regional-assets inputs status` lists their keys.
 """
 _METADATA = """\
 ## Metadata of a `regional_snapshot` materialisation
@@ -60,40 +71,26 @@ All times are in UTC. Schedules and sensors run in the daemon that `regional-ass
 each can be switched on and off in the UI.
 """
 
-# Key, seconds until it expires (None: it stays), what it holds unless the key's function says it.
-Key = Callable[..., str] | str
-KEYS: tuple[tuple[Key, int | None, str], ...] = (
-    (keys.latest, keys.SNAPSHOT_EXPIRY, ""),
-    (keys.snapshot_by_id, keys.SNAPSHOT_EXPIRY, ""),
-    (keys.snapshot_at, keys.SNAPSHOT_EXPIRY, ""),
-    (keys.index, None, ""),
-    (keys.confirmed, keys.SNAPSHOT_EXPIRY, ""),
-    (keys.dedup, keys.DEDUP_EXPIRY, ""),
-    (keys.regime_history, None, ""),
-    (keys.observations, keys.OBSERVATION_EXPIRY, ""),
-    (keys.narrative, keys.NARRATIVE_EXPIRY, ""),
-    (keys.SUMMARY, keys.SUMMARY_EXPIRY, "The summary of all regions."),
-    (
-        keys.SUMMARY_SEED_META,
-        keys.SUMMARY_EXPIRY,
-        "For health checks: the oldest time at which a region was written or confirmed (0 while "
-        "one is missing or unreadable), and how many were so within twelve hours.",
-    ),
-    (keys.brief, keys.BRIEF_EXPIRY, ""),
-    (keys.BRIEF_SUMMARY, keys.BRIEF_EXPIRY, "The summary of the week's briefs."),
-    (
-        keys.BRIEF_SEED_META,
-        keys.BRIEF_EXPIRY,
-        "When the summary of the briefs was written and how many regions have one, for health "
-        "checks; none counts when too many are lacking.",
-    ),
-    (
-        keys.ALERT_QUEUE,
-        None,
-        "Alerts for the notification relay, which takes them from the right end. Other jobs queue "
-        "here, too.",
-    ),
-    (keys.alert_guard, keys.ALERT_GUARD_EXPIRY, ""),
+# Key, seconds until it expires (None: it stays).
+KEYS: tuple[tuple[str, int | None], ...] = (
+    ("latest", SNAPSHOT_EXPIRY),
+    ("snapshot_by_id", SNAPSHOT_EXPIRY),
+    ("snapshot_at", SNAPSHOT_EXPIRY),
+    ("latest_body", SNAPSHOT_EXPIRY),
+    ("index", None),
+    ("confirmed", SNAPSHOT_EXPIRY),
+    ("dedup", DEDUP_EXPIRY),
+    ("regime_history", None),
+    ("observations", OBSERVATION_EXPIRY),
+    ("narrative", NARRATIVE_EXPIRY),
+    ("summary", SUMMARY_EXPIRY),
+    ("summary_seed_meta", SUMMARY_EXPIRY),
+    ("brief", BRIEF_EXPIRY),
+    ("brief_summary", BRIEF_EXPIRY),
+    ("brief_seed_meta", BRIEF_EXPIRY),
+    ("alert_queue", None),
+    ("alert_guard", ALERT_GUARD_EXPIRY),
+    ("identity", None),
 )
 
 # Field → meaning; the fields of each group are there under its condition.
@@ -163,7 +160,7 @@ def page() -> str:
         _table(("Variable", "Default", "Value", "Meaning"), _settings()),
         _KEYS,
         _table(("Key", "Type", "Expires after", "Content"), _keys()),
-        f"Each commit deletes `{keys.live('<region>')}`, a key of an older design.\n",
+        f"Each commit deletes `{Keys().live('<region>')}`, a key of an older design.\n",
         _METADATA,
         *_metadata(),
         _COMMANDS,
@@ -194,32 +191,33 @@ def _settings() -> Iterator[tuple[str, str, str, str]]:
 def key_rows() -> Iterator[tuple[str, str, int | None, str]]:
     """Pattern of each key ("*" for what varies), its type, seconds until it expires, content."""
     types = {
-        **{key: stored.kind for key, stored in access.stored_keys("*", "*").items()},
-        **dict.fromkeys(access.WRITE_ONLY_KEYS, "string"),
+        **{key: stored.kind for key, stored in access.stored_keys(Keys(), "*", "*").items()},
+        **dict.fromkeys(access.write_only_keys(Keys()), "string"),
     }
-    for key, expiry, _ in KEYS:
-        pattern = _filled(key, lambda _: "*")
-        yield pattern, types.pop(pattern), expiry, _filled(key, "<{}>".format)
+    for name, expiry in KEYS:
+        pattern = _filled(name, lambda _: "*")
+        yield pattern, types.pop(pattern), expiry, _filled(name, "<{}>".format)
     if types:
         raise ValueError(f"KEYS does not describe {', '.join(types)}")
 
 
-def _filled(key: Key, value: Callable[[str], str]) -> str:
+def _filled(name: str, value: Callable[[str], str]) -> str:
+    key = getattr(Keys(), name)
     if isinstance(key, str):
         return key
-    return key(*(value(name) for name in inspect.signature(key).parameters))
+    return str(key(*(value(name) for name in inspect.signature(key).parameters)))
 
 
 def _keys() -> Iterator[tuple[str, str, str, str]]:
-    for (_, kind, expiry, shown), (key, _, words) in zip(key_rows(), KEYS, strict=True):
-        content = words or inspect.getdoc(key) or ""
+    for (_, kind, expiry, shown), (name, _) in zip(key_rows(), KEYS, strict=True):
+        content = inspect.getdoc(getattr(Keys, name)) or ""
         yield f"`{shown}`", kind, _duration(expiry), content
 
 
 def _duration(seconds: int | None) -> str:
     if seconds is None:
         return "never"
-    for unit, size in (("days", keys.DAY), ("hours", 3_600), ("minutes", 60)):
+    for unit, size in (("days", DAY), ("hours", 3_600), ("minutes", 60)):
         if seconds >= size and seconds % size == 0:
             count = seconds // size
             return f"{count} {unit if count > 1 else unit.removesuffix('s')}"

@@ -12,7 +12,6 @@ from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.stored import BodyError, WeeklyBrief, read_weekly_brief
-from regional_assets.store import keys
 from regional_assets.store.reading import read_stored_brief
 from regional_assets.store.state_folder import use_dagster_home
 
@@ -62,7 +61,7 @@ def show_brief(region: str, as_json: bool) -> None:
     """Show the weekly brief of REGION."""
     _briefed([region])
     with open_store() as store:
-        stored = read_stored_brief(store, region)
+        stored, key = read_stored_brief(store, region), store.keys.brief(region)
     if stored is None:
         raise click.ClickException(
             f"{region}: no brief yet; `regional-assets brief {region}` writes one"
@@ -70,9 +69,9 @@ def show_brief(region: str, as_json: bool) -> None:
     try:
         found = read_weekly_brief(region, stored)
     except BodyError as error:
-        raise click.ClickException(f"{keys.brief(region)} is {error}") from None
+        raise click.ClickException(f"{key} is {error}") from None
     if as_json:
-        echo_json(keys.brief(region), stored)
+        echo_json(key, stored)
     else:
         _print_brief(console(), found)
 

@@ -16,7 +16,9 @@ from regional_assets.settings import (
     StoreSettings,
     state_dir,
 )
-from regional_assets.store.diagnosis import Finding, Result, diagnose, examined
+from regional_assets.store.diagnosis import Finding, diagnose, examined
+from regional_assets.store.identity import MetStore
+from regional_assets.store.node_diagnosis import Result
 from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui, write_problem
 
 _STYLE = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}
@@ -26,7 +28,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     """Every check's finding, one after the other; `now` is this machine's clock in ms."""
     settings, finding = _settings(environ)
     yield finding
-    yield from diagnose(settings, now)
+    yield from diagnose(settings, now, partial(_on_record, environ))
     yield from _dagster(environ)
 
 
@@ -47,10 +49,23 @@ def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding
     return settings, Finding("settings", "ok", ", ".join(names) or "all defaults")
 
 
+def _on_record(environ: Mapping[str, str]) -> MetStore | None:
+    home = _home_of(environ)
+    if not home.is_dir():
+        return None
+    from regional_assets.defs.instance import store_on_record
+
+    return store_on_record(home)
+
+
+def _home_of(environ: Mapping[str, str]) -> Path:
+    return Path(DAGSTER_HOME.read(environ) or state_dir(environ) / "dagster")
+
+
 def _dagster(environ: Mapping[str, str]) -> Iterator[Finding]:
     checks = ("Dagster home", "Dagster storage", "Dagster daemon")
     try:
-        home = Path(DAGSTER_HOME.read(environ) or state_dir(environ) / "dagster")
+        home = _home_of(environ)
     except SettingsError:
         for name in checks:
             yield Finding(name, "skipped", "needs settings that are understood")

@@ -15,6 +15,7 @@ import msgspec
 from dotenv import load_dotenv
 from rich.table import Table
 
+from regional_assets.cli.adopt import adopt
 from regional_assets.cli.alerts import alerts_table, regional_alerts
 from regional_assets.cli.briefs import brief
 from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store, plain_errors
@@ -30,10 +31,11 @@ from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.settings import REDIS_URL, StoreSettings, state_dir
-from regional_assets.store import access, embedded, keys, redis_url
+from regional_assets.store import access, embedded, redis_url
 from regional_assets.store.connection import address
-from regional_assets.store.reading import read_regime_history
-from regional_assets.store.snapshot_store import LatestRead
+from regional_assets.store.keys import Keys
+from regional_assets.store.latest import LatestRead
+from regional_assets.store.reading import read_waiting_alerts
 from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
 
 _MOST_ALERTS = 1000
@@ -91,8 +93,7 @@ def show(region: str, as_json: bool) -> None:
     if snapshot is None or latest.snapshot is None:
         raise click.ClickException(f"{region}: {_NO_SNAPSHOT}")
     if as_json:
-        name = keys.snapshot_by_id(latest.snapshot.snapshot_id)
-        echo_json(f"{region}: {name}", latest.snapshot.body)
+        echo_json(f"{region}: {latest.snapshot.key}", latest.snapshot.body)
     else:
         print_snapshot(console(), snapshot)
 
@@ -139,7 +140,7 @@ def history(region: str, as_json: bool) -> None:
     """Show the regime changes of REGION, the newest first; exits 1 when an entry is damaged."""
     checked_regions([region])
     with open_store() as store:
-        changes, damaged = regime_changes(region, read_regime_history(store, region))
+        changes, damaged = regime_changes(store, region)
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(change) for change in changes], indent=2))
     elif changes:
@@ -155,16 +156,16 @@ def alerts() -> None:
     """Show the alerts that wait for the notification relay, the next one first; none is taken."""
     now = current_time()
     with open_store() as store:
-        waiting = store.waiting_alerts(_MOST_ALERTS)
+        waiting, queue = read_waiting_alerts(store, _MOST_ALERTS), store.keys.alert_queue
     found, damaged = regional_alerts(waiting.messages)
     if found:
         console().print(alerts_table(found, "age", lambda at: age(now - at)))
     more = waiting.total - len(waiting.messages)
     click.echo(
-        f"{len(found)} regional alerts wait in {keys.ALERT_QUEUE}, among {waiting.total} messages"
+        f"{len(found)} regional alerts wait in {queue}, among {waiting.total} messages"
         + (f", of which the last {more} were not looked at" if more else "")
     )
-    fail_with([f"{keys.ALERT_QUEUE}: {problem}" for problem in damaged])
+    fail_with([f"{queue}: {problem}" for problem in damaged])
 
 
 @main.command("replay")
@@ -225,11 +226,11 @@ def inputs_status() -> None:
 
     now = current_time()
     with open_store() as store:
-        world = build_world(store.read([]).values, now)
+        world, keys = build_world(store.read([]).values, now), store.keys
     table = Table("input", "key", "state", "age", "max age", "bytes", "problem", "records")
     for name, state in world.inputs.items():
         records = plain(world.tallies.get(name, ""))
-        table.add_row(name, state.spec.key, *input_cells(state, now), records)
+        table.add_row(name, keys.input(state.spec.key), *input_cells(state, now), records)
     console().print(table)
 
 
@@ -294,13 +295,14 @@ def doctor() -> None:
 
 
 @main.command()
+@plain_errors
 def acl() -> None:
     """Print the commands that create a Redis user who may write what this project writes, and
     one who may read it, with the least rights.
 
     Put passwords in the place of CHANGE-ME; pipe them into redis-cli.
     """
-    for rule in access.rules():
+    for rule in access.rules(Keys.of(StoreSettings.from_environment())):
         click.echo(rule)
 
 
@@ -347,6 +349,7 @@ def _latest(regions: tuple[str, ...] | list[str]) -> Mapping[str, LatestRead]:
         return store.read(regions, inputs=False).latest
 
 
+main.add_command(adopt)
 main.add_command(brief)
 
 if __name__ == "__main__":

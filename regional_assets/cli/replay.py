@@ -18,6 +18,7 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import Replay
 from regional_assets.replay.series import SeriesError, read_series
 from regional_assets.store import embedded
+from regional_assets.store.reading import read_waiting_alerts
 
 _COLUMNS = (
     TextColumn("{task.description}"),
@@ -55,7 +56,7 @@ def replay(
         task = bar.add_task("runs done", total=len(run.ticks))
         run.run(lambda: bar.advance(task))
     with run.open() as store:
-        waiting = store.waiting_alerts(_MOST_ALERTS)
+        waiting = read_waiting_alerts(store, _MOST_ALERTS)
     embedded.stop(folder)
     found, _ = regional_alerts(waiting.messages)
     console.print(alerts_table(found, "time", utc) if found else "no alerts")

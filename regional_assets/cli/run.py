@@ -22,6 +22,7 @@ from regional_assets.defs.assets.briefs import regional_brief
 from regional_assets.defs.assets.snapshots import regional_snapshots
 from regional_assets.defs.assets.summary import DAMAGED
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
+from regional_assets.defs.known_store import EMPTIED_TAG
 from regional_assets.defs.liveness import alive
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
@@ -110,6 +111,9 @@ def _run(
                     },
                     raise_on_error=False,
                 )
+            run = instance.get_run_by_id(run_id)
+            if run and EMPTIED_TAG in run.tags:
+                console.print("[yellow]warning:[/]", plain(run.tags[EMPTIED_TAG]), soft_wrap=True)
             done, ran.summary = _materialised(instance, run_id)
             ran.done |= done
             if _was_interrupted(result):

@@ -19,11 +19,10 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.text import visible
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
-from regional_assets.store import keys
 from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
-    from regional_assets.store.snapshot_store import LatestRead
+    from regional_assets.store.latest import LatestRead
 
 _NOTHING = "has no stored snapshot"
 
@@ -47,7 +46,7 @@ class Check:
             return [f"cannot be read: {read.error}"]
         if read.snapshot is None:
             return [_NOTHING]
-        body, name = read.snapshot.body, keys.snapshot_by_id(read.snapshot.snapshot_id)
+        body, name = read.snapshot.body, read.snapshot.key
         try:
             # NaN and Infinity pass here; one check is about them.
             return self.find(body, json.loads(body))

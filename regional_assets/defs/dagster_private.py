@@ -36,3 +36,14 @@ def plan_partitions(
             AssetMaterializationPlannedData(asset_key, partition=partition),
         )
         context.instance.report_dagster_event(event, context.run.run_id)
+
+
+def read_value(instance: dg.DagsterInstance, key: str) -> str | None:
+    """What `write_value` stored. Dagster's daemons keep their cursors there: the one place of an
+    instance for values that belong to no run, asset or schedule."""
+    return instance.daemon_cursor_storage.get_cursor_values({key}).get(key)
+
+
+def write_value(instance: dg.DagsterInstance, key: str, value: str) -> None:
+    """Stores a text in the instance's storage, SQLite's or PostgreSQL's."""
+    instance.daemon_cursor_storage.set_cursor_values({key: value})

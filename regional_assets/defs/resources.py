@@ -5,12 +5,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 import dagster as dg
+from pydantic import PrivateAttr
 
+from regional_assets.defs.known_store import RunRecord
 from regional_assets.defs.liveness import alive
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import StoreSettings
-from regional_assets.store import keys
 from regional_assets.store.errors import STORE_ERRORS
+from regional_assets.store.keys import SNAPSHOT_EXPIRY
 
 if TYPE_CHECKING:
     from regional_assets.narrative.narrator import Narrator
@@ -22,11 +24,16 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     It has no configuration, so that no password can appear in the Dagster UI. Every job needs it,
     so it also shows that a run is alive (`liveness`), for as long as Dagster provides it to one.
+    A store that it opens for a run or a tick is that on record (`known_store`), or fails.
     """
+
+    _record: RunRecord | None = PrivateAttr(None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
-        """Dagster's hook around a run; around a tick, which is no run, it does nothing."""
+        """Dagster's hook around a run or a tick."""
+        if context.instance:
+            self._record = RunRecord(context.instance, context)
         with ExitStack() as stack:
             if context.run and context.instance and context.log:
                 try:
@@ -42,14 +49,14 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def snapshot_expiry(self) -> int:
         """How long snapshots are kept, in seconds."""
-        return keys.SNAPSHOT_EXPIRY
+        return SNAPSHOT_EXPIRY
 
     @contextmanager
     def open(self) -> "Iterator[SnapshotStore]":
         """The store; closes its connections at the end."""
         from regional_assets.store.snapshot_store import SnapshotStore
 
-        store = SnapshotStore.open(self.settings(), self.snapshot_expiry())
+        store = SnapshotStore.open(self.settings(), self.snapshot_expiry(), self._record)
         try:
             yield store
         finally:

@@ -21,10 +21,12 @@ Freshness = Literal["fresh", "stale", "missing"]
 
 @dataclass(frozen=True, slots=True)
 class StoredValue:
-    """What the store holds under a key: bytes, nothing, or the server's error."""
+    """What the store holds under a key: bytes, nothing, or the server's error. `key` is the whole
+    key, with what the store puts before the catalogue's."""
 
     data: bytes | None = None
     error: str | None = None
+    key: str = ""
 
 
 _NOTHING = StoredValue()
@@ -59,9 +61,10 @@ def read_input(
         return InputState(spec, "missing", None, size, problem), None
     timestamp = None
     if spec.companion:
-        companion, companion_problem = parse_json(stored.get(spec.companion, _NOTHING))
+        beside = stored.get(spec.companion, _NOTHING)
+        companion, companion_problem = parse_json(beside)
         if companion_problem:
-            problem = f"{spec.companion}: {companion_problem}"
+            problem = f"{beside.key or spec.companion}: {companion_problem}"
         # These date an attempt to fetch, not the data that is stored.
         elif isinstance(companion, dict) and not (
             companion.get("status") == "error" or companion.get("quotaExhausted") is True

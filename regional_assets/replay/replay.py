@@ -16,7 +16,8 @@ from regional_assets.defs.resources import ClockResource, NarratorResource, Snap
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS
 from regional_assets.replay.series import feeds
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded, keys
+from regional_assets.store import embedded
+from regional_assets.store.keys import DAY
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import dagster_home
 
@@ -43,7 +44,7 @@ class ReplayStore(SnapshotStoreResource):
 
     def snapshot_expiry(self) -> int:
         """At least as long as the series, in seconds."""
-        return max(super().snapshot_expiry(), self.days * keys.DAY)
+        return max(super().snapshot_expiry(), self.days * DAY)
 
 
 class ReplayClock(ClockResource):
@@ -132,7 +133,7 @@ class Replay:
 def expire(store: SnapshotStore) -> None:
     """Deletes what would have expired since the last tick: the server does not follow the clock of
     the replay."""
-    for pattern in (keys.dedup("*", "*"), keys.alert_guard("*", "*")):
+    for pattern in (store.keys.dedup("*", "*"), store.keys.alert_guard("*", "*")):
         names = list(store.client.scan_iter(pattern, count=1000))
         if names:
             store.client.delete(*names)

@@ -25,10 +25,10 @@ from regional_assets.narrative.answer import Reader, read_brief
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, brief_prompt
 from regional_assets.narrative.reply import Reply
-from regional_assets.store import keys
 from regional_assets.store.brief_store import BriefRead, BriefStore
 from regional_assets.store.errors import StoreError
-from regional_assets.store.snapshot_store import StoredSnapshot, Summary
+from regional_assets.store.latest import StoredSnapshot
+from regional_assets.store.snapshot_store import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,8 @@ def write_briefs(
                 yield BriefResult(region, "failed", reason=str(error))
             except ValueError as error:
                 assert found.snapshot is not None
-                name = keys.snapshot_by_id(found.snapshot.snapshot_id)
-                yield BriefResult(region, "failed", reason=f"{name}: {error}")
+                reason = f"{found.snapshot.key}: {error}"
+                yield BriefResult(region, "failed", reason=reason)
             else:
                 questions[region] = (prompt, read_brief)
     with closing(narrator.ask(questions)) as batches:

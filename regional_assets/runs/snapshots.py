@@ -27,10 +27,11 @@ from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.narration import Narration, narrations
-from regional_assets.store import keys
-from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
+from regional_assets.store.commit import Duplicate, Refused, Superseded, Unreplicated, Written
 from regional_assets.store.errors import StoreError, one_line
-from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, StoreRead
+from regional_assets.store.keys import Keys
+from regional_assets.store.latest import LatestRead
+from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def take_snapshots(
             if region in unread:
                 raise PreviousSnapshotError(unread[region])
             content = region_content(assessment, region)
-            snapshot = _complete(content, stored.latest[region])
+            snapshot = _complete(store.keys, content, stored.latest[region])
         # Whatever goes wrong in one region is that region's result, not the others' end.
         except Exception as error:
             results[region] = RegionResult(region, "failed", _since(started), error=_words(error))
@@ -172,11 +173,13 @@ def _unread_observations(stored: StoreRead) -> dict[str, str]:
     }
 
 
-def _complete(content: Content, latest: LatestRead, narrative: Narrative = EMPTY) -> Snapshot:
+def _complete(
+    keys: Keys, content: Content, latest: LatestRead, narrative: Narrative = EMPTY
+) -> Snapshot:
     region = content.region_id
     if latest.error:
         raise PreviousSnapshotError(
-            f"the previous snapshot cannot be read: {latest.error}; {_anew(region)}"
+            f"the previous snapshot cannot be read: {latest.error}; {_anew(keys, region)}"
         )
     previous = None
     if latest.snapshot:
@@ -185,15 +188,15 @@ def _complete(content: Content, latest: LatestRead, narrative: Narrative = EMPTY
             previous = read_previous(snapshot_id, latest.snapshot.body)
         except PreviousSnapshotError as error:
             raise PreviousSnapshotError(
-                f"the previous snapshot {keys.snapshot_by_id(snapshot_id)} is {error}; "
-                f"{_anew(region)}, and ZREM {snapshot_id} from {keys.index(region)}"
+                f"the previous snapshot {latest.snapshot.key} is {error}; "
+                f"{_anew(keys, region)}, and ZREM {snapshot_id} from {keys.index(region)}"
             ) from None
     # Ids sort by the time the snapshot is of, as the index does.
     snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
     return complete(content, previous, snapshot_id, narrative)
 
 
-def _anew(region: str) -> str:
+def _anew(keys: Keys, region: str) -> str:
     return f"to start the region anew, delete {keys.latest(region)}"
 
 
@@ -210,8 +213,9 @@ def _narrate_and_commit(
     with closing(narrations(store, narrator, [s.content for s, _ in pending])) as batches:
         for batch in batches:
             told = [
-                (_complete(contents[region][0], latest[region], n.narrative), contents[region][1])
+                (_complete(store.keys, content, latest[region], n.narrative), spent)
                 for region, n in batch.items()
+                for content, spent in [contents[region]]
             ]
             for region, result in _commit(store, told, force).items():
                 results[region] = replace(result, narration=batch[region])
@@ -249,7 +253,7 @@ def _commit(
                     results[region] = RegionResult(
                         region, "duplicate", milliseconds, snapshot, duplicate_of=of
                     )
-                case Refused(words):
+                case Refused(words) | Unreplicated(words):
                     results[region] = RegionResult(
                         region, "failed", milliseconds, snapshot, error=words
                     )
@@ -261,7 +265,7 @@ def _commit(
                         "failed",
                         milliseconds,
                         snapshot,
-                        error=f"other runs kept moving {keys.latest(region)} for "
+                        error=f"other runs kept moving {store.keys.latest(region)} for "
                         f"{store.region_deadline:g} s; run the region again",
                     )
         pending, failed = _compare_again(store, superseded)
@@ -285,7 +289,7 @@ def _compare_again(
         latest = {region: LatestRead(error=str(error)) for region in contents}
     for region, (snapshot, spent) in contents.items():
         try:
-            told = _complete(snapshot.content, latest[region], snapshot.narrative)
+            told = _complete(store.keys, snapshot.content, latest[region], snapshot.narrative)
             again.append((told, spent))
         except Exception as error:
             failed[region] = RegionResult(region, "failed", spent, error=_words(error))

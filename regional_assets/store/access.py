@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.store import keys
+from regional_assets.store.keys import Keys
 
 PASSWORD = "CHANGE-ME"  # noqa: S105 - a placeholder, replaced when the users are created
-
-# Written by other jobs.
-READ_ONLY_KEYS = (*INPUT_KEYS, *COMPANION_KEYS)
-# Read by health checks, never by this project.
-WRITE_ONLY_KEYS = (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
 
 # Each command with arguments; KEY stands for its key, BODY for that of a snapshot's body.
 _ARGUMENTS = {
@@ -37,8 +32,12 @@ _ARGUMENTS = {
 _ON_EVERY_KEY = ("EVALSHA", "EVALSHA_RO", "PEXPIRETIME", "TYPE")
 _ON_INPUTS = ("EVALSHA_RO", "MGET", "TYPE")
 _WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD", "TIME", "UNWATCH")
-# Runs do not need these: they serve databases other than 0 and `regional-assets doctor`.
-_HELPFUL = ("PING", "SELECT")
+# Runs need these for databases other than 0, for REGIONAL_REPLICAS, and in no other case.
+_HELPFUL = ("PING", "SELECT", "WAIT")
+# In a cluster, each input is read alone, from the node that has it.
+_ON_SCATTERED_INPUTS = ("GET", "TYPE")
+_OF_CLUSTERS = ("ASKING", "CLUSTER SLOTS")
+_HELPFUL_IN_CLUSTERS = ("CLUSTER INFO",)
 
 
 class Stored(NamedTuple):
@@ -48,7 +47,17 @@ class Stored(NamedTuple):
     commands: tuple[str, ...]
 
 
-def stored_keys(region: str, rest: str) -> Mapping[str, Stored]:
+def read_only_keys(keys: Keys) -> list[str]:
+    """The keys that other jobs write."""
+    return [keys.input(key) for key in (*INPUT_KEYS, *COMPANION_KEYS)]
+
+
+def write_only_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys that health checks read, and this project never does."""
+    return keys.brief_summary, keys.brief_seed_meta
+
+
+def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, Stored]:
     """Every key that the project both writes and reads: the keys of a region and those shared by
     all regions. `rest` stands for the part that varies within a region (an id, a time, a metric, a
     digest). "*" for both gives the key patterns."""
@@ -60,6 +69,7 @@ def stored_keys(region: str, rest: str) -> Mapping[str, Stored]:
         keys.dedup(region, rest): stored("string", "GET SET"),
         keys.snapshot_at(region, rest): stored("string", "COPY MGET"),
         keys.snapshot_by_id(rest): stored("string", "EXISTS GET GETRANGE MGET SET"),
+        keys.latest_body(region): stored("string", "COPY GET MGET"),
         keys.latest(region): stored("string", "GET SET WATCH"),
         keys.index(region): stored("zset", "ZADD ZRANGE ZREMRANGEBYSCORE ZSCORE"),
         keys.confirmed(region): stored("string", "GET SET WATCH"),
@@ -70,9 +80,10 @@ def stored_keys(region: str, rest: str) -> Mapping[str, Stored]:
         keys.narrative(region, rest): stored("string", "MGET SET"),
         keys.brief(region): stored("string", "GET MGET SET WATCH"),
         keys.alert_guard(rest, rest): stored("string", "EXISTS SET"),
-        keys.ALERT_QUEUE: stored("list", "LLEN LPUSH LRANGE"),
-        keys.SUMMARY: stored("string", "EXPIRE MGET SET"),
-        keys.SUMMARY_SEED_META: stored("string", "MGET SET"),
+        keys.alert_queue: stored("list", "LLEN LPUSH LRANGE"),
+        keys.identity: stored("string", "MGET SET"),
+        keys.summary: stored("string", "EXPIRE MGET SET"),
+        keys.summary_seed_meta: stored("string", "MGET SET"),
     }
 
 
@@ -86,28 +97,29 @@ class Use:
     @property
     def command(self) -> str:
         """The command's name in ACL rules."""
-        return "|".join(self.words[:2]) if self.words[0] == "SCRIPT" else self.words[0]
+        with_subcommand = self.words[0] in ("SCRIPT", "CLUSTER")
+        return "|".join(self.words[:2]) if with_subcommand else self.words[0]
 
 
-def uses(regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
+def uses(keys: Keys, regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
     """Every command that runs over `regions` send, on keys like theirs."""
-    for command in _WITHOUT_KEY:
+    for command in (*_WITHOUT_KEY, *(_OF_CLUSTERS if keys.in_cluster else ())):
         yield _use(command, None)
-    for key in READ_ONLY_KEYS:
-        for command in _ON_INPUTS:
+    for key in read_only_keys(keys):
+        for command in _ON_SCATTERED_INPUTS if keys.in_cluster else _ON_INPUTS:
             yield _use(command, key)
-    for key in WRITE_ONLY_KEYS:
+    for key in write_only_keys(keys):
         yield _use("SET", key)
     written: dict[str, tuple[str, ...]] = {}
     for region in regions:
-        written |= _written(region, rest)
+        written |= _written(keys, region, rest)
     for key, commands in written.items():
         for command in (*_ON_EVERY_KEY, *commands):
             yield _use(command, key, keys.snapshot_by_id(rest))
 
 
-def _written(region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
-    stored = {key: found.commands for key, found in stored_keys(region, rest).items()}
+def _written(keys: Keys, region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
+    stored = {key: found.commands for key, found in stored_keys(keys, region, rest).items()}
     return {**stored, keys.live(region): ("DEL",)}
 
 
@@ -117,31 +129,45 @@ def _use(command: str, key: str | None, body: str = "") -> Use:
     return Use((*command.split(), *(places.get(word, word) for word in arguments)), key)
 
 
-def rules() -> Iterator[str]:
+def users(keys: Keys) -> tuple[str, str]:
+    """The names of writer and reader. They begin with the prefix of the keys, so that the users of
+    two stores on one server stay apart."""
+    return f"{keys.prefix}regional-writer", f"{keys.prefix}regional-reader"
+
+
+def rules(keys: Keys) -> Iterator[str]:
     """The commands that create or replace both users, enabled, with `PASSWORD`."""
-    yield _rule("regional-writer", *_writer())
+    writer, reader = users(keys)
+    yield _rule(writer, *_writer(keys))
     # The notification relay pops messages (RPOP), so it needs a user of its own.
-    read = (keys.latest("*"), keys.snapshot_by_id("*"), keys.regime_history("*"), keys.brief("*"))
+    read = (
+        *(keys.latest("*"), keys.snapshot_by_id("*"), keys.regime_history("*"), keys.brief("*")),
+        *(keys.summary, keys.summary_seed_meta),
+    )
     yield _rule(
-        "regional-reader",
+        reader,
         *_allowed(["GET", "LRANGE", "STRLEN"]),
-        *(f"%R~{key}" for key in (*read, keys.SUMMARY, keys.SUMMARY_SEED_META, *WRITE_ONLY_KEYS)),
+        *(f"%R~{key}" for key in (*read, *write_only_keys(keys))),
     )
 
 
-def _writer() -> Iterator[str]:
+def _writer(keys: Keys) -> Iterator[str]:
     """Scripts on all keys; each other command in a selector, with the keys it is used on."""
     # "*" for the time would match `latest` and `live`, too.
     at = keys.snapshot_at("*", "[0-9]*")
-    plain = _written("*", "*").items()
+    plain = _written(keys, "*", "*").items()
     written = {at if key == keys.snapshot_at("*", "*") else key: used for key, used in plain}
     yield from _allowed([*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY])
+    if keys.in_cluster:
+        yield from _allowed([*_OF_CLUSTERS, *_HELPFUL_IN_CLUSTERS])
     yield from (f"~{key}" for key in written)
-    yield from (f"%R~{key}" for key in READ_ONLY_KEYS)
-    yield _selector(["MGET"], [f"%R~{key}" for key in READ_ONLY_KEYS])
-    yield _selector(["SET"], [f"%W~{key}" for key in WRITE_ONLY_KEYS])
+    inputs = [f"%R~{key}" for key in read_only_keys(keys)]
+    yield from inputs
+    yield _selector(["GET" if keys.in_cluster else "MGET"], inputs)
+    yield _selector(["SET"], [f"%W~{key}" for key in write_only_keys(keys)])
     # A selector has to allow all keys of a command.
-    yield _selector(["COPY"], [f"%R~{keys.snapshot_by_id('*')}", f"%W~{at}"])
+    copies = (f"%W~{key}" for key in (at, keys.latest_body("*")))
+    yield _selector(["COPY"], [f"%R~{keys.snapshot_by_id('*')}", *copies])
     used_alike: dict[tuple[str, ...], list[str]] = {}
     for key, commands in written.items():
         names = tuple(name for name in commands if name != "COPY")

@@ -9,11 +9,12 @@ from typing import Any
 import redis
 from redis.client import Pipeline
 
-from regional_assets.store import keys
 from regional_assets.store.connection import refusal
+from regional_assets.store.keys import BRIEF_EXPIRY
+from regional_assets.store.latest import LatestRead, StoredSnapshot
 from regional_assets.store.scripts import Call, Script, run
-from regional_assets.store.snapshot_store import SnapshotStore, StoredSnapshot, Summary
-from regional_assets.store.wire import as_text, confirmation, encode
+from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets.store.wire import encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
 
@@ -38,21 +39,22 @@ class BriefStore:
     def __init__(self, store: SnapshotStore) -> None:
         self._store = store
         self._client = store.client
+        self._keys = store.keys
 
     def read(self, regions: Sequence[str]) -> dict[str, BriefRead]:
-        """The sources of the briefs of `regions`, in one round trip. Raises `StoreError` when the
+        """The sources of the briefs of `regions`, in two round trips. Raises `StoreError` when the
         server is unavailable."""
         names = [
             name
             for region in regions
             for name in (
-                keys.latest(region),
-                keys.confirmed(region),
-                keys.regime_history(region),
-                keys.brief(region),
+                self._keys.latest(region),
+                self._keys.confirmed(region),
+                self._keys.regime_history(region),
+                self._keys.brief(region),
             )
         ]
-        call = Call(names, [keys.SNAPSHOT_BY_ID_PREFIX, _ENTRIES])
+        call = Call(names, [_ENTRIES])
 
         def read() -> Any:
             [reply] = run(self._client, _READ, [call])
@@ -60,13 +62,14 @@ class BriefStore:
                 raise reply
             return reply
 
-        found = self._store.attempt(read, patient=False)
-        return {region: _read(reply) for region, reply in zip(regions, found, strict=True)}
+        found = dict(zip(regions, self._store.attempt(read, patient=False), strict=True))
+        latest = self._store.latest({region: _pointer(reply) for region, reply in found.items()})
+        return {region: _read(reply, latest[region]) for region, reply in found.items()}
 
     def briefs(self, regions: Sequence[str]) -> dict[str, bytes | None]:
         """The stored briefs (None where there is none, or a key of another type), in one round
         trip. Raises `StoreError` when the server is unavailable."""
-        names = [keys.brief(region) for region in regions]
+        names = [self._keys.brief(region) for region in regions]
         found = self._store.attempt(partial(self._client.execute_command, "MGET", *names))
         return dict(zip(regions, found, strict=True))
 
@@ -78,12 +81,12 @@ class BriefStore:
         def write() -> list[Any]:
             with self._client.pipeline(transaction=False) as pipeline:
                 for region, brief in briefs.items():
-                    pipeline.set(keys.brief(region), encode(brief), ex=keys.BRIEF_EXPIRY)
+                    pipeline.set(self._keys.brief(region), encode(brief), ex=BRIEF_EXPIRY)
                 return pipeline.execute(raise_on_error=False)
 
         replies = self._store.attempt(write)
         return {
-            region: f"{keys.brief(region)}: {refusal(reply)}"
+            region: f"{self._keys.brief(region)}: {refusal(reply)}"
             for region, reply in zip(briefs, replies, strict=True)
             if isinstance(reply, redis.RedisError)
         }
@@ -94,22 +97,23 @@ class BriefStore:
         """Stores the summary that `summarise` makes of the stored briefs of `regions`, and its
         seed-meta: both or neither. `summarise` is called again when a brief changed meanwhile.
         Raises `StoreError` when the server is unavailable, or after the region deadline."""
-        names = [keys.brief(region) for region in regions]
+        names = [self._keys.brief(region) for region in regions]
 
         def update(pipeline: Pipeline) -> None:
             summary = summarise(self.briefs(regions))
             pipeline.multi()
-            pipeline.set(keys.BRIEF_SUMMARY, encode(summary.summary), ex=keys.BRIEF_EXPIRY)
-            pipeline.set(keys.BRIEF_SEED_META, encode(summary.seed_meta), ex=keys.BRIEF_EXPIRY)
+            pipeline.set(self._keys.brief_summary, encode(summary.summary), ex=BRIEF_EXPIRY)
+            pipeline.set(self._keys.brief_seed_meta, encode(summary.seed_meta), ex=BRIEF_EXPIRY)
 
         self._store.transaction(update, names)
 
 
-def _read(reply: list[bytes]) -> BriefRead:
-    if len(reply) == 1:
-        return BriefRead(error=as_text(reply[0]))
-    snapshot_id, body, confirmed, brief, *history = reply
-    snapshot = None
-    if body:
-        snapshot = StoredSnapshot(as_text(snapshot_id), body, confirmation(confirmed))
-    return BriefRead(snapshot, history, brief or None)
+def _pointer(reply: list[bytes]) -> list[bytes] | None:
+    return reply[:2] if reply[0] else None
+
+
+def _read(reply: list[bytes], latest: LatestRead) -> BriefRead:
+    if latest.error:
+        return BriefRead(error=latest.error)
+    _, _, brief, *history = reply
+    return BriefRead(latest.snapshot, history, brief or None)

@@ -5,9 +5,10 @@
 -- writes, `latest` last. Any other cause of failure (no memory, a read-only server, a full disk)
 -- makes the server refuse the first write, when nothing is written yet.
 --
--- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live, 7 confirmed;
---       then one per observation; then, only if written: the regime history, the alert queue and
---       one guard per alert.
+-- KEYS: 1 dedup, 2 snapshot at its time, 3 snapshot by id, 4 latest, 5 index, 6 live, 7 confirmed,
+--       8 copy of the latest snapshot, 9 the snapshot it was compared with (3 for none); then one
+--       per observation; then, only if written: the regime history, the alert queue and one guard
+--       per alert.
 -- ARGV: 1 snapshot id, 2 generated_at, 3 body, 4 id of the snapshot it was compared with, 5 "1" to
 --       write a duplicate, too, 6 expiry of body and confirmation, 7 dedup expiry, 8 oldest score
 --       the index keeps, 9 guard expiry, 10 history length, 11 history entry ("" for none), 12 the
@@ -17,7 +18,7 @@
 --        {"duplicate", id}, {"superseded"} (the region's latest is not the one it was compared
 --        with: compare again), or an error.
 
-local DEDUP, AT_ITS_TIME, BY_ID, LATEST, INDEX, LIVE, CONFIRMED = unpack(KEYS, 1, 7)
+local DEDUP, AT_ITS_TIME, BY_ID, LATEST, INDEX, LIVE, CONFIRMED, COPY, PREVIOUS = unpack(KEYS, 1, 9)
 local id, generated_at, body, compared_with = unpack(ARGV, 1, 4)
 local entry = ARGV[11]
 local observations = tonumber(ARGV[12])
@@ -26,9 +27,9 @@ local alerts = #ARGV - first_alert + 1
 
 local needed = {
   [DEDUP] = 'string', [AT_ITS_TIME] = 'string', [BY_ID] = 'string', [LATEST] = 'string',
-  [INDEX] = 'zset', [CONFIRMED] = 'string',
+  [INDEX] = 'zset', [CONFIRMED] = 'string', [COPY] = 'string',
 }
-local next_key = 8
+local next_key = 10
 for _ = 1, observations do
   needed[KEYS[next_key]] = 'zset'
   next_key = next_key + 1
@@ -58,16 +59,19 @@ end
 
 local latest = redis.call('GET', LATEST) or ''
 
--- Whether the region's latest is newer: by the index, or if the index lacks it, by its body (its
--- key is known from the pointer only, so it is not in KEYS).
+-- Whether the region's latest is newer: by the index, or if the index lacks it, by its body. Where
+-- neither key holds that body, it is not known, and the run has to compare with it first.
 local function latest_is_newer()
   if latest == '' then
     return false
   end
   local at = redis.call('ZSCORE', INDEX, latest)
   if not at then
-    local name = string.sub(BY_ID, 1, #BY_ID - #id) .. latest
-    at = string.match(redis.call('GETRANGE', name, 0, 199), '"generated_at": ?(%d+)')
+    local held = redis.call('GET', COPY) or ''
+    if not string.find(held, '"snapshot_id":"' .. latest .. '"', 1, true) then
+      held = latest == compared_with and redis.call('GETRANGE', PREVIOUS, 0, 199) or ''
+    end
+    at = string.match(held, '"generated_at": ?(%d+)')
   end
   return at and tonumber(at) > tonumber(generated_at)
 end
@@ -103,13 +107,16 @@ local function carry_out(writes, reply)
   return reply
 end
 
--- An attempt whose reply was lost is sent again, and then finds its own snapshot.
+-- An attempt whose reply was lost is sent again, and then finds its own snapshot. It writes all the
+-- same: WAIT covers what its own connection wrote, and is true at once on one that wrote nothing.
 if redis.call('EXISTS', BY_ID) == 1 then
-  return {'written', -1, late and 'late' or ''}
+  local again = {{'SET', BY_ID, redis.call('GET', BY_ID), 'KEEPTTL'}}
+  return carry_out(again, {'written', -1, late and 'late' or ''})
 end
 local same = redis.call('GET', DEDUP)
 if same and same == latest and ARGV[5] ~= '1' then
-  return carry_out(confirm({}), {'duplicate', same})
+  -- A write, too, where the region was confirmed at that time or later.
+  return carry_out(confirm({{'SET', DEDUP, same, 'KEEPTTL'}}), {'duplicate', same})
 end
 if not late and latest ~= compared_with then
   return {'superseded'}
@@ -132,7 +139,7 @@ local writes = {
 confirm(writes)
 local future = string.format('(%.0f', math.max(tonumber(generated_at), server_time))
 for i = 1, observations do
-  local key = KEYS[7 + i]
+  local key = KEYS[9 + i]
   if not late then
     -- What a clock that ran ahead has left would count in a baseline one day.
     writes[#writes + 1] = {'ZREMRANGEBYSCORE', key, future, '+inf'}
@@ -159,6 +166,7 @@ if not late then
       queued = queued + 1
     end
   end
+  writes[#writes + 1] = {'COPY', BY_ID, COPY, 'REPLACE'}
   writes[#writes + 1] = {'SET', LATEST, id, 'EX', ARGV[6]}
 end
 return carry_out(writes, {'written', queued, late and 'late' or ''})

@@ -4,8 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from regional_assets.intelligence.snapshot import Snapshot
-from regional_assets.store import keys
 from regional_assets.store.connection import refusal
+from regional_assets.store.keys import (
+    ALERT_GUARD_EXPIRY,
+    DEDUP_EXPIRY,
+    OBSERVATION_EXPIRY,
+    OBSERVATION_INTERVAL,
+    REGIME_HISTORY_LENGTH,
+    Keys,
+)
 from regional_assets.store.scripts import Call, Script
 from regional_assets.store.wire import as_text, encode, member
 
@@ -41,14 +48,22 @@ class Refused:
     error: str
 
 
-CommitReply = Written | Duplicate | Superseded | Refused
+@dataclass(frozen=True, slots=True)
+class Unreplicated:
+    """The primary has the commit, but too few replicas do: a failover may lose it. Committing again
+    is safe, and tells again how many have it."""
+
+    error: str
 
 
-def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
-    """The call of `commit.lua` that commits the snapshot. `force` writes a duplicate, too;
-    `expiry` is that of its body (s). Raises as `encode` does."""
+CommitReply = Written | Duplicate | Superseded | Refused | Unreplicated
+
+
+def commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call:
+    """The call of `commit.lua` that commits the snapshot under `keys`. `force` writes a duplicate,
+    too; `expiry` is that of its body (s). Raises as `encode` does."""
     region, at = snapshot.content.region_id, snapshot.generated_at
-    apart = keys.OBSERVATION_INTERVAL * 1000
+    apart = OBSERVATION_INTERVAL * 1000
     names = [
         keys.dedup(region, snapshot.content.digest),
         keys.snapshot_at(region, at),
@@ -57,6 +72,8 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         keys.index(region),
         keys.live(region),
         keys.confirmed(region),
+        keys.latest_body(region),
+        keys.snapshot_by_id(snapshot.previous_id or snapshot.snapshot_id),
         *(keys.observations(region, metric) for metric in snapshot.observations),
     ]
     entry = b""
@@ -64,7 +81,7 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
         names.append(keys.regime_history(region))
         entry = encode(snapshot.history_entry)
     if snapshot.alerts:
-        names.append(keys.ALERT_QUEUE)
+        names.append(keys.alert_queue)
         names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
     return Call(
         names,
@@ -75,14 +92,14 @@ def commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call:
             snapshot.previous_id,
             int(force),
             expiry,
-            keys.DEDUP_EXPIRY,
+            DEDUP_EXPIRY,
             at - expiry * 1000,
-            keys.ALERT_GUARD_EXPIRY,
-            keys.REGIME_HISTORY_LENGTH,
+            ALERT_GUARD_EXPIRY,
+            REGIME_HISTORY_LENGTH,
             entry,
             len(snapshot.observations),
-            keys.OBSERVATION_EXPIRY,
-            at - keys.OBSERVATION_EXPIRY * 1000,
+            OBSERVATION_EXPIRY,
+            at - OBSERVATION_EXPIRY * 1000,
             f"({at - apart}",
             f"({at + apart}",
             *(member(at, value) for value in snapshot.observations.values()),
@@ -102,3 +119,18 @@ def commit_reply(reply: Any) -> CommitReply:
     if outcome == "duplicate":
         return Duplicate(of=as_text(reply[1]))
     return Superseded()
+
+
+def confirmed(reply: CommitReply, wanted: int, reached: Any) -> CommitReply:
+    """The reply, unless it stands for a commit that fewer than `wanted` replicas have; `reached` is
+    the reply of WAIT, or the server's error."""
+    if not isinstance(reply, Written | Duplicate):
+        return reply
+    if isinstance(reached, Exception):
+        return Unreplicated(f"WAIT for {wanted} replicas: {refusal(reached)}; run it again")
+    if reached < wanted:
+        return Unreplicated(
+            f"not on {wanted} replicas yet, but on {reached}; run it again, nothing is doubled "
+            "(REGIONAL_REPLICAS)"
+        )
+    return reply

@@ -3,17 +3,22 @@
 import json
 import re
 import ssl
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.backoff import NoBackoff
 from redis.connection import DefaultParser
 from redis.retry import Retry
 
 from regional_assets.settings import SettingsError, StoreSettings
 from regional_assets.store import embedded, redis_url
+from regional_assets.store.cluster import Cluster, cluster_of
 from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.keys import Keys
+from regional_assets.store.route import Moved, NoRoute
+from regional_assets.store.sentinel import Sentinels, sentinels_of
 from regional_assets.store.state_folder import write_problem
 from regional_assets.store.wire import as_text
 
@@ -26,7 +31,14 @@ OTHER_MODES = {
     "cluster": "part of a cluster, where the keys of one commit lie on several nodes",
     "sentinel": "a Sentinel, which holds no data",
 }
-SINGLE_ADVICE = "put the address of a single Redis server in REDIS_URL"
+# What such a server asks for.
+MODE_ADVICE = {
+    "cluster": "name its nodes in REDIS_URL, as redis+cluster://host:port,host:port",
+    "sentinel": (
+        "name the Sentinels and the service in REDIS_URL, as "
+        "redis+sentinel://host:port,host:port/service/0"
+    ),
+}
 VERSION_ADVICE = "use Redis 7.0 or newer, or Valkey"
 PRIMARY_ADVICE = "put the address of its primary in REDIS_URL"
 
@@ -45,14 +57,26 @@ _CERTIFICATE_ADVICE = {9: _CLOCK_ADVICE, 10: _CLOCK_ADVICE, 62: _HOST_ADVICE, 64
 
 def connect(settings: StoreSettings) -> redis.Redis:
     """A client of the configured server, or of the embedded one (started if necessary) when there
-    is no `redis_url`. It connects with the first command. Raises `SettingsError`.
+    is no `redis_url`; in a cluster, of the node that has the keys; with Sentinels, of the primary
+    that they name. It connects with the first
+    command. Raises `SettingsError`.
 
     The client itself does not repeat commands: `SnapshotStore` does, under a deadline.
     """
     if settings.redis_url is None:
-        url = embedded.ensure_running(settings.state_dir)
-    else:
-        url = redis_url.checked(settings.redis_url)
+        return _client(embedded.ensure_running(settings.state_dir), settings)
+    url = redis_url.checked(settings.redis_url)
+    if settings.in_cluster:
+        seeds = [_client(seed, settings) for seed in redis_url.each_seed(url)]
+        return Cluster(seeds, Keys.of(settings).prefix).home_client()
+    if url.partition("://")[0] in redis_url.SENTINEL_SCHEMES:
+        found = redis_url.sentinel_route(url)
+        sentinels = [_client(sentinel, settings) for sentinel in found.sentinels]
+        return Sentinels(sentinels, found.service).primary_client(_client(found.server, settings))
+    return _client(url, settings)
+
+
+def _client(url: str, settings: StoreSettings) -> redis.Redis:
     try:
         client = redis.Redis.from_url(
             url,
@@ -127,6 +151,10 @@ def _check_ca(path: str) -> None:
 
 def address(client: redis.Redis) -> str:
     """The address of the client's server, without user or password."""
+    if cluster := cluster_of(client):
+        return str(cluster)
+    if sentinels := sentinels_of(client):
+        return str(sentinels)
     options = client.get_connection_kwargs()
     if "path" in options:
         return f"unix://{options['path']}"
@@ -134,13 +162,19 @@ def address(client: redis.Redis) -> str:
     return f"{host}:{port}/{options.get('db', 0)}"
 
 
-def retry_policy(settings: StoreSettings) -> Retry:
-    """The policy for lost connections: jittered pauses that double from 0.1 s up to 2 s."""
-    return Retry(
-        ExponentialWithJitterBackoff(cap=2.0, base=0.1),
-        settings.retries,
-        supported_errors=UNREACHABLE,
-    )
+def is_on_this_machine(client: redis.Redis) -> bool:
+    """Whether the address of the client's server means this machine, whichever that is."""
+    options = client.get_connection_kwargs()
+    host = str(options.get("host", "localhost"))
+    try:
+        return "path" in options or host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def can_move(client: redis.Redis) -> bool:
+    """Whether another server can take the place of this one."""
+    return cluster_of(client) is not None or sentinels_of(client) is not None
 
 
 # The server appends the first when it stops a script, and the second to a command that it does not
@@ -150,7 +184,7 @@ _NOISE = re.compile(
     r"|^Command # \d+ \(.*?\) of pipeline caused error: "
 )
 _PRIMARY_ADVICE = "this is a replica, name its primary in REDIS_URL"
-_CLUSTER_ADVICE = f"it is {OTHER_MODES['cluster']}: {SINGLE_ADVICE}"
+_CLUSTER_ADVICE = f"it is {OTHER_MODES['cluster']}: {MODE_ADVICE['cluster']}"
 _UNKNOWN_COMMAND = "unknown command"
 # By the first word of the server's error.
 _REFUSAL_ADVICE = {
@@ -210,8 +244,8 @@ def _wrong_server(client: redis.Redis) -> str | None:
     try:
         connection.send_command("HELLO")
         found = fields(connection.read_response())
-        if mode := OTHER_MODES.get(found["mode"]):
-            return f"is {mode}: {SINGLE_ADVICE}"
+        if (mode := found["mode"]) in OTHER_MODES and not can_move(client):
+            return f"is {OTHER_MODES[mode]}: {MODE_ADVICE[mode]}"
         if too_old(found["server"], found["version"]):
             return f"is Redis {found['version']}: {VERSION_ADVICE}"
     except redis.AuthenticationError as error:
@@ -236,7 +270,22 @@ def _login_problem(error: redis.AuthenticationError) -> str:
 def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) -> StoreError:
     """The error to raise when the server is unavailable. Asks it what it is where the error alone
     does not tell."""
-    where = address(client)
+    # An error of one node of a cluster has a note of which it is.
+    where = " of ".join([*getattr(error, "__notes__", [])[:1], address(client)])
+    if isinstance(error, NoRoute):
+        return StoreError(str(error))
+    if isinstance(error, Moved) and sentinels_of(client):
+        return StoreError(
+            f"Redis at {where} has not taken the command within {settings.region_deadline:g} s "
+            f"({error}): see `regional-assets doctor`, and run again when the Sentinels agree on a "
+            "primary"
+        )
+    if isinstance(error, Moved):
+        return StoreError(
+            f"Redis at {where} has not settled within {settings.region_deadline:g} s ({error}): "
+            "see `redis-cli --cluster check`, and run again when its nodes agree and no slot is "
+            "on the move"
+        )
     # redis-py raises its own error while it handles the socket's.
     cause = error.__context__
     if isinstance(error, redis.AuthenticationError):
@@ -269,7 +318,11 @@ def unavailable(client: redis.Redis, settings: StoreSettings, error: Exception) 
         advice = f"redis:// is for a port without TLS; {_OWN_CERTIFICATE_ADVICE}"
     elif settings.redis_url:
         advice = "start it, or correct REDIS_URL (without REDIS_URL an embedded server is used)"
-        if settings.redis_url.startswith("rediss:"):
+        if sentinels_of(client):
+            advice = (
+                "start it, or wait until its Sentinels have chosen another primary, and run again"
+            )
+        if settings.redis_url.startswith("rediss"):
             if isinstance(error, redis.TimeoutError):
                 advice += "; a port without TLS stays silent like this, redis:// is for it"
             # The server's reason is sometimes lost when it closes the connection.

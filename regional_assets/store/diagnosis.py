@@ -1,16 +1,13 @@
 """The probes of `regional-assets doctor`: server and state folder."""
 
-import json
 import shutil
 import statistics
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
@@ -20,25 +17,26 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import access, keys
+from regional_assets.store import access
+from regional_assets.store.cluster import cluster_of
 from regional_assets.store.connection import (
+    MODE_ADVICE,
     OTHER_MODES,
     PRIMARY_ADVICE,
-    SINGLE_ADVICE,
     UNREACHABLE,
     VERSION_ADVICE,
     address,
     fields,
+    is_on_this_machine,
     refusal,
     too_old,
 )
 from regional_assets.store.errors import STORE_ERRORS, one_line
-from regional_assets.store.scripts import Call, Script, run
+from regional_assets.store.identity import MetStore, present_store
+from regional_assets.store.node_diagnosis import Result, Verdict, cluster_state, rights
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
 from regional_assets.store.wire import as_text
-
-Verdict = Literal["ok", "warning", "problem", "skipped"]
 
 # A run makes two round trips; a slower server is far away or overloaded.
 LATENCY_WARNING_MS = 50.0
@@ -48,13 +46,6 @@ CLOCK_WARNING_MS = 1_000
 CLOCK_PROBLEM_MS = 60_000
 MEMORY_WARNING = 0.9
 DISK_WARNING = 100_000_000
-
-_NAMED = 3
-_RIGHTS = Script.load("rights.lua", read_only=True)
-
-
-# Verdict, finding, advice.
-Result = tuple[Verdict, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +64,7 @@ class _Server:
 
     settings: StoreSettings
     now: Callable[[], int]
+    on_record: Callable[[], MetStore | None]
 
     @cached_property
     def store(self) -> SnapshotStore:
@@ -92,15 +84,19 @@ class _Server:
         return dict(self.client.info())
 
 
-def diagnose(settings: StoreSettings | None, now: Callable[[], int]) -> Iterator[Finding]:
+def diagnose(
+    settings: StoreSettings | None,
+    now: Callable[[], int],
+    on_record: Callable[[], MetStore | None],
+) -> Iterator[Finding]:
     """The findings of all probes, one after the other. With `settings` None, because they are
-    invalid, every probe is skipped. Changes nothing, but starts the embedded server where that is
-    configured."""
+    invalid, every probe is skipped. `on_record` gives the store of the runs before. Changes
+    nothing, but starts the embedded server where that is configured."""
     if settings is None:
         for name in ("reachability", *_CHECKS):
             yield Finding(name, "skipped", "needs settings that are understood")
         return
-    server = _Server(settings, now)
+    server = _Server(settings, now, on_record)
     yield examined("state folder", partial(_state_folder, settings.state_dir))
     yield (reached := examined("reachability", partial(_reachability, server)))
     for name, look in _CHECKS.items():
@@ -164,8 +160,7 @@ def _encryption(server: _Server) -> Result:
             "TLS, but the server's certificate or its name is not verified",
             "remove ssl_cert_reqs and ssl_check_hostname from REDIS_URL; ssl_ca_certs names a CA",
         )
-    host = str(options.get("host", "localhost"))
-    if host == "localhost" or _is_loopback(host):
+    if is_on_this_machine(server.client):
         return "ok", "none, on this machine", ""
     return (
         "warning",
@@ -203,10 +198,12 @@ def _version(server: _Server) -> Result:
 
 
 def _mode(server: _Server) -> Result:
+    if cluster := cluster_of(server.client):
+        return cluster_state(cluster)
     mode = server.hello["mode"]
     if mode == "standalone":
         return "ok", "no cluster", ""
-    return "problem", OTHER_MODES.get(mode, mode), SINGLE_ADVICE
+    return "problem", OTHER_MODES.get(mode, mode), MODE_ADVICE.get(mode, VERSION_ADVICE)
 
 
 def _role(server: _Server) -> Result:
@@ -265,39 +262,21 @@ def _memory(server: _Server) -> Result:
     return verdict, found, "raise maxmemory, or see what fills the server (MEMORY STATS)"
 
 
-def _rights(server: _Server) -> Result:
-    uses = list(access.uses(REGION_IDS))
-    [reply] = run(server.client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
-    advice = "`regional-assets acl` prints the rules of a user who may"
-    if isinstance(reply, NoPermissionError):
-        return "problem", f"this user may not run scripts: {reply}", advice
-    if isinstance(reply, Exception):
-        raise reply
-    refused = [uses[position - 1] for position in reply]
-    if not refused:
-        return "ok", "this user may do all that a run does", ""
-    wanted = Counter(use.command for use in uses)
-    commands = [
-        name for name, count in Counter(u.command for u in refused).items() if count == wanted[name]
-    ]
-    names = dict.fromkeys(use.key for use in refused if use.key and use.command not in commands)
-    found = [f"may not run {', '.join(commands)}"] if commands else []
-    if names:
-        more = f" and {len(names) - _NAMED} more keys" if len(names) > _NAMED else ""
-        found.append(f"lacks rights on {', '.join(list(names)[:_NAMED])}{more}")
-    return "problem", f"this user {'; '.join(found)}", advice
-
-
 def _types(server: _Server) -> Result:
-    needed = dict.fromkeys((*access.READ_ONLY_KEYS, *access.WRITE_ONLY_KEYS), "string")
+    keys = server.store.keys
+    plain = (*access.read_only_keys(keys), *access.write_only_keys(keys))
+    needed = dict.fromkeys(plain, "string")
     for region in REGION_IDS:
-        needed |= {key: found.kind for key, found in access.stored_keys(region, "0").items()}
+        needed |= {key: found.kind for key, found in access.stored_keys(keys, region, "0").items()}
     for trigger in TRAILING_TRIGGERS:
         needed[keys.observations(trigger.region, str(trigger.metric))] = "zset"
-    with server.client.pipeline(transaction=False) as pipeline:
-        for name in needed:
-            pipeline.type(name)
-        replies = pipeline.execute(raise_on_error=False)
+    if cluster := cluster_of(server.client):
+        replies = cluster.each([("TYPE", name) for name in needed])
+    else:
+        with server.client.pipeline(transaction=False) as pipeline:
+            for name in needed:
+                pipeline.type(name)
+            replies = pipeline.execute(raise_on_error=False)
     held = {
         name: as_text(reply)
         for name, reply in zip(needed, replies, strict=True)
@@ -327,6 +306,19 @@ def _clock(server: _Server) -> Result:
         return "ok", found, ""
     verdict: Verdict = "problem" if surely > CLOCK_PROBLEM_MS else "warning"
     return verdict, found, "synchronise the clocks of both machines by NTP"
+
+
+def _identity(server: _Server) -> Result:
+    present, known = present_store(server.client, server.store.keys), server.on_record()
+    if known is None:
+        return "ok", f"{present}; no run has put a store on record yet", ""
+    if present.identity == known.identity:
+        return "ok", f"{present}, that of the runs before", ""
+    if not present.identity and present.address == known.address:
+        advice = "restore it, if it should not be empty; the next run begins anew in it"
+        return "warning", f"{present} was emptied: it had the identity {known.identity}", advice
+    advice = "correct REDIS_URL or REGIONAL_KEY_PREFIX; if it is meant, `regional-assets adopt`"
+    return "problem", f"{present} is not the store of the runs before, {known}", advice
 
 
 def _inputs(server: _Server) -> Result:
@@ -360,18 +352,12 @@ _CHECKS: Mapping[str, Callable[[_Server], Result]] = {
     "eviction": _eviction,
     "persistence": _persistence,
     "memory": _memory,
-    "rights": _rights,
+    "rights": lambda server: rights(server.client, server.store.keys),
     "key types": _types,
     "clock": _clock,
+    "store": _identity,
     "inputs": _inputs,
 }
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _size(count: float) -> str:

@@ -14,7 +14,7 @@ from regional_assets.intelligence.stored import (
     read_body,
     read_transition,
 )
-from regional_assets.store import keys
+from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Kept:
 
 
 def history_problems(
+    name: str,
     region: str,
     history: Sequence[bytes],
     kept: Mapping[str, Kept],
@@ -33,18 +34,15 @@ def history_problems(
     oldest: float,
     bodies: Callable[[Sequence[str]], Sequence[bytes | None]],
 ) -> list[str]:
-    """What is wrong with the history, newest first, of a region whose latest snapshot has the
-    regime `label` (None: it has none).
+    """What is wrong with the history under the key `name`, newest first, of a region whose latest
+    snapshot has the regime `label` (None: it has none).
 
     `kept` are the snapshots of the index by id. Those from before `oldest` (ms) have expired.
     `bodies` reads others by id: a region is started anew by taking its snapshot out of the index.
     """
-    name = keys.regime_history(region)
     problems = []
-    if len(history) > keys.REGIME_HISTORY_LENGTH:
-        problems.append(
-            f"{name} has {len(history)} entries, more than {keys.REGIME_HISTORY_LENGTH}"
-        )
+    if len(history) > REGIME_HISTORY_LENGTH:
+        problems.append(f"{name} has {len(history)} entries, more than {REGIME_HISTORY_LENGTH}")
     entries: list[Transition] = []
     for position, stored in enumerate(history):
         try:
@@ -105,7 +103,7 @@ def _unrecorded(
     recorded = {entry.snapshot_id for entry in entries}
     # A region that was started anew has entries since then; a full history lost its oldest.
     since = max((k.snapshot.generated_at for k in kept if _is_first(k.snapshot)), default=0)
-    if length >= keys.REGIME_HISTORY_LENGTH:
+    if length >= REGIME_HISTORY_LENGTH:
         since = max([since, *(entry.transitioned_at for entry in entries[-1:])])
     first_to_expire = math.inf
     for newer in sorted(kept, key=lambda k: -k.snapshot.generated_at):

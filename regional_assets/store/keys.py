@@ -1,5 +1,8 @@
-"""Every Redis key this project writes, and how long it lives (SPEC 6). The docstring of a key's
-function is its description in `docs/reference.md`; "*" as an argument makes a pattern."""
+"""Every Redis key this project writes, and how long it lives (SPEC 6)."""
+
+from dataclasses import dataclass
+
+from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
 
 DAY = 86_400
 
@@ -13,28 +16,8 @@ OBSERVATION_INTERVAL = 900
 NARRATIVE_EXPIRY = DAY
 BRIEF_EXPIRY = 15 * DAY
 
-SNAPSHOT_BY_ID_PREFIX = "intelligence:snapshot-by-id:v1:"
-ALERT_QUEUE = "wm:events:queue"
-SUMMARY = "intelligence:regional-snapshots:summary:v1"
-SUMMARY_SEED_META = "seed-meta:intelligence:regional-snapshots"
-BRIEF_SUMMARY = "intelligence:regional-briefs:summary:v1"
-BRIEF_SEED_META = "seed-meta:intelligence:regional-briefs"
-
-
-def dedup(region: str, digest: str) -> str:
-    """The id of the snapshot with this content: while it is the latest, the same content is a
-    duplicate."""
-    return f"dedup:snapshot:v1:{region}:{digest}"
-
-
-def snapshot_at(region: str, generated_at: int | str) -> str:
-    """The snapshot that was generated at this time (ms)."""
-    return f"intelligence:snapshot:v1:{region}:{generated_at}"
-
-
-def snapshot_by_id(snapshot_id: str) -> str:
-    """The snapshot with this id, as JSON."""
-    return SNAPSHOT_BY_ID_PREFIX + snapshot_id
+# The part in braces, the hash tag, decides alone in which slot a key lies.
+_CLUSTER_PREFIX = "{regional}:"
 
 
 def is_snapshot_id(text: str) -> bool:
@@ -42,47 +25,124 @@ def is_snapshot_id(text: str) -> bool:
     return 0 < len(text) <= 100 and text.isascii() and text.isprintable()
 
 
-def latest(region: str) -> str:
-    """The id of the region's newest snapshot, bare."""
-    return f"intelligence:snapshot:v1:{region}:latest"
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one store: `prefix` comes before each, and `input_prefix` before the keys of the
+    inputs, which other jobs write. In a cluster (`in_cluster`) the first lie in one slot, the
+    others in any.
 
+    The docstring of a key is its description in `docs/reference.md`; "*" as an argument makes a
+    pattern.
+    """
 
-def live(region: str) -> str:
-    """A key of an older design, deleted by every commit."""
-    return f"intelligence:snapshot:v1:{region}:live"
+    prefix: str = ""
+    input_prefix: str = ""
+    in_cluster: bool = False
 
+    @classmethod
+    def of(cls, settings: StoreSettings) -> "Keys":
+        """The keys of the store that `settings` name. Raises `SettingsError` for a prefix that
+        would scatter them over the nodes of a cluster."""
+        prefix = settings.key_prefix
+        if settings.in_cluster:
+            prefix = prefix or _CLUSTER_PREFIX
+            if "{" not in prefix:
+                raise SettingsError(
+                    f"{KEY_PREFIX.name}={prefix!r} has no hash tag, so that the keys of one commit "
+                    f"would lie on several nodes of the cluster: put a part of it in braces, as in "
+                    f"{{{prefix.rstrip(':')}}}:"
+                )
+        return cls(prefix, settings.input_prefix, settings.in_cluster)
 
-def index(region: str) -> str:
-    """The ids of the region's snapshots by their time (ms)."""
-    return f"intelligence:snapshot-index:v1:{region}"
+    def input(self, key: str) -> str:
+        """The key of an input, or of its companion, that the catalogue names `key`."""
+        return f"{self.input_prefix}{key}"
 
+    def latest(self, region: str) -> str:
+        """The id of the region's newest snapshot, bare."""
+        return f"{self.prefix}intelligence:snapshot:v1:{region}:latest"
 
-def confirmed(region: str) -> str:
-    """When a run last wrote the region's latest snapshot or found its content unchanged (ms)."""
-    return f"intelligence:snapshot-confirmed:v1:{region}"
+    def snapshot_by_id(self, snapshot_id: str) -> str:
+        """The snapshot with this id, as JSON."""
+        return f"{self.prefix}intelligence:snapshot-by-id:v1:{snapshot_id}"
 
+    def snapshot_at(self, region: str, generated_at: int | str) -> str:
+        """The snapshot that was generated at this time (ms)."""
+        return f"{self.prefix}intelligence:snapshot:v1:{region}:{generated_at}"
 
-def regime_history(region: str) -> str:
-    """The region's last regime changes, newest first."""
-    return f"intelligence:regime-history:v1:{region}"
+    def latest_body(self, region: str) -> str:
+        """A copy of the region's newest snapshot, under a key that a run knows before it has read
+        which snapshot that is."""
+        return f"{self.prefix}intelligence:snapshot-latest-body:v1:{region}"
 
+    def index(self, region: str) -> str:
+        """The ids of the region's snapshots by their time (ms)."""
+        return f"{self.prefix}intelligence:snapshot-index:v1:{region}"
 
-def observations(region: str, metric: str) -> str:
-    """What a trigger of the region observed, as `time:value` by time (ms): its trailing baseline
-    (SPEC 7)."""
-    return f"intelligence:observations:v1:{region}:{metric}"
+    def confirmed(self, region: str) -> str:
+        """When a run last wrote the region's latest snapshot or found its content unchanged
+        (ms)."""
+        return f"{self.prefix}intelligence:snapshot-confirmed:v1:{region}"
 
+    def dedup(self, region: str, digest: str) -> str:
+        """The id of the snapshot with this content: while it is the latest, the same content is a
+        duplicate."""
+        return f"{self.prefix}dedup:snapshot:v1:{region}:{digest}"
 
-def narrative(region: str, prompt_digest: str) -> str:
-    """The narrative that a language model wrote for this prompt."""
-    return f"intelligence:narrative-cache:v2:{region}:{prompt_digest}"
+    def regime_history(self, region: str) -> str:
+        """The region's last regime changes, newest first."""
+        return f"{self.prefix}intelligence:regime-history:v1:{region}"
 
+    def observations(self, region: str, metric: str) -> str:
+        """What a trigger of the region observed, as `time:value` by time (ms): its trailing
+        baseline (SPEC 7)."""
+        return f"{self.prefix}intelligence:observations:v1:{region}:{metric}"
 
-def brief(region: str) -> str:
-    """The region's weekly brief."""
-    return f"intelligence:regional-briefs:v1:weekly:{region}"
+    def narrative(self, region: str, prompt_digest: str) -> str:
+        """The narrative that a language model wrote for this prompt."""
+        return f"{self.prefix}intelligence:narrative-cache:v2:{region}:{prompt_digest}"
 
+    @property
+    def summary(self) -> str:
+        """The summary of all regions."""
+        return f"{self.prefix}intelligence:regional-snapshots:summary:v1"
 
-def alert_guard(event_type: str, guard_hash: str) -> str:
-    """Marks an alert as queued, so that it is not queued again."""
-    return f"wm:notif:scan-dedup:{event_type}:{guard_hash}"
+    @property
+    def summary_seed_meta(self) -> str:
+        """For health checks: the oldest time at which a region was written or confirmed (0 while
+        one is missing or unreadable), and how many were so within twelve hours."""
+        return f"{self.prefix}seed-meta:intelligence:regional-snapshots"
+
+    def brief(self, region: str) -> str:
+        """The region's weekly brief."""
+        return f"{self.prefix}intelligence:regional-briefs:v1:weekly:{region}"
+
+    @property
+    def brief_summary(self) -> str:
+        """The summary of the week's briefs."""
+        return f"{self.prefix}intelligence:regional-briefs:summary:v1"
+
+    @property
+    def brief_seed_meta(self) -> str:
+        """When the summary of the briefs was written and how many regions have one, for health
+        checks; none counts when too many are lacking."""
+        return f"{self.prefix}seed-meta:intelligence:regional-briefs"
+
+    @property
+    def alert_queue(self) -> str:
+        """Alerts for the notification relay, which takes them from the right end. Other jobs queue
+        here, too."""
+        return f"{self.prefix}wm:events:queue"
+
+    def alert_guard(self, event_type: str, guard_hash: str) -> str:
+        """Marks an alert as queued, so that it is not queued again."""
+        return f"{self.prefix}wm:notif:scan-dedup:{event_type}:{guard_hash}"
+
+    @property
+    def identity(self) -> str:
+        """The random id of this store, by which runs know it again."""
+        return f"{self.prefix}intelligence:regional-store:v1:identity"
+
+    def live(self, region: str) -> str:
+        """A key of an older design, deleted by every commit."""
+        return f"{self.prefix}intelligence:snapshot:v1:{region}:live"

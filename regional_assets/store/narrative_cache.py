@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from regional_assets.store import keys
+from regional_assets.store.keys import NARRATIVE_EXPIRY
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
 
@@ -15,7 +15,7 @@ from regional_assets.store.wire import encode
 def read_cache(store: SnapshotStore, digests: Mapping[str, str]) -> dict[str, bytes]:
     """The cached values for the prompts with these digests, by region, in one round trip. Regions
     without one are left out. Raises `StoreError` when the server is unavailable."""
-    names = [keys.narrative(region, digest) for region, digest in digests.items()]
+    names = [store.keys.narrative(region, digest) for region, digest in digests.items()]
     if not names:
         return {}
     found = store.attempt(partial(store.client.execute_command, "MGET", *names), patient=False)
@@ -31,8 +31,8 @@ def write_cache(
     def write() -> None:
         with store.client.pipeline(transaction=False) as pipeline:
             for region, value in values.items():
-                name = keys.narrative(region, digests[region])
-                pipeline.set(name, encode(value), ex=keys.NARRATIVE_EXPIRY)
+                name = store.keys.narrative(region, digests[region])
+                pipeline.set(name, encode(value), ex=NARRATIVE_EXPIRY)
             pipeline.execute()
 
     if values:

@@ -2,11 +2,9 @@
 -- input can be many MB, and copying it in a script would keep other clients waiting.
 --
 -- KEYS: plain keys, then observations, then per region its latest pointer and its confirmation.
--- ARGV: 1 the number of plain keys, 2 the number of observations, 3 the prefix of snapshot bodies.
+-- ARGV: 1 the number of plain keys, 2 the number of observations.
 -- Reply: per plain key nil, or {error} when it holds no string; per observations {nil, members} or
--- {error}; per region nil, {error}, or {id, body, error, confirmed}, nil for what is absent.
---
--- The key of a snapshot's body is known from the pointer only, so it is not in KEYS.
+-- {error}; per region nil, {error}, or {id, confirmed}, nil for what is absent.
 
 local plain = tonumber(ARGV[1])
 local observations = plain + tonumber(ARGV[2])
@@ -40,10 +38,7 @@ for i = observations + 1, #KEYS, 2 do
   if id then
     local confirmed
     confirmed, err = call('GET', KEYS[i + 1])
-    if not err then
-      local body, lost = call('GET', ARGV[3] .. id)
-      found = {id, body or false, lost or false, confirmed}
-    end
+    found = {id, confirmed}
   end
   reply[#reply + 1] = err and {err} or found
 end

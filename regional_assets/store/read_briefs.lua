@@ -1,11 +1,8 @@
--- Reads the sources of weekly briefs, and the stored briefs, in one step.
+-- Reads the sources of weekly briefs but for the snapshots, and the stored briefs, in one step.
 --
 -- KEYS: per region its latest pointer, its confirmation, its regime history, its brief.
--- ARGV: 1 the prefix of snapshot bodies, 2 the number of history entries, newest first.
--- Reply: per region {snapshot id, body, confirmed, brief, entries...}, '' for what is absent, or
--- {error}.
---
--- The key of a snapshot's body is known from the pointer only, so it is not in KEYS.
+-- ARGV: 1 the number of history entries, newest first.
+-- Reply: per region {snapshot id, confirmed, brief, entries...}, '' for what is absent, or {error}.
 
 local function read(pointer, confirmed, history, brief)
   local found = {}
@@ -17,16 +14,9 @@ local function read(pointer, confirmed, history, brief)
     return value or ''
   end
   found[1] = call('GET', pointer)
-  found[2] = ''
-  if found[1] ~= '' then
-    found[2] = call('GET', ARGV[1] .. found[1])
-    if found[2] == '' then
-      error({pointer .. ' names ' .. found[1] .. ', but ' .. ARGV[1] .. found[1] .. ' is gone'})
-    end
-  end
-  found[3] = call('GET', confirmed)
-  found[4] = call('GET', brief)
-  for _, entry in ipairs(call('LRANGE', history, 0, ARGV[2] - 1)) do
+  found[2] = call('GET', confirmed)
+  found[3] = call('GET', brief)
+  for _, entry in ipairs(call('LRANGE', history, 0, ARGV[1] - 1)) do
     found[#found + 1] = entry
   end
   return found

@@ -1,27 +1,53 @@
-"""What is stored of one region, for people to look at."""
+"""What is stored, for people to look at."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import redis
 from redis.exceptions import NoPermissionError
 
-from regional_assets.store import keys
 from regional_assets.store.connection import refusal
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingAlerts:
+    """The messages that the relay takes next from the alert queue, in that order, and how many
+    wait in all."""
+
+    messages: Sequence[bytes]
+    total: int
+
+
 def read_stored_brief(store: SnapshotStore, region: str) -> bytes | None:
     """The region's weekly brief, None when there is none. Raises `StoreError`."""
-    stored: bytes | None = _read(store, "GET", keys.brief(region))
+    stored: bytes | None = _read(store, "GET", store.keys.brief(region))
     return stored
 
 
 def read_regime_history(store: SnapshotStore, region: str) -> list[bytes]:
     """The entries of the region's regime history, newest first. Raises `StoreError`."""
-    entries: list[bytes] = _read(store, "LRANGE", keys.regime_history(region), 0, -1)
+    entries: list[bytes] = _read(store, "LRANGE", store.keys.regime_history(region), 0, -1)
     return entries
+
+
+def read_waiting_alerts(store: SnapshotStore, most: int) -> WaitingAlerts:
+    """Up to `most` messages of the alert queue, which stay there. Raises `StoreError`, also when
+    the key holds no queue."""
+    queue = store.keys.alert_queue
+
+    def read() -> WaitingAlerts:
+        with store.client.pipeline(transaction=True) as pipeline:
+            pipeline.llen(queue)
+            # Consumers take from the right end.
+            pipeline.lrange(queue, -most, -1)
+            total, messages = pipeline.execute()
+        return WaitingAlerts(messages[::-1], total)
+
+    return store.attempt(read)
 
 
 def _read(store: SnapshotStore, command: str, key: str, *arguments: int) -> Any:

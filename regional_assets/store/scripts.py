@@ -39,6 +39,26 @@ class Call:
     args: Sequence[str | int | bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How many replicas have to have what a script wrote, and how long they are waited for (s)."""
+
+    replicas: int
+    seconds: float
+
+
+def run_and_wait(
+    client: redis.Redis, script: Script, calls: Sequence[Call], wait: Wait
+) -> tuple[list[Any], Any]:
+    """As `run`, and how many replicas have what was written (or the error reply). WAIT looks at
+    what its own connection wrote, so it follows the calls in their pipeline."""
+    *replies, reached = _send(client, script, calls, wait=wait)
+    if not any(isinstance(reply, NoScriptError) for reply in replies):
+        return replies, reached
+    *replies, reached = _send(client, script, calls, load=True, wait=wait)
+    return replies, reached
+
+
 def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]:
     """The replies (or error replies) to all calls, in one round trip; a second one only for calls
     that reached a server without the script.
@@ -56,19 +76,19 @@ def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]
 
 
 def run_after_values(
-    client: redis.Redis, names: Sequence[str], script: Script, call: Call
-) -> tuple[Any, Any]:
-    """The values of the keys `names` at one moment, then the reply to the call (or the error
-    replies), in one round trip; a second one for a server without the script.
+    client: redis.Redis, groups: Sequence[Sequence[str]], script: Script, call: Call
+) -> list[Any]:
+    """The values of each group of keys at one moment, and at the end the reply to the call (or
+    the error replies), in one round trip; a second one for a server without the script.
 
     The script does not read the values itself: they can be many MB, and copying them would keep
     other clients waiting. A transaction does not serve either: a server short of memory refuses
     it, even for reads.
     """
-    values, reply = _send(client, script, [call], names=names)
-    if isinstance(reply, NoScriptError):
-        [reply] = _send(client, script, [call], load=True)
-    return values, reply
+    replies = _send(client, script, [call], groups=groups)
+    if isinstance(replies[-1], NoScriptError):
+        replies[-1:] = _send(client, script, [call], load=True)
+    return replies
 
 
 def _send(
@@ -76,11 +96,12 @@ def _send(
     script: Script,
     calls: Sequence[Call],
     *,
-    names: Sequence[str] = (),
+    groups: Sequence[Sequence[str]] = (),
     load: bool = False,
+    wait: Wait | None = None,
 ) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
-        if names:
+        for names in groups:
             pipeline.mget(names)
         if load:
             # A server without this script has none of them, so that the others need not find out.
@@ -89,10 +110,12 @@ def _send(
         evalsha = pipeline.evalsha_ro if script.read_only else pipeline.evalsha
         for call in calls:
             evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+        if wait:
+            pipeline.wait(wait.replicas, int(wait.seconds * 1000))
         replies = pipeline.execute(raise_on_error=False)
     if not load:
         return replies
     loaded = replies[Script.known.index(script)]
     if isinstance(loaded, Exception):
-        return [loaded] * len(calls)
+        return [loaded] * (len(calls) + (1 if wait else 0))
     return replies[len(Script.known) :]

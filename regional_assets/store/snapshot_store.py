@@ -3,9 +3,10 @@ one atomic commit (SPEC 6)."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
 import redis
@@ -16,23 +17,31 @@ from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import Snapshot
-from regional_assets.intelligence.stored import Body, BodyError, read_body
-from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import keys, verification
-from regional_assets.store.commit import COMMIT, CommitReply, Refused, commit_call, commit_reply
+from regional_assets.store import verification
+from regional_assets.store.attempts import attempt
+from regional_assets.store.cluster import cluster_of
+from regional_assets.store.commit import (
+    COMMIT,
+    CommitReply,
+    Refused,
+    commit_call,
+    commit_reply,
+    confirmed,
+)
 from regional_assets.store.connection import (
-    UNREACHABLE,
     address,
     connect,
     refusal,
-    retry_policy,
     unavailable,
 )
 from regional_assets.store.errors import StoreError, one_line
-from regional_assets.store.scripts import Call, Script, run, run_after_values
-from regional_assets.store.wire import as_text, confirmation, encode, observations
+from regional_assets.store.identity import Record, meet
+from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
+from regional_assets.store.latest import LatestRead, Pointer
+from regional_assets.store.scripts import Call, Script, Wait, run, run_after_values, run_and_wait
+from regional_assets.store.wire import as_text, encode, observations
 
 T = TypeVar("T")
 
@@ -50,39 +59,6 @@ _BODIES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSnapshot:
-    """A region's latest snapshot as it is stored. `confirmed_at` (ms) is when a run last wrote it
-    or found its content unchanged; None when no run of this project did."""
-
-    snapshot_id: str
-    body: bytes
-    confirmed_at: int | None = None
-
-    def parsed(self, region: str) -> Body:
-        """The snapshot; raises `BodyError` with its key unless it is one of this region and id."""
-        try:
-            return read_body(region, self.snapshot_id, self.body)
-        except BodyError as error:
-            name = keys.snapshot_by_id(self.snapshot_id)
-            raise BodyError(f"{name} is {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class LatestRead:
-    """A region's latest snapshot (None: it has none), or why it cannot be read."""
-
-    snapshot: StoredSnapshot | None = None
-    error: str | None = None
-
-    def parsed(self, region: str) -> Body | None:
-        """The snapshot, None when the region has none; raises `BodyError` with its key when it
-        cannot be read."""
-        if self.error:
-            raise BodyError(visible(self.error))
-        return self.snapshot.parsed(region) if self.snapshot else None
-
-
-@dataclass(frozen=True, slots=True)
 class ObservationsRead:
     """The observations of a trigger's metric, oldest first; or why they cannot be read."""
 
@@ -92,8 +68,8 @@ class ObservationsRead:
 
 @dataclass(frozen=True, slots=True)
 class StoreRead:
-    """Stored values by key, latest snapshots by region id, and the observations of trailing
-    triggers by trigger id."""
+    """Stored values by the catalogue's key, latest snapshots by region id, and the observations of
+    trailing triggers by trigger id."""
 
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
@@ -110,15 +86,6 @@ class IndexRead:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingAlerts:
-    """The messages that the relay takes next from the alert queue, in that order, and how many
-    wait in all."""
-
-    messages: Sequence[bytes]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """The summary of all regions, None where the stored one stands; and the record by which health
     checks judge it."""
@@ -130,19 +97,22 @@ class Summary:
 class SnapshotStore:
     """The store over one Redis client; safe to share between threads.
 
-    Commands that a lost connection may have swallowed are sent again, under `retry_policy`, until
-    the region deadline. This is safe: every script here is idempotent.
+    Commands that a lost connection may have swallowed are sent again until the region deadline (see
+    `attempts`). This is safe: every script here is idempotent.
     """
 
     def __init__(
         self,
         client: redis.Redis,
         settings: StoreSettings,
-        snapshot_expiry: int = keys.SNAPSHOT_EXPIRY,
+        snapshot_expiry: int = SNAPSHOT_EXPIRY,
+        record: Record | None = None,
     ) -> None:
         self.client = client
+        self.keys = Keys.of(settings)
         self._settings = settings
         self._snapshot_expiry = snapshot_expiry
+        self._unmet = record
 
     @property
     def region_deadline(self) -> float:
@@ -155,55 +125,107 @@ class SnapshotStore:
 
     @classmethod
     def open(
-        cls, settings: StoreSettings, snapshot_expiry: int = keys.SNAPSHOT_EXPIRY
+        cls,
+        settings: StoreSettings,
+        snapshot_expiry: int = SNAPSHOT_EXPIRY,
+        record: Record | None = None,
     ) -> "SnapshotStore":
-        """A store on the configured server; snapshots expire after `snapshot_expiry` (s)."""
-        return cls(connect(settings), settings, snapshot_expiry)
+        """A store on the configured server; snapshots expire after `snapshot_expiry` (s). Its first
+        command fails when it is another store than that on `record`."""
+        return cls(connect(settings), settings, snapshot_expiry, record)
 
     def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
         """The inputs with their companions, earlier observations, and the latest snapshots of
-        `regions` (without `inputs`, only these), in one round trip for up to 64 regions. The
-        inputs are a view of one moment, and so is the rest for up to 64 regions. Raises
-        `StoreError` when the server is unavailable."""
-        plain = [*INPUT_KEYS, *COMPANION_KEYS] if inputs else []
+        `regions`, in one round trip for up to 64 regions: a snapshot is read from its copy.
+        Without `inputs`, the latest snapshots alone, from where readers find them, in two.
+
+        The inputs are a view of one moment, except in a cluster, and so are pointers,
+        confirmations and observations for up to 64 regions. Raises `StoreError` when the server is
+        unavailable."""
+        names = self._input_names((*INPUT_KEYS, *COMPANION_KEYS)) if inputs else {}
+        cluster = cluster_of(self.client)
+        if not cluster or not inputs:
+            return self._read_from_one(regions, names, inputs=inputs)
+        with ThreadPoolExecutor(1) as beside:
+            read_values = partial(self._attempt, partial(cluster.values, names), patient=False)
+            values = beside.submit(read_values)
+            return replace(self._read_from_one(regions, {}, inputs=True), values=values.result())
+
+    def _read_from_one(
+        self, regions: Sequence[str], names: Mapping[str, str], *, inputs: bool
+    ) -> StoreRead:
+        plain = list(names.values())
         triggers = TRAILING_TRIGGERS if inputs else ()
-        observed = [keys.observations(t.region, str(t.metric)) for t in triggers]
-        values, found = self._read(plain, observed, regions[:_BATCH])
+        observed = [self.keys.observations(t.region, str(t.metric)) for t in triggers]
+        copied = [self.keys.latest_body(region) for region in regions] if inputs else []
+        values, copies, found = self._read(plain, observed, regions[:_BATCH], copied[:_BATCH])
         # A script over more regions would block the server's other clients for too long.
         for start in range(_BATCH, len(regions), _BATCH):
-            found += self._read([], [], regions[start : start + _BATCH])[1]
-        replies = iter(found[len(plain) :])
+            batch = slice(start, start + _BATCH)
+            _, more, replies = self._read([], [], regions[batch], copied[batch])
+            copies += more
+            found += replies
+        rest = iter(found[len(plain) :])
         return StoreRead(
             {
-                key: StoredValue(error=as_text(problem[0])) if problem else StoredValue(data=value)
-                for key, value, problem in zip(plain, values, found, strict=False)
+                key: StoredValue(value, as_text(problem[0]) if problem else None, name)
+                for key, name, value, problem in zip(names, plain, values, found, strict=False)
             },
             observed={
-                trigger.id: _observed(key, next(replies))
+                trigger.id: _observed(key, next(rest))
                 for trigger, key in zip(triggers, observed, strict=True)
             },
-            latest={region: _latest(region, next(replies)) for region in regions},
+            latest=self.latest(dict(zip(regions, rest, strict=True)), copies),
         )
 
     def _read(
-        self, plain: Sequence[str], observed: Sequence[str], regions: Sequence[str]
-    ) -> tuple[list[bytes | None], list[Any]]:
-        call = Call(
-            [*plain, *observed, *_latest_keys(regions)],
-            [len(plain), len(observed), keys.SNAPSHOT_BY_ID_PREFIX],
-        )
-
-        def command() -> tuple[Any, Any]:
-            if plain:
-                return run_after_values(self.client, plain, _READ, call)
-            return [], run(self.client, _READ, [call])[0]
-
+        self,
+        plain: Sequence[str],
+        observed: Sequence[str],
+        regions: Sequence[str],
+        copied: Sequence[str],
+    ) -> tuple[list[bytes | None], list[bytes | None], list[Any]]:
+        call = Call([*plain, *observed, *self._pointers(regions)], [len(plain), len(observed)])
+        identity = [self.keys.identity] if self._unmet else []
+        # Apart, because a user may have rights on each with a rule of its own.
+        groups = [names for names in (plain, copied, identity) if names]
+        command = partial(run_after_values, self.client, groups, _READ, call)
         # A silent server is reported, not asked again: nothing has been computed yet.
-        found = self.attempt(command, patient=False)
-        for reply in found:
+        replies = self._attempt(command, patient=False)
+        for reply in replies:
             if isinstance(reply, Exception):
                 raise unavailable(self.client, self._settings, reply)
-        return found
+        if identity:
+            self._meet(replies[-2][0])
+        values = iter(replies)
+        return next(values) if plain else [], next(values) if copied else [], replies[-1]
+
+    def latest(
+        self, pointers: Mapping[str, Any], copies: Sequence[bytes | None] = ()
+    ) -> dict[str, LatestRead]:
+        """The latest snapshot of each region, by what a script replied for its pointer: None,
+        [error] or [id, confirmed]. Those that no copy (in the same order) holds are fetched, one
+        round trip for every 100. Raises `StoreError` when the server is unavailable."""
+        found: dict[str, LatestRead] = {}
+        named: list[Pointer] = []
+        for (region, reply), copy in zip_longest(pointers.items(), copies):
+            if not reply:
+                found[region] = LatestRead()
+            elif len(reply) == 1:
+                found[region] = LatestRead(error=as_text(reply[0]))
+            else:
+                pointer = Pointer(region, *reply)
+                if read := pointer.with_copy(self.keys, copy):
+                    found[region] = read
+                else:
+                    named.append(pointer)
+        for start in range(0, len(named), _BODIES):
+            batch = named[start : start + _BODIES]
+            names = [self.keys.snapshot_by_id(pointer.snapshot_id) for pointer in batch]
+            replies = self.attempt(partial(_get_each, self.client, names), patient=False)
+            for pointer, reply in zip(batch, replies, strict=True):
+                found[pointer.region] = pointer.with_body(self.keys, reply)
+        return {region: found[region] for region in pointers}
 
     def commit(
         self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
@@ -212,20 +234,29 @@ class SnapshotStore:
 
         `force` writes duplicates, too. No attempt starts after `deadline` (of `time.monotonic`;
         by default the region deadline from now). Raises `StoreError` when the server is
-        unavailable; the outcome is then unknown, and committing again is safe.
+        unavailable; the outcome is then unknown, and committing again is safe. A commit that fewer
+        than `REGIONAL_REPLICAS` replicas have is `Unreplicated`.
         """
         expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
-        while batch := [_commit_call(s, force, expiry) for s in islice(waiting, _BATCH)]:
+        while batch := [_commit_call(self.keys, s, force, expiry) for s in islice(waiting, _BATCH)]:
             calls = [call for call in batch if isinstance(call, Call)]
-            answered = iter(
-                self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
-            )
-            replies += [
-                commit_reply(next(answered)) if isinstance(call, Call) else call for call in batch
-            ]
+            answered = iter(self._commit(calls, deadline))
+            replies += [next(answered) if isinstance(call, Call) else call for call in batch]
         return replies
+
+    def _commit(self, calls: Sequence[Call], deadline: float | None) -> Sequence[CommitReply]:
+        wanted = self._settings.replicas
+        if not wanted:
+            answered = self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
+            return list(map(commit_reply, answered))
+        # The answer to WAIT has to come before the connection counts as silent.
+        wait = Wait(wanted, self._settings.answer_timeout / 2)
+        command = partial(run_and_wait, self.client, COMMIT, calls, wait)
+        # Sent again as a whole: another connection knows nothing of what this one wrote.
+        answers, reached = self.attempt(command, deadline=deadline)
+        return [confirmed(commit_reply(answer), wanted, reached) for answer in answers]
 
     def update_summary(
         self,
@@ -241,22 +272,22 @@ class SnapshotStore:
         or after the region deadline.
         """
 
+        keys = self.keys
+
         def update(pipeline: Pipeline) -> None:
             latest = self.read(regions, inputs=False).latest
             # MGET, unlike GET, treats a key of another type as absent; SET replaces it.
-            [stored] = self.attempt(partial(self.client.execute_command, "MGET", keys.SUMMARY))
+            [stored] = self.attempt(partial(self.client.execute_command, "MGET", keys.summary))
             summary = summarise(latest, stored)
             pipeline.multi()
             if summary:
                 if summary.summary is None:
-                    pipeline.expire(keys.SUMMARY, keys.SUMMARY_EXPIRY)
+                    pipeline.expire(keys.summary, SUMMARY_EXPIRY)
                 else:
-                    pipeline.set(keys.SUMMARY, encode(summary.summary), ex=keys.SUMMARY_EXPIRY)
-                pipeline.set(
-                    keys.SUMMARY_SEED_META, encode(summary.seed_meta), ex=keys.SUMMARY_EXPIRY
-                )
+                    pipeline.set(keys.summary, encode(summary.summary), ex=SUMMARY_EXPIRY)
+                pipeline.set(keys.summary_seed_meta, encode(summary.seed_meta), ex=SUMMARY_EXPIRY)
 
-        self.transaction(update, _latest_keys(regions))
+        self.transaction(update, self._pointers(regions))
 
     def transaction(self, update: Callable[[Pipeline], None], watched: Sequence[str]) -> None:
         """What `update` queues after its `multi()`, as one transaction. `update` is called again
@@ -283,7 +314,7 @@ class SnapshotStore:
     def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
         """The index of each region, in one round trip. Raises `StoreError` when the server is
         unavailable."""
-        names = [keys.index(region) for region in regions]
+        names = [self.keys.index(region) for region in regions]
         replies = self.attempt(partial(_read_indexes, self.client, names))
         return {
             region: _index(name, reply)
@@ -294,69 +325,58 @@ class SnapshotStore:
         """The stored snapshots with these ids, None for one that is absent; read lazily, one round
         trip for every 100. Raises `StoreError` when the server is unavailable."""
         for start in range(0, len(snapshot_ids), _BODIES):
-            names = [keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
+            names = [self.keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
             yield from self.attempt(partial(self.client.execute_command, "MGET", *names))
-
-    def waiting_alerts(self, most: int) -> WaitingAlerts:
-        """Up to `most` messages of the alert queue, which stay there. Raises `StoreError` when the
-        server is unavailable, or the key holds no queue."""
-
-        def read() -> WaitingAlerts:
-            with self.client.pipeline(transaction=True) as pipeline:
-                pipeline.llen(keys.ALERT_QUEUE)
-                # Consumers take from the right end.
-                pipeline.lrange(keys.ALERT_QUEUE, -most, -1)
-                total, messages = pipeline.execute()
-            return WaitingAlerts(messages[::-1], total)
-
-        return self.attempt(read)
 
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
-        return self.attempt(partial(verification.verify, self.client, regions, now))
+        return self.attempt(partial(verification.verify, self.client, self.keys, regions, now))
 
     def verify_summary(self) -> list[str]:
         """What is wrong with the stored summary (see `verification`)."""
-        return self.attempt(partial(verification.verify_summary, self.client))
+        return self.attempt(partial(verification.verify_summary, self.client, self.keys))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
-        """Stores input values under their keys: all or none."""
-        self.attempt(lambda: self.client.mset(dict(values)))
+        """Stores input values, by the catalogue's key: all or none, except in a cluster. Raises
+        `StoreError`."""
+        named = {name: values[key] for key, name in self._input_names(values).items()}
+        cluster = cluster_of(self.client)
+        write = partial(cluster.write, named) if cluster else partial(self.client.mset, named)
+        self.attempt(write)
 
-    def attempt(
-        self, command: Callable[[], T], *, deadline: float | None = None, patient: bool = True
-    ) -> T:
-        """The result of `command`, which is sent again when the connection is lost, until
-        `deadline` (of `time.monotonic`; by default the region deadline from now). Unless
-        `patient`, a timeout is final. Raises `StoreError` when the server is unavailable."""
-        if deadline is None:
-            deadline = time.monotonic() + self._settings.region_deadline
+    def _input_names(self, catalogued: Iterable[str]) -> dict[str, str]:
+        return {key: self.keys.input(key) for key in catalogued}
 
-        def is_retryable(error: Exception) -> bool:
-            return (
-                not isinstance(error, redis.AuthenticationError)
-                and (patient or not isinstance(error, redis.TimeoutError))
-                and time.monotonic() < deadline
-            )
+    def _pointers(self, regions: Iterable[str]) -> list[str]:
+        return [
+            key
+            for region in regions
+            for key in (self.keys.latest(region), self.keys.confirmed(region))
+        ]
 
-        try:
-            return retry_policy(self._settings).call_with_retry(
-                command, lambda _error: None, is_retryable=is_retryable
-            )
-        except (redis.RedisError, *UNREACHABLE) as error:
-            raise unavailable(self.client, self._settings, error) from None
+    def _meet(self, identity: bytes | None) -> None:
+        if self._unmet:
+            self._attempt(partial(meet, self.client, self.keys, identity, self._unmet))
+            # Only now: another store stays closed.
+            self._unmet = None
+
+    def attempt(self, command: Callable[[], T], **limits: Any) -> T:
+        """As `attempts.attempt`, once it is known which store this is."""
+        if self._unmet:
+            read = partial(self.client.execute_command, "MGET", self.keys.identity)
+            self._meet(self._attempt(read)[0])
+        return self._attempt(command, **limits)
+
+    def _attempt(self, command: Callable[[], T], **limits: Any) -> T:
+        return attempt(self.client, self._settings, command, **limits)
 
 
-def _commit_call(snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
+def _commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
     # One snapshot that cannot be encoded does not keep the others from being committed.
     try:
-        return commit_call(snapshot, force, expiry)
+        return commit_call(keys, snapshot, force, expiry)
     except (TypeError, ValueError, RecursionError) as error:
         return Refused(f"the snapshot has no JSON: {one_line(error)}")
-
-
-def _latest_keys(regions: Iterable[str]) -> list[str]:
-    return [key for region in regions for key in (keys.latest(region), keys.confirmed(region))]
 
 
 def _observed(key: str, found: Any) -> ObservationsRead:
@@ -368,21 +388,12 @@ def _observed(key: str, found: Any) -> ObservationsRead:
         return ObservationsRead(error=f"{key} holds something else than observations; delete it")
 
 
-def _latest(region: str, found: Any) -> LatestRead:
-    if not found:
-        return LatestRead()
-    if len(found) == 1:
-        return LatestRead(error=as_text(found[0]))
-    pointer, snapshot_id = keys.latest(region), as_text(found[0])
-    _, body, error, confirmed = found
-    if not keys.is_snapshot_id(snapshot_id):
-        return LatestRead(error=f"{pointer} holds no snapshot id")
-    if error is not None:
-        return LatestRead(error=as_text(error))
-    if body is None:
-        name = keys.snapshot_by_id(snapshot_id)
-        return LatestRead(error=f"{pointer} names {snapshot_id}, but {name} is gone")
-    return LatestRead(StoredSnapshot(snapshot_id, body, confirmation(confirmed)))
+def _get_each(client: redis.Redis, names: Iterable[str]) -> list[Any]:
+    # MGET takes a key of another type for an absent one.
+    with client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.get(name)
+        return pipeline.execute(raise_on_error=False)
 
 
 def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:

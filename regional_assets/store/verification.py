@@ -13,9 +13,17 @@ from redis.exceptions import NoPermissionError
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
 from regional_assets.intelligence.triggers import TRIGGERS
-from regional_assets.store import keys
 from regional_assets.store.connection import refusal
 from regional_assets.store.history_verification import Kept, history_problems
+from regional_assets.store.keys import (
+    DAY,
+    OBSERVATION_EXPIRY,
+    SNAPSHOT_EXPIRY,
+    SUMMARY_EXPIRY,
+    Keys,
+    is_snapshot_id,
+)
+from regional_assets.store.latest import copied_from
 from regional_assets.store.wire import as_text, confirmation, observations
 
 _BATCH = 100
@@ -27,23 +35,25 @@ _ABSENT = -2
 _HEALS = "the next snapshot of the region puts that right"
 
 
-def verify(client: redis.Redis, regions: Iterable[str], now: int) -> dict[str, list[str]]:
+def verify(
+    client: redis.Redis, keys: Keys, regions: Iterable[str], now: int
+) -> dict[str, list[str]]:
     """Region id → inconsistencies at `now` (ms), empty for none: of the pointer, every snapshot by
     id and at its time, the index, the regime history, the observations, and when they expire. A
     region of which nothing is stored has none."""
-    views = {region: _look(client, region) for region in regions}
+    views = {region: _look(client, keys, region) for region in regions}
     found = {region: _settled(client, view, now) for region, view in views.items()}
     empty = {r for r, view in views.items() if not (view.errors or view.latest or view.index)}
     if empty:
-        for region, problem in _without_pointer(client, empty).items():
+        for region, problem in _without_pointer(client, keys, empty).items():
             found[region].append(problem)
     return found
 
 
-def verify_summary(client: redis.Redis) -> list[str]:
+def verify_summary(client: redis.Redis, keys: Keys) -> list[str]:
     """What is wrong with the summary of all regions and its record for health checks: with each of
     them and its expiry, and whether both are there."""
-    parsers = {keys.SUMMARY: read_summary, keys.SUMMARY_SEED_META: read_seed_meta}
+    parsers = {keys.summary: read_summary, keys.summary_seed_meta: read_seed_meta}
     with client.pipeline(transaction=True) as pipeline:
         pipeline.time()
         for name in parsers:
@@ -63,7 +73,7 @@ def verify_summary(client: redis.Redis) -> list[str]:
                 problems.append(f"{name} is {error}")
         elif any(expires_at != _ABSENT for expires_at in expiries):
             problems.append(f"{name} is {'absent' if expires_at == _ABSENT else 'no string'}")
-        problems += _expiry_problems(name, expires_at, _ms(time), keys.SUMMARY_EXPIRY, None)
+        problems += _expiry_problems(name, expires_at, _ms(time), SUMMARY_EXPIRY, None)
     return problems
 
 
@@ -72,12 +82,14 @@ class _View:
     """What is stored of a region but for its snapshots, at one moment (`at`, ms, by the server's
     clock): observations and expiries (ms) by key; or why it cannot be read."""
 
+    keys: Keys
     region: str
     at: int
     latest: bytes | None
     index: Sequence[tuple[bytes, float]]
     history: Sequence[bytes]
     confirmed: bytes | None
+    copy: bytes | None
     observed: Mapping[str, Sequence[tuple[bytes, float]]]
     expiries: Mapping[str, int]
     errors: Sequence[str]
@@ -87,11 +99,12 @@ class _View:
         return (self.latest, self.index, self.history) == (other.latest, other.index, other.history)
 
 
-def _look(client: redis.Redis, region: str) -> _View:
+def _look(client: redis.Redis, keys: Keys, region: str) -> _View:
     observed = [keys.observations(region, str(t.metric)) for t in TRIGGERS if t.region == region]
     names = [
         *(keys.latest(region), keys.index(region), keys.regime_history(region)),
         keys.confirmed(region),
+        keys.latest_body(region),
         *observed,
     ]
     # One transaction gives a view of one moment; a snapshot never changes under its id.
@@ -103,19 +116,22 @@ def _look(client: redis.Redis, region: str) -> _View:
         pipeline.zrange(names[1], 0, -1, withscores=True)
         pipeline.lrange(names[2], 0, -1)
         pipeline.get(names[3])
+        pipeline.get(names[4])
         for name in observed:
             pipeline.zrange(name, 0, -1, withscores=True)
         time, *replies = pipeline.execute(raise_on_error=False)
     expiries, values = replies[: len(names)], replies[len(names) :]
-    latest, index, history, confirmed = values[:4]
+    latest, index, history, confirmed, copy = values[:5]
     return _View(
+        keys,
         region,
         _ms(time),
         latest,
         index,
         history,
         confirmed,
-        observed=dict(zip(observed, values[4:], strict=True)),
+        copy,
+        observed=dict(zip(observed, values[5:], strict=True)),
         expiries=dict(zip(names, expiries, strict=True)),
         errors=[
             f"{name}: {refusal(reply)}"
@@ -132,34 +148,35 @@ def _settled(client: redis.Redis, view: _View, now: int) -> list[str]:
         problems = list(view.errors) or _problems(client, view, now)
         if not problems:
             break
-        before, view = view, _look(client, view.region)
+        before, view = view, _look(client, view.keys, view.region)
         if view.is_same(before):
             break
     return problems
 
 
 def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
-    latest_name, index_name, history_name, confirmed_name, *_ = view.expiries
+    keys = view.keys
+    latest_name, index_name, history_name, confirmed_name, copy_name, *_ = view.expiries
     index = {as_text(member): at for member, at in view.index}
     # Bodies expire on their own, index entries only with the region's next commit.
-    oldest = now - keys.SNAPSHOT_EXPIRY * 1000 + FUTURE_TOLERANCE_MS
-    members = {id: at for id, at in index.items() if at > oldest and keys.is_snapshot_id(id)}
+    oldest = now - SNAPSHOT_EXPIRY * 1000 + FUTURE_TOLERANCE_MS
+    members = {id: at for id, at in index.items() if at > oldest and is_snapshot_id(id)}
     problems = []
-    if not all(map(keys.is_snapshot_id, index)):
+    if not all(map(is_snapshot_id, index)):
         problems.append(f"{index_name} lists something else than snapshot ids")
     latest_id = as_text(view.latest or b"")
     if view.latest is None and not index:
         problems += [
-            _lost(view.region, name)
+            _lost(keys, view.region, name)
             for name in (confirmed_name, *view.observed)
             if view.expiries[name] != _ABSENT
         ]
     elif view.latest is None and members:
         problems.append(f"{latest_name} is absent, but {index_name} lists snapshots")
-    elif view.latest is not None and not keys.is_snapshot_id(latest_id):
+    elif view.latest is not None and not is_snapshot_id(latest_id):
         problems.append(f"{latest_name} holds no snapshot id")
     elif view.latest is not None and latest_id not in members:
-        [body] = _bodies(client, [latest_id])
+        [body] = _bodies(client, keys, [latest_id])
         try:
             generated_at = read_body(view.region, latest_id, body or b"").generated_at
             members[latest_id] = index.get(latest_id, generated_at)
@@ -180,7 +197,9 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
     if view.confirmed is not None and (confirmed_at is None or confirmed_at > newest):
         problems.append(f"{confirmed_name} holds no time, or one of the future; {_HEALS}")
     expires_at = view.expiries[confirmed_name]
-    problems += _expiry_problems(confirmed_name, expires_at, view.at, keys.SNAPSHOT_EXPIRY, None)
+    problems += _expiry_problems(confirmed_name, expires_at, view.at, SNAPSHOT_EXPIRY, None)
+    expires_at = view.expiries[copy_name]
+    problems += _expiry_problems(copy_name, expires_at, view.at, SNAPSHOT_EXPIRY, None)
     for name, observed in view.observed.items():
         problems += _observation_problems(view, name, observed, now, newest)
     problems += [
@@ -189,12 +208,13 @@ def _problems(client: redis.Redis, view: _View, now: int) -> list[str]:
         if view.expiries[name] >= 0
     ]
     return problems + history_problems(
+        history_name,
         view.region,
         view.history,
         kept,
         latest.regime.label if latest else None,
         oldest,
-        partial(_bodies, client),
+        partial(_bodies, client, keys),
     )
 
 
@@ -216,7 +236,7 @@ def _pointer_problems(
         problems.append(f"{latest_name} is not the newest in {index_name}")
     expires_at = view.expiries[latest_name]
     return problems + _expiry_problems(
-        latest_name, expires_at, view.at, keys.SNAPSHOT_EXPIRY, now - generated_at
+        latest_name, expires_at, view.at, SNAPSHOT_EXPIRY, now - generated_at
     )
 
 
@@ -225,6 +245,7 @@ def _read_snapshots(
 ) -> tuple[dict[str, Kept], list[str]]:
     """The readable ones of the snapshots in the index (`members`: id → time), and the problems of
     all, by id and at their times."""
+    keys = view.keys
     kept: dict[str, Kept] = {}
     problems: list[str] = []
     # Two snapshots of one time share the key of that time, which holds the one written last.
@@ -252,6 +273,9 @@ def _read_snapshots(
                 problems.append(f"{name} is {error}")
                 continue
             kept[id] = Kept(snapshot, expiries[position])
+            if view.copy and view.copy != bodies[position] and copied_from(id, view.copy):
+                name_of_copy = keys.latest_body(view.region)
+                problems.append(f"{name_of_copy} is not the snapshot {id}: delete it")
             if snapshot.generated_at != at:
                 problems.append(f"{name} has another time than in {keys.index(view.region)}")
                 continue
@@ -265,7 +289,7 @@ def _read_snapshots(
                 (copy_name, expiries[len(batch) + position]),
             ):
                 age = now - snapshot.generated_at
-                problems += _expiry_problems(key, expires_at, view.at, keys.SNAPSHOT_EXPIRY, age)
+                problems += _expiry_problems(key, expires_at, view.at, SNAPSHOT_EXPIRY, age)
     problems += [words for name, words in at_their_times.items() if name not in right]
     return kept, problems
 
@@ -283,7 +307,7 @@ def _observation_problems(
     if last > newest:
         return [f"{name} has an observation of the future; {_HEALS}"]
     age = now - last
-    return _expiry_problems(name, view.expiries[name], view.at, keys.OBSERVATION_EXPIRY, age)
+    return _expiry_problems(name, view.expiries[name], view.at, OBSERVATION_EXPIRY, age)
 
 
 def _expiry_problems(name: str, expires_at: int, at: int, lasts: int, age: int | None) -> list[str]:
@@ -299,11 +323,11 @@ def _expiry_problems(name: str, expires_at: int, at: int, lasts: int, age: int |
     left, slack = (expires_at - at) / 1000, lasts / 30
     if least - slack <= left <= lasts + slack:
         return []
-    days = f"{least / keys.DAY:.3g} to {lasts / keys.DAY:.3g} days"
-    return [f"{name} expires in {left / keys.DAY:.3g} days, and should in {days}"]
+    days = f"{least / DAY:.3g} to {lasts / DAY:.3g} days"
+    return [f"{name} expires in {left / DAY:.3g} days, and should in {days}"]
 
 
-def _without_pointer(client: redis.Redis, regions: set[str]) -> dict[str, str]:
+def _without_pointer(client: redis.Redis, keys: Keys, regions: set[str]) -> dict[str, str]:
     """Snapshots of `regions` whose pointer and index are gone. Nothing leads to them, so all keys
     of their kind are looked through."""
     found: dict[str, str] = {}
@@ -314,21 +338,21 @@ def _without_pointer(client: redis.Redis, regions: set[str]) -> dict[str, str]:
             if region in regions and time.isdigit():
                 found[region] = as_text(key)
     return {
-        region: _lost(region, key)
+        region: _lost(keys, region, key)
         for region, key in found.items()
         # Unless its first snapshot was written just now.
         if not client.exists(keys.latest(region))
     }
 
 
-def _lost(region: str, name: str) -> str:
+def _lost(keys: Keys, region: str, name: str) -> str:
     return (
         f"{keys.latest(region)} and {keys.index(region)} are absent, but there is {name}: restore "
         "them, or run the region to start it anew"
     )
 
 
-def _bodies(client: redis.Redis, snapshot_ids: Sequence[str]) -> list[bytes | None]:
+def _bodies(client: redis.Redis, keys: Keys, snapshot_ids: Sequence[str]) -> list[bytes | None]:
     found: Any = client.mget([keys.snapshot_by_id(id) for id in snapshot_ids])
     return list(found)
 

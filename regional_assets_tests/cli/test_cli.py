@@ -10,8 +10,9 @@ import redis
 
 from regional_assets.intelligence.catalogue import CATALOGUE, COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.store import embedded, keys
+from regional_assets.store import embedded
 from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -154,14 +155,14 @@ def test_alerts_are_shown_and_stay(command: Command, folder: Path) -> None:
     assert "0 regional alerts wait" in command("alerts").stdout
     with client(folder) as connected:
         for message in ("other", '{"eventType": "rocket_alert", "payload": {}}'):
-            connected.lpush(keys.ALERT_QUEUE, message)
+            connected.lpush(keys.alert_queue, message)
         command("inputs", "load")
         command("run")
-        waiting = connected.lrange(keys.ALERT_QUEUE, 0, -1)
+        waiting = connected.lrange(keys.alert_queue, 0, -1)
         shown = command("alerts").stdout
         assert f"{len(waiting) - 2} regional alerts wait" in shown
         assert f"among {len(waiting)} messages" in shown
-        assert connected.lrange(keys.ALERT_QUEUE, 0, -1) == waiting
+        assert connected.lrange(keys.alert_queue, 0, -1) == waiting
     rows = [line for line in shown.splitlines() if line.startswith("│ mena")]
     # In the order in which they will be taken.
     assert "regime none → coercive stalemate" in rows[0]

@@ -18,8 +18,7 @@ from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
-from regional_assets_tests.support.stores import OpenStore
+from regional_assets_tests.support.stores import OpenStore, keys
 from regional_assets_tests.support.worlds import sample_values
 
 OTHERS = [region for region in REGION_IDS if region != "mena"]
@@ -231,20 +230,20 @@ def test_a_damaged_alert_costs_one_line(filled: redis.Redis, message: bytes) -> 
     others = command("alerts")
     assert others.exit_code == 0
     # The next one that the relay takes.
-    filled.rpush(keys.ALERT_QUEUE, message)
+    filled.rpush(keys.alert_queue, message)
     found = command("alerts")
     assert (found.exit_code, type(found.exception)) == (1, SystemExit)
     [line] = [line for line in found.output.splitlines() if "damaged" in line]
-    assert line.startswith(f"{keys.ALERT_QUEUE}: message 1 ")
+    assert line.startswith(f"{keys.alert_queue}: message 1 ")
     assert not STEERING & set(found.output)
     rows = [line for line in others.output.splitlines() if "│" in line]
     assert len([line for line in found.output.splitlines() if "│" in line]) == len(rows)
 
 
 def test_an_alert_is_shown_as_it_is(filled: redis.Redis) -> None:
-    filled.delete(keys.ALERT_QUEUE)
+    filled.delete(keys.alert_queue)
     without = {name: value for name, value in ALERT.items() if name != "severity"}
-    filled.lpush(keys.ALERT_QUEUE, json.dumps(without), '{"eventType": "other"}', "{}")
+    filled.lpush(keys.alert_queue, json.dumps(without), '{"eventType": "other"}', "{}")
     found = command("alerts")
     assert found.exit_code == 0
     assert SHOWN in found.output

@@ -17,18 +17,19 @@ from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import access, embedded, keys
+from regional_assets.store import access, embedded
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.proxy import proxy
 from regional_assets_tests.support.servers import free_port, redis_server
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY, sample_values
 
 Server = Callable[..., str]
 INPUTS = len(CATALOGUE)
 CHECKS = (
     "settings", "state folder", "reachability", "encryption", "latency", "version", "cluster",
-    "role", "eviction", "persistence", "memory", "rights", "key types", "clock", "inputs",
+    "role", "eviction", "persistence", "memory", "rights", "key types", "clock", "store", "inputs",
     "Dagster home", "Dagster storage", "Dagster daemon",
 )  # fmt: skip
 
@@ -189,7 +190,7 @@ DEDUP = r"~dedup:[^ )]+"
             "dedup:snapshot:v1:europe:0 and 5 more keys",
         ),
         (
-            rf"%R~(?!{KEY['chokepoints']}|{keys.SNAPSHOT_BY_ID_PREFIX})[^ )]+",
+            rf"%R~(?!{KEY['chokepoints']}|{keys.snapshot_by_id('')})[^ )]+",
             "this user lacks rights on risk:scores:sebuf:stale:v8, forecast:predictions:v2, "
             "supply_chain:transit-summaries:v1 and 24 more keys",
         ),
@@ -204,7 +205,7 @@ def test_a_right_that_is_missing_is_named(
     server_url: str, folder: Path, removed: str, found: str
 ) -> None:
     with redis.Redis.from_url(server_url) as client:
-        writer, _ = access.rules()
+        writer, _ = access.rules(keys)
         rule = re.sub(removed, "", writer.replace("regional-writer", "limited"))
         rule += "" if found else "~* +@all"
         client.execute_command(*rule.split())
@@ -224,8 +225,8 @@ def test_a_right_that_is_missing_is_named(
         (keys.regime_history("global"), "list"),
         (keys.observations("mena", "cii:IR:combined_score"), "zset"),
         (keys.brief("mena"), "string"),
-        (keys.ALERT_QUEUE, "list"),
-        (keys.BRIEF_SEED_META, "string"),
+        (keys.alert_queue, "list"),
+        (keys.brief_seed_meta, "string"),
     ],
 )
 def test_a_key_of_a_wrong_type_is_named(server_url: str, folder: Path, key: str, kind: str) -> None:
@@ -322,7 +323,7 @@ def test_settings_that_make_no_sense(server_url: str, folder: Path) -> None:
     assert findings["version"].verdict == "ok"
     environ = {"REGIONAL_ANSWER_TIMEOUT": "never", "REGIONAL_STATE_DIR": str(folder)}
     wrong = list(examine(environ, current_time))
-    assert [f.verdict for f in wrong] == ["problem", *["skipped"] * 13, *["ok"] * 3]
+    assert [f.verdict for f in wrong] == ["problem", *["skipped"] * 14, *["ok"] * 3]
     assert doctor("http://x", folder)["reachability"].verdict == "problem"
 
 

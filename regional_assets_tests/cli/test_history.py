@@ -11,8 +11,7 @@ from click.testing import CliRunner, Result
 
 from regional_assets.cli.main import main
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
-from regional_assets_tests.support.stores import OpenStore
+from regional_assets_tests.support.stores import OpenStore, keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 HISTORY = keys.regime_history("mena")

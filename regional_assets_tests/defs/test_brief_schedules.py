@@ -20,10 +20,10 @@ from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import HOUR_MS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import WITH_BRIEFS, a_run, outcomes
 from regional_assets_tests.support.model_server import Models, configure
+from regional_assets_tests.support.stores import keys
 
 SUNDAY = datetime(2026, 8, 2, tzinfo=UTC)
 WEDNESDAY = SUNDAY + timedelta(days=3, hours=8)

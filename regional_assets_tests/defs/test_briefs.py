@@ -18,7 +18,6 @@ from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.briefs import BriefResult, update_summary, write_briefs
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -36,7 +35,7 @@ from regional_assets_tests.support.model_server import (
     Models,
     configure,
 )
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 ALL_BRIEFS = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
@@ -104,7 +103,7 @@ def test_a_run_writes_all_briefs_and_their_summary(
         "fetchedAt": now,
         "recordCount": len(NARRATED_REGIONS),
     }
-    for name in (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META):
+    for name in (keys.brief_summary, keys.brief_seed_meta):
         assert 1_295_000 < told.ttl(name) <= 1_296_000
 
 
@@ -176,7 +175,7 @@ def test_young_briefs_are_skipped_unless_asked_for(
     assert said["reason"] == "its brief is younger than 6.5 days"
     assert said["brief"]["generated_at"] == now - STANDS + HOUR_MS
     assert stored(told, keys.brief("mena"))["generated_at"] == now - STANDS + HOUR_MS
-    summary = stored(told, keys.BRIEF_SUMMARY)
+    summary = stored(told, keys.brief_summary)
     assert (summary["regionsGenerated"], summary["regionsSkipped"]) == (
         len(NARRATED_REGIONS) - 1,
         1,
@@ -209,9 +208,9 @@ def test_no_valid_answer_is_red_and_told_by_the_coverage(
         REGIONAL_BRIEF, list(NARRATED_REGIONS), BRIEF_REGIONS
     )
     assert {s.value for s in (statuses or {}).values() if s} == {"FAILED"}
-    summary = stored(told, keys.BRIEF_SUMMARY)
+    summary = stored(told, keys.brief_summary)
     assert (summary["regionsGenerated"], summary["coverageOk"]) == (0, False)
-    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 0
+    assert stored(told, keys.brief_seed_meta)["recordCount"] == 0
     for text in everything_said(instance, result.run_id, caplog, capfd):
         assert SECRET not in text
 
@@ -220,11 +219,11 @@ def test_coverage_counts_all_regions_also_in_a_run_of_one(
     instance: dg.DagsterInstance, told: redis.Redis
 ) -> None:
     run(instance, partition_key="mena")
-    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 0
-    assert stored(told, keys.BRIEF_SUMMARY)["coverageOk"] is False
+    assert stored(told, keys.brief_seed_meta)["recordCount"] == 0
+    assert stored(told, keys.brief_summary)["coverageOk"] is False
     run(instance, tags=range_tags(NARRATED_REGIONS[1], NARRATED_REGIONS[-2]))
-    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == len(NARRATED_REGIONS) - 1
-    assert stored(told, keys.BRIEF_SUMMARY)["coverageOk"] is True
+    assert stored(told, keys.brief_seed_meta)["recordCount"] == len(NARRATED_REGIONS) - 1
+    assert stored(told, keys.brief_summary)["coverageOk"] is True
 
 
 def test_what_cannot_be_read_fails_that_region_alone_and_leaves_the_summary(
@@ -240,10 +239,10 @@ def test_what_cannot_be_read_fails_that_region_alone_and_leaves_the_summary(
     )
     assert set(outcomes(instance, result.run_id)) == set(NARRATED_REGIONS) - {"mena"}
     assert "mena" not in models.regions("good")
-    assert not told.exists(keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META)
+    assert not told.exists(keys.brief_summary, keys.brief_seed_meta)
     told.delete(history)
     assert run(instance, partition_key="mena").success
-    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == len(NARRATED_REGIONS)
+    assert stored(told, keys.brief_seed_meta)["recordCount"] == len(NARRATED_REGIONS)
 
 
 @pytest.mark.parametrize("name", [keys.regime_history, keys.latest, keys.confirmed, keys.brief])
@@ -286,13 +285,13 @@ def test_a_region_without_a_young_snapshot_is_skipped_with_the_reason(
     assert not {"mena", "latam"} & set(models.regions("good"))
     assert not told.exists(keys.brief("latam"))
     assert stored(told, keys.brief("mena"))["generated_at"] == now - 30 * DAY_MS
-    summary = stored(told, keys.BRIEF_SUMMARY)
+    summary = stored(told, keys.brief_summary)
     assert (summary["regionsGenerated"], summary["regionsSkipped"]) == (
         len(NARRATED_REGIONS) - 2,
         2,
     )
     assert summary["coverageOk"] is False
-    assert stored(told, keys.BRIEF_SEED_META)["recordCount"] == 0
+    assert stored(told, keys.brief_seed_meta)["recordCount"] == 0
 
 
 @pytest.fixture
@@ -361,7 +360,7 @@ def test_a_summary_never_counts_less_than_is_stored(
 
     monkeypatch.setattr(briefs, "briefs", slow_look)
     assert update_summary(briefs, [BriefResult("mena", "written")], NOW) == []
-    assert stored(store.client, keys.BRIEF_SEED_META) == {
+    assert stored(store.client, keys.brief_seed_meta) == {
         "fetchedAt": NOW,
         "recordCount": len(NARRATED_REGIONS),
     }
@@ -387,7 +386,7 @@ def test_without_a_model_a_run_says_so(
     monkeypatch.delenv("REGIONAL_NARRATIVE_PROVIDERS")
     configure(monkeypatch, environment)
     assert failure(run(instance, tags=ALL_BRIEFS)).startswith(problem)
-    assert not told.exists(keys.BRIEF_SUMMARY)
+    assert not told.exists(keys.brief_summary)
 
 
 def test_a_server_that_is_not_there_is_one_plain_error(

@@ -19,11 +19,10 @@ from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
-from regional_assets.store import keys
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, statuses
 from regional_assets_tests.support.stored import put_body
-from regional_assets_tests.support.stores import OpenStore
+from regional_assets_tests.support.stores import OpenStore, keys
 from regional_assets_tests.support.worlds import KEY
 
 NAMES = [check.name for check in CHECKS]
@@ -85,7 +84,7 @@ def put(client: redis.Redis, snapshot: Any, region: str = "europe") -> None:
     """Puts a body in the place of the stored one, by id and at its time, with their expiry;
     encoded as the store does unless it is text."""
     stored = snapshot.encode() if isinstance(snapshot, str) else encode(snapshot)
-    snapshot_id = body_name(client, region).removeprefix(keys.SNAPSHOT_BY_ID_PREFIX)
+    snapshot_id = body_name(client, region).removeprefix(keys.snapshot_by_id(""))
     put_body(client, region, snapshot_id, stored)
 
 

@@ -10,7 +10,13 @@ import pytest
 
 import regional_assets
 from regional_assets.defs import dagster_private
-from regional_assets.defs.dagster_private import CheckTarget, create_checks, plan_partitions
+from regional_assets.defs.dagster_private import (
+    CheckTarget,
+    create_checks,
+    plan_partitions,
+    read_value,
+    write_value,
+)
 from regional_assets.defs.reporting import PartitionReport
 
 ASSET = dg.AssetKey("reported")
@@ -122,3 +128,13 @@ def test_a_partition_that_was_planned_fails_with_its_run(
     found = instance.get_status_by_partition(dg.AssetKey("failing"), ["a"], PARTITIONS) or {}
     named = found.get("a")
     assert (named.value if named else None) == status
+
+
+def test_a_value_of_the_instance_is_there_for_the_next_who_opens_it(folder: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+        assert read_value(instance, "key") is None
+        for value in ("one", "two"):
+            write_value(instance, "key", value)
+        write_value(instance, "other", "three")
+    with dg.DagsterInstance.local_temp(str(folder)) as again:
+        assert read_value(again, "key") == "two"

@@ -10,9 +10,9 @@ import redis
 from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.stored import latest_id
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 HOUR = 3_600_000
@@ -21,10 +21,10 @@ MAX_STALE_MINUTES = 720
 
 def health(client: redis.Redis, now: int) -> str:
     """The verdict of the platform's health check, by its rules in their order."""
-    length = client.strlen(keys.SUMMARY)
+    length = client.strlen(keys.summary)
     if length == 0 or length == 10:
         return "EMPTY"
-    meta: dict[str, Any] = json.loads(client.get(keys.SUMMARY_SEED_META) or b"{}")
+    meta: dict[str, Any] = json.loads(client.get(keys.summary_seed_meta) or b"{}")
     if meta.get("status") == "error" or meta.get("sourceState", "ok") not in (
         *("ok", "unavailable", "blocked"),
     ):
@@ -39,7 +39,7 @@ def health(client: redis.Redis, now: int) -> str:
 
 def meta(client: redis.Redis) -> tuple[int, int]:
     """`fetchedAt` and `recordCount`."""
-    found = json.loads(client.get(keys.SUMMARY_SEED_META) or b"")
+    found = json.loads(client.get(keys.summary_seed_meta) or b"")
     return found["fetchedAt"], found["recordCount"]
 
 
@@ -94,15 +94,15 @@ def test_a_run_of_all_but_one_tells_the_oldest(store: SnapshotStore, client: red
 def test_duplicates_keep_health_fresh_and_the_summary_alive(
     store: SnapshotStore, client: redis.Redis
 ) -> None:
-    before = client.get(keys.SUMMARY)
-    client.expire(keys.SUMMARY, 60)
-    client.expire(keys.SUMMARY_SEED_META, 60)
+    before = client.get(keys.summary)
+    client.expire(keys.summary, 60)
+    client.expire(keys.summary_seed_meta, 60)
     said = run(store, REGION_IDS, NOW + 24 * HOUR)
     assert said["outcome"] == "stands: no region changed"
-    assert client.get(keys.SUMMARY) == before
+    assert client.get(keys.summary) == before
     assert meta(client) == (NOW + 24 * HOUR, len(REGION_IDS))
     assert health(client, NOW + 24 * HOUR) == "OK"
-    for key in (keys.SUMMARY, keys.SUMMARY_SEED_META):
+    for key in (keys.summary, keys.summary_seed_meta):
         assert 86_395 <= client.ttl(key) <= 86_400
 
 
@@ -112,10 +112,10 @@ def test_a_damaged_summary_is_replaced(
 ) -> None:
     """Even after a run of nothing but duplicates."""
     if damage == "list":
-        client.delete(keys.SUMMARY)
-        client.lpush(keys.SUMMARY, "x")
+        client.delete(keys.summary)
+        client.lpush(keys.summary, "x")
     else:
-        client.set(keys.SUMMARY, "[" * 100_000 if damage == "deep" else '{"generatedAt": "x"}')
+        client.set(keys.summary, "[" * 100_000 if damage == "deep" else '{"generatedAt": "x"}')
     assert run(store, REGION_IDS, NOW + HOUR)["outcome"] == "written"
     assert store.verify_summary() == []
     assert health(client, NOW + HOUR) == "OK"
@@ -124,7 +124,7 @@ def test_a_damaged_summary_is_replaced(
 def test_a_dead_job_is_seen_to_age(client: redis.Redis) -> None:
     assert health(client, NOW + 12 * HOUR) == "OK"
     assert health(client, NOW + 23 * HOUR) == "STALE_SEED"
-    client.delete(keys.SUMMARY, keys.SUMMARY_SEED_META)  # as their expiry does
+    client.delete(keys.summary, keys.summary_seed_meta)  # as their expiry does
     assert health(client, NOW + 25 * HOUR) == "EMPTY"
 
 
@@ -146,7 +146,7 @@ def test_no_young_region_is_no_data(store: SnapshotStore, client: redis.Redis) -
 
 @pytest.mark.parametrize("damage", ["body", "pointer", "confirmation", "another region's"])
 def test_a_damaged_region_is_not_ok(store: SnapshotStore, client: redis.Redis, damage: str) -> None:
-    before = client.get(keys.SUMMARY)
+    before = client.get(keys.summary)
     if damage == "body":
         client.set(keys.snapshot_by_id(latest_id(client, "mena") or ""), "{")
     elif damage == "pointer":
@@ -159,7 +159,7 @@ def test_a_damaged_region_is_not_ok(store: SnapshotStore, client: redis.Redis, d
     said = run(store, OTHERS, NOW + HOUR, force=True)
     assert said["outcome"].startswith("stands: mena cannot be read: ")
     assert said["not_confirmed"] == ["mena"]
-    assert client.get(keys.SUMMARY) == before
+    assert client.get(keys.summary) == before
     assert meta(client) == (0, len(OTHERS))
     assert health(client, NOW + HOUR) == "STALE_SEED"
 

@@ -23,10 +23,9 @@ from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, values
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 
 HOUR = 3_600_000
 COLUMNS = ["regime", *AXES, "net_balance", "confidence"]

@@ -12,7 +12,6 @@ from regional_assets.defs.partitions import contiguous
 from regional_assets.defs.sensors.recovery import recovery_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import ReplayClock
-from regional_assets.store import keys
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     DAMAGED_CURSORS,
@@ -21,6 +20,7 @@ from regional_assets_tests.support.dagster_runs import (
     run,
     statuses,
 )
+from regional_assets_tests.support.stores import keys
 
 Tick = Callable[[float], dg.SensorResult]
 

@@ -23,7 +23,6 @@ from regional_assets.defs.schedules import (
     regional_snapshot_schedule,
 )
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.store import keys
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     INPUT_NAMES,
@@ -33,6 +32,7 @@ from regional_assets_tests.support.dagster_runs import (
     run,
     statuses,
 )
+from regional_assets_tests.support.stores import keys
 
 SIX = datetime(2026, 8, 22, 6, tzinfo=UTC)
 SCHEDULES = [
@@ -100,7 +100,7 @@ def test_a_tick_is_one_run_over_all_regions_with_the_summary(
     assert list(materialisations(instance, result.run_id)) == list(REGION_IDS)
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
     assert materialisations(instance, result.run_id, REGIONAL_SUMMARY)
-    assert client.exists(keys.SUMMARY)
+    assert client.exists(keys.summary)
 
 
 def test_a_tick_is_one_observation_of_all_inputs(

@@ -18,7 +18,7 @@ from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SettingsError
-from regional_assets.store import keys, verification
+from regional_assets.store import verification
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import (
     ALL,
@@ -30,6 +30,7 @@ from regional_assets_tests.support.dagster_runs import (
     values,
 )
 from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY
 
 
@@ -101,13 +102,13 @@ def test_one_region_fails_alone_and_a_retry_repairs_it(
     assert said.description == f"1 of {len(REGION_IDS)} regions failed: europe: {error}"
     assert {name: value.value for name, value in said.metadata.items()} == {"europe": error}
     # The summary is as old as the last run in which all was well.
-    assert not client.exists(keys.SUMMARY)
+    assert not client.exists(keys.summary)
 
     client.delete(keys.index("europe"))
     retried = run(instance, partition_key="europe")
     assert retried.success
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
-    assert client.exists(keys.SUMMARY)
+    assert client.exists(keys.summary)
 
 
 def test_one_partition_alone(instance: dg.DagsterInstance, client: redis.Redis) -> None:
@@ -177,31 +178,31 @@ def test_a_lost_summary_is_written_by_the_next_run_over_all_regions(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
     run(instance, tags=ALL)
-    client.delete(keys.SUMMARY, keys.SUMMARY_SEED_META)
+    client.delete(keys.summary, keys.summary_seed_meta)
     run(instance, partition_key="mena")
-    assert not client.exists(keys.SUMMARY)
+    assert not client.exists(keys.summary)
     run(instance, tags=ALL)
-    assert client.exists(keys.SUMMARY, keys.SUMMARY_SEED_META) == 2
+    assert client.exists(keys.summary, keys.summary_seed_meta) == 2
 
 
 def test_a_region_that_cannot_be_read_leaves_the_summary_as_it_is(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
     run(instance, tags=ALL)
-    before = client.get(keys.SUMMARY)
+    before = client.get(keys.summary)
     client.set(keys.latest("mena"), "gone")
     result = run(instance, partition_key="europe", force=True)
     assert result.success
     [summary] = materialisations(instance, result.run_id, SUMMARY).values()
     assert values(summary)["outcome"].startswith("stands: mena cannot be read")
-    assert client.get(keys.SUMMARY) == before
+    assert client.get(keys.summary) == before
 
 
 def test_a_number_that_is_none_does_not_come_into_the_summary(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
     run(instance, tags=ALL)
-    before = client.get(keys.SUMMARY)
+    before = client.get(keys.summary)
     latest = client.get(keys.latest("mena"))
     assert isinstance(latest, bytes)
     name = keys.snapshot_by_id(latest.decode())
@@ -213,16 +214,16 @@ def test_a_number_that_is_none_does_not_come_into_the_summary(
     outcome = values(summary)["outcome"]
     assert outcome.startswith(f"stands: mena cannot be read: {name} is not a snapshot (")
     assert values(summary)["damaged"] == {"mena": outcome.partition("read: ")[2]}
-    assert client.get(keys.SUMMARY) == before
+    assert client.get(keys.summary) == before
 
 
 def test_the_summary_asked_for_by_itself_is_written(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
     run(instance, tags=ALL)
-    client.delete(keys.SUMMARY)
+    client.delete(keys.summary)
     assert run(instance, asset_selection=[SUMMARY]).success
-    assert client.exists(keys.SUMMARY)
+    assert client.exists(keys.summary)
 
 
 def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +271,7 @@ def test_a_cancelled_run_leaves_no_partition_half_written(
     [cancelled] = instance.get_runs()
     assert cancelled.status is dg.DagsterRunStatus.CANCELED
     assert statuses(instance) == {}
-    problems = verification.verify(client, REGION_IDS, current_time())
+    problems = verification.verify(client, keys, REGION_IDS, current_time())
     assert problems == {region: [] for region in REGION_IDS}
     assert bool(client.exists(keys.latest("mena"))) is after_commit
 
@@ -279,7 +280,7 @@ def test_a_cancelled_run_leaves_no_partition_half_written(
     found = materialisations(instance, again.run_id).values()
     assert {values(m)["outcome"] for m in found} == {expected}
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
-    assert client.exists(keys.SUMMARY)
+    assert client.exists(keys.summary)
 
 
 def test_a_run_that_was_launched_without_partitions_takes_all(

@@ -11,17 +11,18 @@ from redis.backoff import NoBackoff
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import connection, keys
+from regional_assets.store import connection
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.commit import Written
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
+from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.waiting import sample
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 
@@ -85,14 +86,14 @@ def commit_size(between: Proxy, store: SnapshotStore, chain: Chain) -> Size:
 
 def assert_chain(client: redis.Redis, commits: int) -> None:
     """So many commits are stored, each once, with their alerts and history."""
-    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     for region in REGION_IDS:
         ids = indexed(client, region)
         assert sorted(ids) == sorted(f"{region}-{number}" for number in range(commits))
         expected = should_be_told(region, [None, *bodies(client, ids)])
         found = told(client, region)
         assert found.alerts == expected.alerts
-        assert found.history == expected.history[-keys.REGIME_HISTORY_LENGTH :]
+        assert found.history == expected.history[-REGIME_HISTORY_LENGTH:]
 
 
 @pytest.mark.parametrize(("frozen", "positions"), [(False, 12), (True, 4)])
@@ -198,7 +199,7 @@ def test_a_connection_that_never_lets_a_commit_through(
     assert time.monotonic() - started < impatient.region_deadline + 4 * SILENCE + 5
     assert len(failed) == len(REGION_IDS)
     assert all(str(between.url) in (region.error or "") for region in failed)
-    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
 
     between.stop = None
     again = take_snapshots(through, REGION_IDS, NOW + 1)
@@ -221,11 +222,11 @@ class Stored(NamedTuple):
 SUMMARIES = {
     "snapshots": Stored(
         lambda store, summarise: store.update_summary(REGION_IDS, summarise),
-        (keys.SUMMARY, keys.SUMMARY_SEED_META),
+        (keys.summary, keys.summary_seed_meta),
     ),
     "briefs": Stored(
         lambda store, summarise: BriefStore(store).update_summary(REGION_IDS, summarise),
-        (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META),
+        (keys.brief_summary, keys.brief_seed_meta),
     ),
 }
 

@@ -17,9 +17,10 @@ import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import embedded, keys
+from regional_assets.store import embedded
 from regional_assets.store.embedded import EmbeddedServerError
 from regional_assets_tests.support.own_servers import open_store
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import NOW
 

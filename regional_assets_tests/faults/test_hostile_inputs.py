@@ -12,10 +12,10 @@ import redis
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.stored import bodies, indexed, listed, unknown_keys
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import LONG
 from regional_assets_tests.support.worker import PROCESSES, take_measured
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values
@@ -140,7 +140,7 @@ def reject(name: str) -> Any:
 def assert_sound(client: redis.Redis) -> None:
     """What is stored is strict JSON in strict UTF-8, within its ranges, under known keys."""
     assert unknown_keys(client) == set()
-    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     for region in REGION_IDS:
         for body in bodies(client, indexed(client, region)):
             snapshot = json.loads(body.decode("utf-8"), parse_constant=reject)
@@ -151,7 +151,7 @@ def assert_sound(client: redis.Redis) -> None:
             assert all(len(text) <= 506 for text in texts if isinstance(text, str))
         for entry in listed(client, keys.regime_history(region)):
             json.loads(entry.decode("utf-8"), parse_constant=reject)
-    for alert in listed(client, keys.ALERT_QUEUE):
+    for alert in listed(client, keys.alert_queue):
         json.loads(alert.decode("utf-8"), parse_constant=reject)
 
 
@@ -233,6 +233,6 @@ def test_a_hostile_pointer_fails_its_region_in_few_words(store: SnapshotStore, t
     assert len(failed.error or "") < 2000
     assert (failed.error or "").isprintable()
     assert store.client.get(keys.latest("mena")) == pointer
-    others = verify(store.client, REGION_IDS, NOW)
+    others = verify(store.client, keys, REGION_IDS, NOW)
     assert [region for region, problems in others.items() if problems] == ["mena"]
     assert all(len(problem) < 2000 for problem in others["mena"])

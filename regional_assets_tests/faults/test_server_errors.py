@@ -13,7 +13,6 @@ import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import RunResult, take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -21,7 +20,7 @@ from regional_assets.store.verification import verify
 from regional_assets_tests.support.own_servers import Server, program
 from regional_assets_tests.support.servers import free_port
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told, unknown_keys
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import NOW, content_of, sample_values, sample_world
 
@@ -63,7 +62,7 @@ def errors(result: RunResult) -> dict[str, str]:
 
 def assert_whole(client: redis.Redis) -> None:
     """Nothing is half done, and all is told that is stored."""
-    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     for region in REGION_IDS:
         chain = [None, *bodies(client, indexed(client, region))]
         assert told(client, region) == should_be_told(region, chain)
@@ -111,7 +110,7 @@ def test_a_key_of_a_wrong_type_fails_its_region_alone(store: SnapshotStore, name
     assert_whole(store.client)
 
 
-@pytest.mark.parametrize("key", [keys.ALERT_QUEUE, "guard"])
+@pytest.mark.parametrize("key", [keys.alert_queue, "guard"])
 def test_a_shared_key_of_a_wrong_type_fails_the_regions_that_need_it(
     store: SnapshotStore, key: str
 ) -> None:
@@ -125,7 +124,7 @@ def test_a_shared_key_of_a_wrong_type_fails_the_regions_that_need_it(
     store.write_inputs(sample_values())
     store.client.hset(key, "of a", "wrong type")
     found = errors(take_snapshots(store, REGION_IDS, NOW))
-    assert set(found) == loud if key == keys.ALERT_QUEUE else len(found) == 1
+    assert set(found) == loud if key == keys.alert_queue else len(found) == 1
     assert all(f"WRONGTYPE {key} holds a hash" in error for error in found.values())
     store.client.delete(key)
     assert not take_snapshots(store, list(found), NOW + 1).failed
@@ -206,7 +205,7 @@ def test_memory_that_ends_in_the_middle(own_store: SnapshotStore) -> None:
     for region in REGION_IDS:
         assert len(indexed(client, region)) == (1 if region in found else 2)
     client.config_set("maxmemory", 0)
-    assert not any(verify(client, REGION_IDS, NOW).values())
+    assert not any(verify(client, keys, REGION_IDS, NOW).values())
 
 
 def test_a_primary_that_becomes_a_replica(

@@ -24,6 +24,7 @@ from regional_assets_tests.support.stored import (
     told,
     unknown_keys,
 )
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import LONG, eventually, sample
 from regional_assets_tests.support.worlds import NOW
 
@@ -72,7 +73,7 @@ def test_killed_in_the_middle_of_commits(state: Path, repetition: int) -> None:
             writer.thread.join()
 
     with open_store(state).client as client:
-        assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+        assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
         for region, writer in writers.items():
             found = indexed(client, region)
             sent = [*writer.acknowledged, writer.unacknowledged]
@@ -99,7 +100,7 @@ def test_a_torn_write_leaves_no_half_commit(state: Path) -> None:
         log.write_bytes(whole[:size])
         with open_store(state).client as client:
             assert dump(client) == held
-            assert verify(client, ["mena"], NOW) == {"mena": []}
+            assert verify(client, keys, ["mena"], NOW) == {"mena": []}
             kill(client)
         eventually(lambda: not embedded.is_running(state))
 

@@ -14,7 +14,7 @@ import redis
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
+from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
@@ -26,6 +26,7 @@ from regional_assets_tests.support.stored import (
     told,
     unknown_keys,
 )
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import LONG, eventually
 from regional_assets_tests.support.worker import PROCESSES, snapshot_job
 from regional_assets_tests.support.worlds import KEY, sample_values
@@ -93,7 +94,7 @@ def client(store: SnapshotStore) -> redis.Redis:
 def change_inputs(client: redis.Redis, number: int) -> None:
     """Every region's content changes with every number; alerts may be told anew."""
     values = dict(sample_values(current_time()))
-    client.delete(*values, keys.ALERT_QUEUE, *client.scan_iter("wm:notif:scan-dedup:*"))
+    client.delete(*values, keys.alert_queue, *client.scan_iter("wm:notif:scan-dedup:*"))
     for key in () if number % 2 else TELLING:
         del values[key]
     client.mset(values)
@@ -144,7 +145,7 @@ def test_killed_at_any_moment_and_run_again(
             assert_summary_is_of_latest(client)
         for region in REGION_IDS:
             chain = should_be_told(region, [None, *bodies(client, indexed(client, region))])
-            assert told(client, region).history == chain.history[-keys.REGIME_HISTORY_LENGTH :]
+            assert told(client, region).history == chain.history[-REGIME_HISTORY_LENGTH:]
     assert unknown_keys(client) == set()
     # The moments were such that something could have gone wrong.
     assert alerts >= REPETITIONS
@@ -154,7 +155,7 @@ def test_killed_at_any_moment_and_run_again(
 
 
 def agrees(client: redis.Redis) -> bool:
-    return not any(verify(client, REGION_IDS, current_time()).values())
+    return not any(verify(client, keys, REGION_IDS, current_time()).values())
 
 
 def materialised(instance: dg.DagsterInstance, run_id: str) -> set[str]:
@@ -165,7 +166,7 @@ def materialised(instance: dg.DagsterInstance, run_id: str) -> set[str]:
 
 
 def assert_summary_is_of_latest(client: redis.Redis) -> None:
-    summary = json.loads(client.get(keys.SUMMARY) or b"")
+    summary = json.loads(client.get(keys.summary) or b"")
     latest = [latest_id(client, region) or "" for region in REGION_IDS]
     stored = [json.loads(body) for body in bodies(client, latest)]
     assert [row["regime"] for row in summary["regions"]] == [s["regime"]["label"] for s in stored]

@@ -12,6 +12,7 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import build_world
 from regional_assets.store import commit
+from regional_assets.store.keys import Keys
 from regional_assets_tests.support.worlds import NOW, sample_values, snapshots_of, world_of
 
 Count = Callable[[ModuleType, str], list[Any]]
@@ -41,7 +42,7 @@ def test_each_input_is_parsed_once_and_each_body_encoded_once(count: Count) -> N
     values = sample_values()
     world = build_world({key: StoredValue(value) for key, value in values.items()}, NOW)
     for found in snapshots_of(world).values():
-        commit.commit_call(found, force=False, expiry=1)
+        commit.commit_call(Keys(), found, force=False, expiry=1)
     bodies = [value for value in encoded if "balance" in value]
     assert Counter(parsed) == Counter(values.values())
     assert [body["region_id"] for body in bodies] == list(REGION_IDS)

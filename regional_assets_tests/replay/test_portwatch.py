@@ -13,8 +13,8 @@ from regional_assets.intelligence.world import World, build_world
 from regional_assets.replay.replay import Replay, expire
 from regional_assets.replay.series import PORTWATCH_2026, SeriesError, feeds, read_series
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import content_of
 
 SERIES = read_series(PORTWATCH_2026)
@@ -126,4 +126,4 @@ def test_the_blockade_of_2026(valkey_store: SnapshotStore) -> None:
     # One alert per activation.
     begins = [now and not then for then, now in pairwise([False, *active.values()])]
     assert alerts == [int(begin) for begin in begins]
-    assert valkey_store.client.llen(keys.ALERT_QUEUE) == sum(begins) >= 5
+    assert valkey_store.client.llen(keys.alert_queue) == sum(begins) >= 5

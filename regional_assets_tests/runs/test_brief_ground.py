@@ -6,10 +6,10 @@ from regional_assets.intelligence.timing import DAY_MS, HOUR_MS, YOUNG_MS
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.briefs import write_briefs
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.model_server import Models
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW
 
 AGES = [

@@ -17,7 +17,6 @@ from regional_assets.narrative.prompt import narrative_prompt
 from regional_assets.narrative.settings import Provider
 from regional_assets.runs import narration
 from regional_assets.runs.snapshots import RunResult, take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
@@ -28,7 +27,7 @@ from regional_assets_tests.support.model_server import (
     Said,
     completion,
 )
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW, content_of, sample_values, sample_world
 
 DEAD = Provider("dead", "http://127.0.0.1:1/v1", "m")
@@ -86,7 +85,7 @@ def test_each_region_but_global_is_narrated_by_one_call(
         assert snapshot["meta"]["narrative_model"] == "good-model"
         assert (region.narration.tokens_in, region.narration.tokens_out) == (TOKENS_IN, TOKENS_OUT)
         assert not region.narration.cache_hit
-    assert verify(loaded.client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(loaded.client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
 
 
 def test_the_data_version_is_the_same_with_and_without(

@@ -9,7 +9,6 @@ import pytest
 from regional_assets.intelligence.geography import GEOGRAPHY_VERSION, REGION_IDS
 from regional_assets.intelligence.snapshot import MODEL_VERSION, SCORING_VERSION
 from regional_assets.runs.snapshots import RegionResult, take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.stored import (
     bodies,
@@ -19,6 +18,7 @@ from regional_assets_tests.support.stored import (
     put_body,
     set_version,
 )
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 
@@ -54,7 +54,7 @@ def test_another_version_is_no_news(
     assert result.alerts_queued == 0
     assert result.snapshot
     assert result.snapshot.changes.rescored == (said,)
-    assert listed(store.client, keys.ALERT_QUEUE) == []
+    assert listed(store.client, keys.alert_queue) == []
     assert listed(store.client, keys.regime_history("mena")) == []
     found = stored(store, "mena")
     assert found["meta"]["trigger_reason"] == "rescored"
@@ -128,7 +128,7 @@ def test_switching_over_from_the_old_job_raises_nothing(store: SnapshotStore) ->
     store.write_inputs(sample_values())
     results = take_snapshots(store, REGION_IDS, NOW + 1).regions
     assert [r.outcome for r in results] == ["written"] * len(REGION_IDS)
-    assert listed(store.client, keys.ALERT_QUEUE) == []
+    assert listed(store.client, keys.alert_queue) == []
     for region in REGION_IDS:
         assert listed(store.client, keys.regime_history(region)) == []
         assert stored(store, region)["meta"]["trigger_reason"] == "rescored"

@@ -12,9 +12,9 @@ from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionErro
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs import snapshots as snapshot_run
 from regional_assets.runs.snapshots import current_contents, take_snapshots
-from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 ALL_AGREE: dict[str, list[str]] = {region: [] for region in REGION_IDS}
@@ -36,7 +36,7 @@ def test_written_then_duplicate_then_changed(store: SnapshotStore) -> None:
         assert region.stored_id == region.duplicate_of
     store.client.delete("military:flights:v1")
     assert set(outcomes(store, NOW + 2000).values()) == {"written"}
-    assert verify(store.client, REGION_IDS, NOW) == ALL_AGREE
+    assert verify(store.client, keys, REGION_IDS, NOW) == ALL_AGREE
 
 
 def test_ids_sort_by_time(store: SnapshotStore) -> None:
@@ -64,7 +64,7 @@ def test_a_previous_snapshot_that_cannot_be_parsed_is_that_regions_error(
     assert keys.snapshot_by_id("p") in (failed.error or "")
     assert "delete intelligence:snapshot:v1:mena:latest" in (failed.error or "")
     assert store.client.get(keys.latest("mena")) == b"p"
-    for alert in store.client.lrange(keys.ALERT_QUEUE, 0, -1):
+    for alert in store.client.lrange(keys.alert_queue, 0, -1):
         assert json.loads(alert)["payload"]["region_id"] != "mena"
 
 
@@ -143,13 +143,13 @@ def test_two_runs_that_read_the_same_moment(
     assert {r.outcome for r in result.regions} == {"written"}
     # It compared again, with what the other wrote: one regime change, not two.
     assert store.client.llen(keys.regime_history("mena")) == 1
-    assert store.client.llen(keys.ALERT_QUEUE) == len(
-        {json.loads(a)["payload"]["title"] for a in store.client.lrange(keys.ALERT_QUEUE, 0, -1)}
+    assert store.client.llen(keys.alert_queue) == len(
+        {json.loads(a)["payload"]["title"] for a in store.client.lrange(keys.alert_queue, 0, -1)}
     )
     for region in result.regions:
         assert region.snapshot
         assert region.snapshot.previous_id
-    assert verify(store.client, REGION_IDS, NOW) == ALL_AGREE
+    assert verify(store.client, keys, REGION_IDS, NOW) == ALL_AGREE
 
 
 def test_an_unknown_region_is_an_error_before_any_work(store: SnapshotStore) -> None:

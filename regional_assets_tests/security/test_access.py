@@ -14,53 +14,16 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.cli.doctor import examine
-from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import access, keys
-from regional_assets.store.brief_store import BriefStore
+from regional_assets.store import access
 from regional_assets.store.connection import connect
-from regional_assets.store.narrative_cache import read_cache, write_cache
-from regional_assets.store.reading import read_regime_history, read_stored_brief
-from regional_assets.store.snapshot_store import SnapshotStore, Summary
-from regional_assets_tests.support.stores import settings
-from regional_assets_tests.support.worlds import NOW, sample_values
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.everything import everything
+from regional_assets_tests.support.stores import keys, settings
+from regional_assets_tests.support.worlds import NOW
 
-WRITER, READER = "regional-writer", "regional-reader"
-RULES = dict(zip((WRITER, READER), access.rules(), strict=True))
-
-
-def everything(store: SnapshotStore, folder: Path) -> None:
-    """All that the project does in Redis, rare turns included."""
-    store.client.script_flush()
-    store.write_inputs(sample_values())
-    take_snapshots(store, REGION_IDS, NOW)
-    materialise_summary(store, NOW)
-    with pytest.raises(ZeroDivisionError):
-        store.update_summary(REGION_IDS, lambda *_: 1 // 0)  # type: ignore[arg-type]
-    again = take_snapshots(store, REGION_IDS, NOW + 1)
-    materialise_summary(store, NOW + 1, again)
-    store.client.delete(keys.index("mena"))
-    take_snapshots(store, ["mena"], NOW - 1, force=True)
-    store.verify(REGION_IDS, NOW)
-    store.verify_summary()
-    [ids, *_] = [[i for i, _ in read.entries] for read in store.indexes(REGION_IDS).values()]
-    list(store.bodies(ids))
-    store.waiting_alerts(10)
-    briefs = BriefStore(store)
-    briefs.read(REGION_IDS)
-    read_stored_brief(store, "mena")
-    read_regime_history(store, "mena")
-    briefs.write({"mena": {"region_id": "mena"}})
-    briefs.update_summary(REGION_IDS, lambda _: Summary({}, {}))
-    write_cache(store, {"mena": "digest"}, {"mena": {}})
-    read_cache(store, {"mena": "digest"})
-    path = store.client.get_connection_kwargs()["path"]
-    for database in (0, 1):
-        url = f"unix://{WRITER}:{access.PASSWORD}@{path}?db={database}"
-        list(examine({"REDIS_URL": url, "REGIONAL_STATE_DIR": str(folder)}, lambda: NOW))
+WRITER, READER = access.users(keys)
+RULES = dict(zip((WRITER, READER), access.rules(keys), strict=True))
 
 
 @pytest.fixture
@@ -103,12 +66,7 @@ def test_every_key_a_script_touches_is_declared(traffic: list[tuple[str, list[st
             declared = keys_of(words)
         elif source == "lua" and words[0] not in KEYLESS:
             touched += 1
-            # A snapshot's body lies under a key that only its pointer names.
-            named = words[1].startswith(keys.SNAPSHOT_BY_ID_PREFIX) and words[0] in (
-                "GET",
-                "GETRANGE",
-            )
-            assert words[1] in declared or named, words[:2]
+            assert words[1] in declared, words[:2]
     assert touched > 200
 
 
@@ -162,7 +120,7 @@ OTHERS = (
     *("CONFIG SET maxmemory 1", "ACL WHOAMI", "ACL LIST", "ACL SETUSER x", "SHUTDOWN"),
     *("MODULE LIST", "REPLICAOF NO ONE", "SAVE", "BGREWRITEAOF", "MONITOR", "CLIENT LIST"),
     *("SCRIPT FLUSH", "EVAL return(1) 0", "FUNCTION LIST", "SWAPDB 0 1", "PUBLISH x y"),
-    f"RPOP {keys.ALERT_QUEUE}",
+    f"RPOP {keys.alert_queue}",
     f"RENAME {keys.latest('mena')} {keys.latest('europe')}",
     f"PERSIST {keys.latest('mena')}",
     f"DUMP {keys.latest('mena')}",
@@ -175,14 +133,14 @@ OTHERS = (
 WRITER_MAY_NOT = (
     f"COPY {keys.latest('mena')} of-somebody-else",
     f"COPY of-somebody-else {keys.latest('mena')}",
-    f"GET {keys.SUMMARY_SEED_META}",
-    f"GET {keys.BRIEF_SUMMARY}",
-    f"LTRIM {keys.ALERT_QUEUE} 1 0",
-    f"DEL {keys.ALERT_QUEUE}",
-    f"SET {keys.ALERT_QUEUE} x",
-    f"COPY {keys.snapshot_by_id('x')} {keys.ALERT_QUEUE} REPLACE",
+    f"GET {keys.summary_seed_meta}",
+    f"GET {keys.brief_summary}",
+    f"LTRIM {keys.alert_queue} 1 0",
+    f"DEL {keys.alert_queue}",
+    f"SET {keys.alert_queue} x",
+    f"COPY {keys.snapshot_by_id('x')} {keys.alert_queue} REPLACE",
     f"COPY {keys.snapshot_by_id('x')} {keys.latest('mena')} REPLACE",
-    f"EXPIRE {keys.ALERT_QUEUE} 1",
+    f"EXPIRE {keys.alert_queue} 1",
     f"DEL {keys.latest('mena')}",
     f"DEL {keys.alert_guard('type', 'hash')}",
     f"EXPIRE {keys.latest('mena')} 1",
@@ -196,10 +154,10 @@ WRITER_MAY_NOT = (
 READER_MAY_NOT = (
     f"COPY {keys.latest('mena')} {keys.latest('europe')}",
     f"GET {INPUT_KEYS[0]}",
-    f"LRANGE {keys.ALERT_QUEUE} 0 -1",
+    f"LRANGE {keys.alert_queue} 0 -1",
     f"ZRANGE {keys.index('mena')} 0 -1",
     f"SET {keys.latest('mena')} x",
-    f"DEL {keys.SUMMARY}",
+    f"DEL {keys.summary}",
     f"LPUSH {keys.regime_history('mena')} x",
     f"GET {keys.narrative('mena', 'digest')}",
     "SCRIPT LOAD return(1)",
@@ -237,8 +195,8 @@ def test_the_readers_read(user: tuple[str, redis.Redis]) -> None:
     assert client.lrange(keys.regime_history("mena"), 0, 49)
     assert client.get(keys.brief("mena"))
     for data, meta in (
-        (keys.SUMMARY, keys.SUMMARY_SEED_META),
-        (keys.BRIEF_SUMMARY, keys.BRIEF_SEED_META),
+        (keys.summary, keys.summary_seed_meta),
+        (keys.brief_summary, keys.brief_seed_meta),
     ):
         assert client.strlen(data) > 0
         assert client.get(meta)

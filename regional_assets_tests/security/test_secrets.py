@@ -16,8 +16,8 @@ import pytest
 import redis
 import trustme
 
-from regional_assets.store import keys
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.ui import ask
 from regional_assets_tests.support.worlds import sample_values
 

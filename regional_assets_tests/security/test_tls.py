@@ -18,6 +18,7 @@ import trustme
 
 from regional_assets.cli.doctor import examine
 from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import SettingsError
 from regional_assets.store.connection import connect
 from regional_assets.store.diagnosis import Finding
@@ -25,6 +26,8 @@ from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.servers import free_port, redis_server
 from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.waiting import eventually
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 PASSWORD = "pass-word-of-tls"
 
@@ -80,6 +83,27 @@ def test_a_private_ca_is_named_in_the_url(folder: Path, ca: trustme.CA, server: 
         store = SnapshotStore(connect(configured), configured)
         assert store.read(["mena"]).latest["mena"].error is None
         store.client.close()
+
+
+def test_a_cluster_speaks_tls(folder: Path, ca: trustme.CA, server: Server) -> None:
+    certificate = ca.issue_cert("localhost", "127.0.0.1")
+    port = server(
+        *(certificate, "--cluster-enabled", "yes", "--tls-cluster", "yes"),
+        *("--cluster-port", str(free_port())),
+    )
+    with redis.Redis.from_url(url(port, options=f"?ssl_ca_certs={folder}/ca.pem")) as node:
+        node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+        eventually(lambda: node.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+    address = url(port).replace("rediss", "rediss+cluster")
+    configured = settings(f"{address}?ssl_ca_certs={folder}/ca.pem", folder)
+    with connect(configured) as client:
+        store = SnapshotStore(client, configured)
+        store.write_inputs(sample_values())
+        assert all(value.data for value in store.read([]).values.values())
+        assert take_snapshots(store, ["mena"], NOW).failed == ()
+    words = refusal(folder, address)
+    assert f"Redis at localhost:{port} of cluster localhost:{port} (slot 2953 not found" in words
+    assert "has a certificate that is not accepted (" in words
 
 
 def test_a_ca_that_is_not_trusted(folder: Path, ca: trustme.CA, server: Server) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot, complete
 from regional_assets.intelligence.world import World
 from regional_assets.runs.clock import current_time
-from regional_assets.store import keys
 from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -20,7 +20,7 @@ from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.proxy import proxy
 from regional_assets_tests.support.stored import changed, dump
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import (
     NOW,
     as_previous,
@@ -71,7 +71,7 @@ def test_what_a_commit_writes(store: SnapshotStore) -> None:
         guards[0]: 21_600,
         keys.index("mena"): -1,
         keys.regime_history("mena"): -1,
-        keys.ALERT_QUEUE: -1,
+        keys.alert_queue: -1,
     }.items():
         left = client.ttl(key)
         assert expiry - 5 <= left <= expiry, key
@@ -120,6 +120,7 @@ def test_a_commit_that_is_sent_again_answers_written(store: SnapshotStore) -> No
     assert dump(store.client) == before
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_a_lost_reply_is_repaired_by_the_client(server_url: str, folder: Path) -> None:
     with redis.Redis.from_url(server_url) as client:
         client.flushall()
@@ -136,7 +137,7 @@ def test_a_lost_reply_is_repaired_by_the_client(server_url: str, folder: Path) -
         assert between.connections == 3
     with redis.Redis.from_url(server_url) as client:
         expected = sum(len(s.alerts) for s in snapshots)
-        assert client.llen(keys.ALERT_QUEUE) == expected
+        assert client.llen(keys.alert_queue) == expected
         assert [client.zcard(keys.index(r)) for r in REGION_IDS] == [1] * len(REGION_IDS)
 
 
@@ -157,9 +158,10 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
         keys.snapshot_by_id(snapshot.snapshot_id),
         keys.latest(region),
         keys.confirmed(region),
+        keys.latest_body(region),
         *(keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts),
     ]
-    lists = [keys.regime_history(region), keys.ALERT_QUEUE]
+    lists = [keys.regime_history(region), keys.alert_queue]
     zsets = [keys.index(region), *(keys.observations(region, m) for m in snapshot.observations)]
     return (
         dict.fromkeys(strings, "string")
@@ -168,11 +170,11 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
     )
 
 
-@pytest.mark.parametrize("position", range(17))
+@pytest.mark.parametrize("position", range(18))
 def test_a_key_of_a_wrong_type_leaves_no_trace(store: SnapshotStore, position: int) -> None:
     snapshot = snapshots_of(sample_world())["mena"]
     touched = touched_keys(snapshot)
-    assert len(touched) == 17
+    assert len(touched) == 18
     key, need = list(touched.items())[position]
     for held, spoil in WRONG.items():
         if held == need:
@@ -183,7 +185,8 @@ def test_a_key_of_a_wrong_type_leaves_no_trace(store: SnapshotStore, position: i
         [reply] = store.commit([snapshot])
         assert isinstance(reply, Refused)
         assert reply.error == (
-            f"WRONGTYPE {key} holds a {held} where a {need} belongs; nothing was written"
+            f"WRONGTYPE {store.keys.prefix}{key} holds a {held} where a {need} belongs; "
+            "nothing was written"
         )
         assert dump(store.client) == before
 
@@ -221,7 +224,7 @@ def test_latest_never_moves_back(store: SnapshotStore) -> None:
     assert store.client.get(keys.latest("mena")) == b"newer"
     assert store.client.get(keys.snapshot_by_id("early")) == encode(early.body)
     assert store.client.zrange(keys.index("mena"), 0, -1) == [b"early", b"newer"]
-    assert verify(store.client, ["mena"], NOW) == {"mena": []}
+    assert verify(store.client, keys, ["mena"], NOW) == {"mena": []}
     # Its content is not what the region's latest says, so it stands for no duplicate.
     assert not store.client.exists(keys.dedup("mena", early.content.digest))
 
@@ -235,6 +238,18 @@ def test_latest_does_not_move_back_when_the_index_has_lost_it(store: SnapshotSto
     assert store.client.get(keys.latest("mena")) == b"newer"
 
 
+def test_a_latest_whose_age_nothing_tells_has_to_be_compared_with(store: SnapshotStore) -> None:
+    """Its own key is declared once a run has compared with it."""
+    store.commit([snapshot_of(calm(NOW + MINUTE), "mena", snapshot_id="newer")])
+    store.client.delete(keys.index("mena"), keys.latest_body("mena"))
+    early = snapshot_of(calm(NOW, 9), "mena", snapshot_id="early")
+    assert store.commit([early]) == [Superseded()]
+    assert store.commit([replace(early, previous_id="newer")]) == [Written(0, late=True)]
+    assert store.client.get(keys.latest("mena")) == b"newer"
+    assert not store.client.exists(keys.latest_body("mena"))
+
+
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 @pytest.mark.parametrize(
     "denied", ["set", "copy", "lpush", "ltrim", "zadd", "zremrangebyscore", "del"]
 )
@@ -312,6 +327,7 @@ def test_a_number_beyond_any_time_is_no_confirmation(store: SnapshotStore) -> No
     assert confirmed_at(store) is None
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_a_duplicate_that_may_not_be_confirmed_is_refused(
     store: SnapshotStore, folder: Path
 ) -> None:
@@ -337,7 +353,7 @@ def test_a_late_snapshot_changes_nothing_that_readers_were_told(store: SnapshotS
     store.commit([snapshot_of(calm(NOW + MINUTE), "mena", snapshot_id="newer")])
     [reply] = store.commit([snapshot_of(sample_world(NOW), "mena", snapshot_id="late")])
     assert reply == Written(0, late=True)
-    assert store.client.llen(keys.ALERT_QUEUE) == 0
+    assert store.client.llen(keys.alert_queue) == 0
     assert store.client.llen(keys.regime_history("mena")) == 0
 
 
@@ -362,7 +378,7 @@ def test_alerts_are_guarded_for_six_hours(store: SnapshotStore) -> None:
     store.client.delete(keys.latest("mena"))
     again = snapshots_of(sample_world(NOW + 1), prefix="again")["mena"]
     assert store.commit([again], force=True) == [Written(alerts_queued=0, late=False)]
-    assert store.client.llen(keys.ALERT_QUEUE) == 4
+    assert store.client.llen(keys.alert_queue) == 4
 
 
 def test_the_history_keeps_a_hundred_and_the_index_ninety_days(store: SnapshotStore) -> None:
@@ -388,6 +404,6 @@ def test_the_same_content_by_many_at_once_is_written_once(store: SnapshotStore) 
         replies = [r for found in pool.map(lambda s: store.commit([s]), snapshots) for r in found]
     assert sum(isinstance(r, Written) for r in replies) == 1
     assert sum(isinstance(r, Duplicate) for r in replies) == 49
-    assert store.client.llen(keys.ALERT_QUEUE) == 4
+    assert store.client.llen(keys.alert_queue) == 4
     assert store.client.llen(keys.regime_history("mena")) == 1
     assert content_of(sample_world(), "mena").digest == snapshots[0].content.digest

@@ -10,12 +10,11 @@ import redis
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import SettingsError, StoreSettings, state_dir
-from regional_assets.store import keys
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.proxy import proxy
-from regional_assets_tests.support.stores import settings
+from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW
 
 
@@ -131,6 +130,7 @@ def test_a_wrong_password(valkey_url: str, folder: Path) -> None:
     assert "wrong" not in str(caught.value)
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_a_connection_lost_while_reading_is_retried(server_url: str, folder: Path) -> None:
     with proxy(folder, server_url) as between:
         configured = settings(between.url, folder)
@@ -141,6 +141,7 @@ def test_a_connection_lost_while_reading_is_retried(server_url: str, folder: Pat
         store.client.close()
 
 
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 def test_regions_that_are_not_confirmed_are_failed(server_url: str, folder: Path) -> None:
     with redis.Redis.from_url(server_url) as client:
         client.flushall()

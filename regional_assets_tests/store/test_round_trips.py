@@ -11,7 +11,11 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.servers import calls
+from regional_assets_tests.support.stores import OneRecord, keys
 from regional_assets_tests.support.worlds import NOW, sample_values
+
+# What a cluster costs is in deployment/test_cluster.py.
+pytestmark = pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
 
 
 @pytest.fixture
@@ -37,7 +41,8 @@ def test_a_warm_run_is_two_round_trips(store: SnapshotStore, sent: list[Any]) ->
     assert [r.outcome for r in result.regions] == ["written"] * len(REGION_IDS)
     assert len(sent) == 2
     counted = calls(store.client)
-    assert (counted["mget"], counted["evalsha_ro"]) == (1, 1)
+    # One of the inputs, one of the copies of the latest snapshots.
+    assert (counted["mget"], counted["evalsha_ro"]) == (2, 1)
     assert counted["evalsha"] == len(REGION_IDS)
     assert not {"eval", "script", "script|exists", "script|load", "hello", "ping"} & set(counted)
 
@@ -46,6 +51,20 @@ def test_a_cold_client_adds_no_greeting(store: SnapshotStore, sent: list[Any]) -
     store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     store.client.connection_pool.disconnect()
+    sent.clear()
+    take_snapshots(store, REGION_IDS, NOW + 1)
+    assert len(sent) == 2
+
+
+def test_a_run_meets_its_store_in_the_read_of_its_inputs(
+    store: SnapshotStore, sent: list[Any]
+) -> None:
+    store.write_inputs(sample_values())
+    store._unmet = record = OneRecord()
+    take_snapshots(store, REGION_IDS, NOW)
+    assert record.store
+    assert record.store.identity.encode() == store.client.get(keys.identity)
+    store._unmet = record
     sent.clear()
     take_snapshots(store, REGION_IDS, NOW + 1)
     assert len(sent) == 2
@@ -105,10 +124,35 @@ def test_batches_of_reads_are_bounded(store: SnapshotStore, sent: list[Any]) -> 
     sent.clear()
     found = store.read(["europe", *many])
     assert len(sent) == 3
-    # The inputs all at once and by no script; each pointer once, and of those that are
-    # there the body and the confirmation.
+    # The inputs all at once and by no script, with the copies of each batch; each pointer once,
+    # and of those that are there the confirmation.
     counted = calls(store.client)
-    assert (counted["mget"], counted["get"]) == (1, len(many) + 1 + 2 * 2)
+    assert (counted["mget"], counted["get"]) == (1 + 3, len(many) + 1 + 2)
     assert list(found.latest) == ["europe", *many]
     assert [region for region, read in found.latest.items() if read.snapshot] == ["europe", "mena"]
     assert all(found.values[key].data for key in INPUT_KEYS)
+
+
+@pytest.mark.parametrize("copy", ["absent", "of another snapshot"])
+def test_without_the_copy_of_its_latest_a_run_fetches_the_snapshot_itself(
+    store: SnapshotStore, sent: list[Any], copy: str
+) -> None:
+    """As after an update of this project, and where another job moved the pointer."""
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    held = store.client.get(keys.latest_body("mena"))
+    take_snapshots(store, REGION_IDS, NOW + 1, force=True)
+    if copy == "absent":
+        store.client.delete(keys.latest_body("mena"))
+    else:
+        store.client.set(keys.latest_body("mena"), held or b"")
+    latest = store.client.get(keys.latest("mena"))
+    sent.clear()
+    results = take_snapshots(store, REGION_IDS, NOW + 2, force=True).regions
+    assert len(sent) == 3
+    compared_with = {r.region_id: r.snapshot.previous_id for r in results if r.snapshot}
+    assert compared_with["mena"].encode() == latest
+    assert store.client.get(keys.latest_body("mena")) == encode(
+        next(r.snapshot.body for r in results if r.region_id == "mena" and r.snapshot)
+    )
+    assert store.verify(REGION_IDS, NOW + 2) == {region: [] for region in REGION_IDS}

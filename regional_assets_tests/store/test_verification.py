@@ -10,11 +10,13 @@ import redis
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import keys, verification
+from regional_assets.store import verification
+from regional_assets.store.keys import DAY, REGIME_HISTORY_LENGTH, SNAPSHOT_EXPIRY
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.stored import put_body
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 IRAN = keys.observations("mena", "cii:IR:combined_score")
@@ -36,11 +38,11 @@ def latest(client: redis.Redis) -> str:
 
 
 def test_what_was_committed_agrees(client: redis.Redis) -> None:
-    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
 
 
 def test_nothing_agrees_with_itself(store: SnapshotStore) -> None:
-    assert verify(store.client, ["mena"], NOW) == {"mena": []}
+    assert verify(store.client, keys, ["mena"], NOW) == {"mena": []}
 
 
 def test_what_expires_leaves_no_false_alarm(client: redis.Redis) -> None:
@@ -50,37 +52,37 @@ def test_what_expires_leaves_no_false_alarm(client: redis.Redis) -> None:
             client.delete(key)
     for key in client.scan_iter("intelligence:snapshot-by-id:v1:*"):
         client.delete(key)
-    later = NOW + 91 * keys.DAY * 1000
-    assert verify(client, ["mena"], later) == {"mena": []}
+    later = NOW + 91 * DAY * 1000
+    assert verify(client, keys, ["mena"], later) == {"mena": []}
 
 
 def test_a_region_begun_anew_agrees(client: redis.Redis, store: SnapshotStore) -> None:
     client.delete(keys.latest("mena"))
     take_snapshots(store, ["mena"], NOW + 2000)
-    assert verify(client, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_region_begun_anew_in_calm_agrees(client: redis.Redis, store: SnapshotStore) -> None:
     """A first calm snapshot is no regime change; the history goes on from there."""
     client.delete(keys.latest("mena"), *sample_values())
     take_snapshots(store, ["mena"], NOW + 2000)
-    assert verify(client, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
     store.write_inputs(sample_values())
     take_snapshots(store, ["mena"], NOW + 3000)
     assert client.llen(keys.regime_history("mena")) == 2
-    assert verify(client, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_snapshot_of_the_future_is_reported(client: redis.Redis, store: SnapshotStore) -> None:
     take_snapshots(store, ["mena"], NOW + 600_000, force=True)
-    assert verify(client, ["mena"], NOW + 300_000) == {"mena": []}
-    [problem] = verify(client, ["mena"], NOW + 299_000)["mena"]
+    assert verify(client, keys, ["mena"], NOW + 300_000) == {"mena": []}
+    [problem] = verify(client, keys, ["mena"], NOW + 299_000)["mena"]
     assert "dated 301 s after this machine's clock" in problem
 
 
 Damage = Callable[[redis.Redis], object]
 HISTORY = keys.regime_history("mena")
-DAYS_90 = keys.SNAPSHOT_EXPIRY
+DAYS_90 = SNAPSHOT_EXPIRY
 
 
 def body(client: redis.Redis) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def replace_entry(client: redis.Redis, **fields: Any) -> None:
 
 def overfill(client: redis.Redis) -> None:
     """To more entries than the history has room for, each of an old change and back."""
-    for number in range(keys.REGIME_HISTORY_LENGTH):
+    for number in range(REGIME_HISTORY_LENGTH):
         before, after = ("calm", "coercive_stalemate")[:: 1 if number % 2 else -1]
         at = NOW - 1000 * DAYS_90 - number
         fields = {"snapshot_id": f"old-{number}", "transitioned_at": at}
@@ -212,6 +214,11 @@ def lose_pointers(client: redis.Redis) -> None:
         (lambda c: c.expire(keys.snapshot_at("mena", NOW), 10**8), f"mena:{NOW} expires in 1.16"),
         # The confirmation.
         (lambda c: retype(c, keys.confirmed("mena")), "confirmed:v1:mena: WRONGTYPE"),
+        (
+            lambda c: c.append(keys.latest_body("mena"), " "),
+            f"{keys.latest_body('mena')} is not the snapshot",
+        ),
+        (lambda c: c.persist(keys.latest_body("mena")), "body:v1:mena has no expiry"),
         (lambda c: c.set(keys.confirmed("mena"), "x", keepttl=True), "mena holds no time"),
         (lambda c: c.set(keys.confirmed("mena"), 10**15, keepttl=True), "or one of the future"),
         (lambda c: c.persist(keys.confirmed("mena")), "confirmed:v1:mena has no expiry"),
@@ -236,9 +243,9 @@ def lose_pointers(client: redis.Redis) -> None:
     ],
 )
 def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None:
-    assert verify(client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     damage(client)
-    found = verify(client, REGION_IDS, NOW)
+    found = verify(client, keys, REGION_IDS, NOW)
     assert said in "; ".join(found.pop("mena"))
     assert not any(found.values())
 
@@ -255,26 +262,27 @@ def test_snapshots_to_which_nothing_leads_are_found(client: redis.Redis) -> None
     """By a user who may look through all keys."""
     lose_pointers(client)
     client.delete(*client.scan_iter("intelligence:observations:v1:mena:*"), keys.confirmed("mena"))
-    [problem] = verify(client, REGION_IDS, NOW)["mena"]
+    [problem] = verify(client, keys, REGION_IDS, NOW)["mena"]
     assert "are absent, but there is intelligence:snapshot:v1:mena:17900000" in problem
     client.delete(*client.scan_iter("intelligence:snapshot:v1:mena:*"))
-    assert verify(client, REGION_IDS, NOW)["mena"] == []
+    assert verify(client, keys, REGION_IDS, NOW)["mena"] == []
 
 
 def test_the_summary_expires(client: redis.Redis, store: SnapshotStore) -> None:
     assert store.verify_summary() == []
     write_summary(store)
     assert store.verify_summary() == []
-    for name in (keys.SUMMARY, keys.SUMMARY_SEED_META):
-        client.expire(name, 7 * keys.DAY)
-        expected = f"{name} expires in 7 days, and should in 0 to 1 days"
+    for name in (keys.summary, keys.summary_seed_meta):
+        client.expire(name, 7 * DAY)
+        whole = f"{store.keys.prefix}{name}"
+        expected = f"{whole} expires in 7 days, and should in 0 to 1 days"
         assert store.verify_summary() == [expected]
         client.persist(name)
-        assert store.verify_summary() == [f"{name} has no expiry, and would stay for ever"]
-        client.expire(name, keys.DAY)
+        assert store.verify_summary() == [f"{whole} has no expiry, and would stay for ever"]
+        client.expire(name, DAY)
 
 
-@pytest.mark.parametrize("name", [keys.SUMMARY, keys.SUMMARY_SEED_META])
+@pytest.mark.parametrize("name", [keys.summary, keys.summary_seed_meta])
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -296,22 +304,22 @@ def test_a_damaged_summary_is_named(
     write_summary(store)
     damage(client, name)
     [problem, *_] = store.verify_summary()
-    assert problem.startswith(f"{name} is ")
+    assert problem.startswith(f"{store.keys.prefix}{name} is ")
     assert said in problem
 
 
 def test_the_next_snapshot_puts_times_of_the_future_right(
     client: redis.Redis, store: SnapshotStore
 ) -> None:
-    ahead = current_time() + keys.DAY * 1000
+    ahead = current_time() + DAY * 1000
     client.zadd(IRAN, {f"{ahead}:1.0": ahead})
     client.set(keys.confirmed("mena"), ahead, keepttl=True)
-    assert len(verify(client, ["mena"], NOW)["mena"]) == 2
+    assert len(verify(client, keys, ["mena"], NOW)["mena"]) == 2
     # A late one says nothing about what is newer.
     take_snapshots(store, ["mena"], NOW - 1)
-    assert len(verify(client, ["mena"], NOW)["mena"]) == 2
+    assert len(verify(client, keys, ["mena"], NOW)["mena"]) == 2
     take_snapshots(store, ["mena"], NOW + 2000, force=True)
-    assert verify(client, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
     assert client.zscore(IRAN, f"{ahead}:1.0") is None
 
 
@@ -323,35 +331,35 @@ def test_a_history_in_the_wrong_order_is_reported(
     take_snapshots(store, ["mena"], NOW + 2000)
     store.write_inputs(sample_values())
     take_snapshots(store, ["mena"], NOW + 3000)
-    assert verify(client, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
     newest_first: Any = client.lrange(HISTORY, 0, -1)
     assert len(newest_first) == 3
     client.lpush(HISTORY, *newest_first)
     client.ltrim(HISTORY, 0, 2)
     expected = f"{HISTORY} is not in the order of its snapshots, newest first"
-    assert verify(client, ["mena"], NOW) == {"mena": [expected]}
+    assert verify(client, keys, ["mena"], NOW) == {"mena": [expected]}
 
 
 def test_a_full_history_forgets_what_its_snapshots_still_tell(store: SnapshotStore) -> None:
     """More changes than the history has room for, within the days that snapshots are kept."""
     store.write_inputs(sample_values())
     calm = dict.fromkeys(sample_values(), b"{}")
-    for number in range(keys.REGIME_HISTORY_LENGTH + 4):
+    for number in range(REGIME_HISTORY_LENGTH + 4):
         store.write_inputs(calm if number % 2 else sample_values())
         take_snapshots(store, ["mena"], NOW + number * 60_000)
     now = NOW + number * 60_000
-    assert store.client.llen(HISTORY) == keys.REGIME_HISTORY_LENGTH
-    assert verify(store.client, ["mena"], now) == {"mena": []}
+    assert store.client.llen(HISTORY) == REGIME_HISTORY_LENGTH
+    assert verify(store.client, keys, ["mena"], now) == {"mena": []}
     lost: Any = store.client.lindex(HISTORY, 50)
     store.client.lrem(HISTORY, 0, lost)
-    assert "lacks the change to" in "; ".join(verify(store.client, ["mena"], now)["mena"])
+    assert "lacks the change to" in "; ".join(verify(store.client, keys, ["mena"], now)["mena"])
 
 
 def test_the_entries_of_expired_snapshots_are_no_damage(client: redis.Redis) -> None:
     overfill(client)
-    client.ltrim(HISTORY, 0, keys.REGIME_HISTORY_LENGTH - 1)
-    assert client.llen(HISTORY) == keys.REGIME_HISTORY_LENGTH
-    assert verify(client, ["mena"], NOW) == {"mena": []}
+    client.ltrim(HISTORY, 0, REGIME_HISTORY_LENGTH - 1)
+    assert client.llen(HISTORY) == REGIME_HISTORY_LENGTH
+    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_change_of_scoring_needs_no_entry(client: redis.Redis) -> None:
@@ -359,17 +367,17 @@ def test_a_change_of_scoring_needs_no_entry(client: redis.Redis) -> None:
     regime = {"label": "calm", "previous_label": "coercive_stalemate"}
     snapshot["regime"] |= {**regime, "transitioned_at": NOW + 1000}
     put(client, snapshot)
-    assert "lacks the change to calm" in "; ".join(verify(client, ["mena"], NOW)["mena"])
+    assert "lacks the change to calm" in "; ".join(verify(client, keys, ["mena"], NOW)["mena"])
     snapshot["meta"]["trigger_reason"] = "rescored"
     put(client, snapshot)
-    assert verify(client, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_region_written_meanwhile_is_looked_at_again(
     store: SnapshotStore, client: redis.Redis
 ) -> None:
     """A snapshot of the same time takes the place of the one before between two reads."""
-    before = verification._look(client, "mena")
+    before = verification._look(client, keys, "mena")
     client.set("military:flights:v1", sample_values()["military:flights:v1"])
     take_snapshots(store, ["mena"], NOW + 1000, force=True)
     assert verification._problems(client, before, NOW) != []
@@ -387,6 +395,6 @@ def test_many_snapshots_take_few_round_trips(store: SnapshotStore) -> None:
         return sum(s["calls"] for n, s in said.items() if n in ("cmdstat_mget", "cmdstat_get"))
 
     before = packets()
-    assert verify(client, ["mena"], NOW + 150) == {"mena": []}
-    # Pointer and confirmation, and per 100 snapshots those by id and those at their times.
-    assert packets() - before == 2 + 2 * 2
+    assert verify(client, keys, ["mena"], NOW + 150) == {"mena": []}
+    # Pointer, confirmation and copy, and per 100 snapshots those by id and those at their times.
+    assert packets() - before == 3 + 2 * 2

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.store import keys
 from regional_assets.store.commit import Refused, Written
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import decode, encode, member, observations
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_world, snapshots_of
 
 NUMBERS = [0, 1e-4, 1e-5, 1e-7, 1e16, 1e22, 5e-324, -0.0, 1.7e308, 2**53 + 1, 2**64, -(10**40)]
@@ -74,7 +74,7 @@ def test_a_snapshot_without_json_is_refused_alone(store: SnapshotStore, unfit: A
     assert refused.error.startswith("the snapshot has no JSON: ")
     assert all(isinstance(reply, Written) for reply in replies.values())
     assert not store.client.exists(keys.latest("mena"))
-    assert verify(store.client, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(store.client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -15,8 +15,9 @@ from regional_assets.cli.main import main as command
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded, keys, state_folder
+from regional_assets.store import embedded, state_folder
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 

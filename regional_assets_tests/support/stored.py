@@ -17,7 +17,7 @@ from regional_assets.intelligence.diff import Diff, diff, read_previous
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import VERSIONS
 from regional_assets.intelligence.triggers import TRIGGERS
-from regional_assets.store import keys
+from regional_assets_tests.support.stores import keys
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def should_be_told(region: str, bodies: Sequence[bytes | None]) -> Told:
 def told(client: redis.Redis, region: str) -> Told:
     """What readers of that region really find."""
     history = [json.loads(entry) for entry in listed(client, keys.regime_history(region))]
-    queue = [json.loads(alert)["payload"] for alert in listed(client, keys.ALERT_QUEUE)]
+    queue = [json.loads(alert)["payload"] for alert in listed(client, keys.alert_queue)]
     return Told(
         [entry["snapshot_id"] for entry in history],
         [(a["snapshot_id"], a["title"]) for a in queue if a["region_id"] == region],
@@ -88,13 +88,16 @@ def set_version(client: redis.Redis, region: str, name: str, version: str | None
 
 
 def put_body(client: redis.Redis, region: str, snapshot_id: str, body: bytes) -> None:
-    """Puts another body in the place of a snapshot, by id and at its time, with their expiry."""
+    """Puts another body in the place of a snapshot, wherever it is stored, with the expiry."""
     at = client.zscore(keys.index(region), snapshot_id)
-    for key in (keys.snapshot_by_id(snapshot_id), keys.snapshot_at(region, f"{at:.0f}")):
+    places = [keys.snapshot_by_id(snapshot_id), keys.snapshot_at(region, f"{at:.0f}")]
+    if snapshot_id == latest_id(client, region):
+        places.append(keys.latest_body(region))
+    for key in places:
         client.set(key, body, keepttl=True)
 
 
-CONFIRMATIONS = {*map(keys.confirmed, REGION_IDS), keys.SUMMARY_SEED_META}
+CONFIRMATIONS = {*map(keys.confirmed, REGION_IDS), keys.summary_seed_meta}
 """What a run over all regions changes when nothing is new."""
 
 
@@ -111,15 +114,16 @@ def changed(client: redis.Redis, before: dict[str, Any]) -> set[str]:
 
 def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
-    known = {*INPUT_KEYS, *COMPANION_KEYS, keys.ALERT_QUEUE, keys.SUMMARY, keys.SUMMARY_SEED_META}
+    known = {*INPUT_KEYS, *COMPANION_KEYS, keys.alert_queue, keys.summary, keys.summary_seed_meta}
+    known.add(keys.identity)
     known |= {keys.observations(t.region, str(t.metric)) for t in TRIGGERS}
     for region in REGION_IDS:
         known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}
-        known.add(keys.confirmed(region))
+        known |= {keys.confirmed(region), keys.latest_body(region)}
         index: Any = client.zrange(keys.index(region), 0, -1, withscores=True)
         for snapshot_id, at in index:
             known |= {keys.snapshot_by_id(snapshot_id.decode()), keys.snapshot_at(region, int(at))}
-    for message in map(json.loads, listed(client, keys.ALERT_QUEUE)):
+    for message in map(json.loads, listed(client, keys.alert_queue)):
         alert = Alert(message["eventType"], "", message["payload"]["title"], {})
         known.add(keys.alert_guard(alert.event_type, alert.guard_hash))
     found = {key.decode("utf-8", "surrogateescape") for key in client.scan_iter(count=1000)}

@@ -3,16 +3,23 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
+from urllib.parse import quote
 
 import redis
 
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access
 from regional_assets.store.connection import connect
+from regional_assets.store.identity import MetStore
+from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
 
+# Those of a store without a prefix.
+keys = Keys()
 
-def settings(url: str, folder: Path, **changes: float) -> StoreSettings:
+
+def settings(url: str, folder: Path, **changes: float | str) -> StoreSettings:
     """Settings that fail fast."""
     return StoreSettings(
         state_dir=folder,
@@ -21,14 +28,32 @@ def settings(url: str, folder: Path, **changes: float) -> StoreSettings:
     )
 
 
+class OneRecord:
+    """A record of one store, as a Dagster instance keeps it."""
+
+    writable = True
+
+    def __init__(self) -> None:
+        self.store: MetStore | None = None
+
+    def known(self) -> MetStore | None:
+        return self.store
+
+    def keep(self, store: MetStore) -> None:
+        self.store = store
+
+    def met(self, store: MetStore, *, emptied: bool) -> None:
+        assert store == self.store
+
+
 class OpenStore(SnapshotStore):
     """A store that closes its connections."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        configured = settings(url, folder)
+    def __init__(self, url: str, folder: Path, **changes: float | str) -> None:
+        configured = settings(url, folder, **changes)
         super().__init__(connect(configured), configured)
 
-    def __enter__(self) -> "SnapshotStore":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -36,8 +61,8 @@ class OpenStore(SnapshotStore):
 
 
 class WriterStore(OpenStore):
-    """A store whose project code is the user `regional-writer`, while the tests around it, which
-    arrange, spoil and look, are one who may do everything."""
+    """A store whose project code is the writer that `regional-assets acl` makes for it, while the
+    tests around it, which arrange, spoil and look, are one who may do everything."""
 
     @property
     def client(self) -> redis.Redis:
@@ -48,12 +73,13 @@ class WriterStore(OpenStore):
     def client(self, everything: redis.Redis) -> None:
         self._everything = everything
 
-    def __init__(self, url: str, folder: Path) -> None:
-        user = f"unix://regional-writer:{access.PASSWORD}@"
+    def __init__(self, url: str, folder: Path, **changes: float | str) -> None:
+        writer, _ = access.users(Keys.of(settings(url, folder, **changes)))
+        user = f"unix://{quote(writer, safe='')}:{access.PASSWORD}@"
         self._writer = connect(settings(url.replace("unix://", user), folder))
         # Logged in, so that tests that count round trips find both kinds of store the same.
         self._writer.ping()
-        super().__init__(url, folder)
+        super().__init__(url, folder, **changes)
 
     def __exit__(self, *_: object) -> None:
         self._writer.close()
@@ -61,4 +87,4 @@ class WriterStore(OpenStore):
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
         """As the inputs' own writers do."""
-        self._everything.mset(dict(values))
+        self._everything.mset({self.keys.input(key): value for key, value in values.items()})

@@ -17,7 +17,8 @@ from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_M
 if TYPE_CHECKING:
     from regional_assets.intelligence.stored import Body
     from regional_assets.runs.snapshots import RunResult
-    from regional_assets.store.snapshot_store import LatestRead, SnapshotStore, Summary
+    from regional_assets.store.latest import LatestRead
+    from regional_assets.store.snapshot_store import SnapshotStore, Summary
 
 # A warning after one missed run of the schedule, a failure after two; the half-hour is for the run
 # itself. Dagster looks at an asset's newest materialisation, of whichever partition:

@@ -1,0 +1,63 @@
+"""The store of all runs, on record in Dagster's instance: the same for every machine that shares
+the instance."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from regional_assets.defs.dagster_private import read_value, write_value
+
+if TYPE_CHECKING:
+    from regional_assets.store.identity import MetStore
+
+# In the storage of the instance; and tags of each run, so that its page names the store.
+_KEY = STORE_TAG = "regional_assets/store"
+EMPTIED_TAG = "regional_assets/store_emptied"
+
+
+class RunRecord:
+    """The record as a run sees it, which shows what it met; as a tick does, which has no
+    `context.run`, it is only compared with."""
+
+    def __init__(self, instance: dg.DagsterInstance, context: dg.InitResourceContext) -> None:
+        self._instance = instance
+        self._run, self._log = context.run, context.log
+        self.writable = context.run is not None
+
+    def known(self) -> "MetStore | None":
+        """The store on record."""
+        return known_store(self._instance)
+
+    def keep(self, store: "MetStore") -> None:
+        """Puts the store on record."""
+        keep_store(self._instance, store)
+
+    def met(self, store: "MetStore", *, emptied: bool) -> None:
+        """Names the store in the tags of the run; in tags and log, warns that it was emptied."""
+        if self._run is None:
+            return
+        tags = {STORE_TAG: str(store)}
+        if emptied:
+            tags[EMPTIED_TAG] = (
+                f"Redis at {store} had lost its identity: it was emptied, or restored from before "
+                "the first run. This run gave it back; histories and baselines begin anew. If it "
+                "should not be empty, restore it and run again."
+            )
+            if self._log:
+                self._log.warning(tags[EMPTIED_TAG])
+        self._instance.add_run_tags(self._run.run_id, tags)
+
+
+def known_store(instance: dg.DagsterInstance) -> "MetStore | None":
+    """The store on record, None before the first run."""
+    from regional_assets.store.identity import MetStore
+
+    stored = read_value(instance, _KEY)
+    return MetStore(**json.loads(stored)) if stored else None
+
+
+def keep_store(instance: dg.DagsterInstance, store: "MetStore") -> None:
+    """Puts the store on record, in the place of any other."""
+    write_value(instance, _KEY, json.dumps(asdict(store)))

@@ -1,0 +1,92 @@
+"""Which store this is. A store keeps a random id, and Dagster's instance the store of its runs, so
+that a run that meets another store fails instead of beginning a second history there."""
+
+import socket
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import redis
+
+from regional_assets.store.connection import address, is_on_this_machine
+from regional_assets.store.errors import StoreError
+from regional_assets.store.keys import Keys
+from regional_assets.store.wire import as_text
+
+
+@dataclass(frozen=True, slots=True)
+class MetStore:
+    """A store by its address, without user or password, and its id ("" when it has none)."""
+
+    address: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"{self.address} ({self.identity or 'without an identity'})"
+
+
+class Record(Protocol):
+    """Where the store of all runs is on record."""
+
+    # Whether a store without an id gets one, and the first store comes on record.
+    writable: bool
+
+    def known(self) -> MetStore | None:
+        """The store on record."""
+
+    def keep(self, store: MetStore) -> None:
+        """Puts the store on record."""
+
+    def met(self, store: MetStore, *, emptied: bool) -> None:
+        """Takes notice of the store that was met. `emptied`: it had lost its id."""
+
+
+def present_store(client: redis.Redis, keys: Keys) -> MetStore:
+    """The store that `client` reaches, as it is; one round trip."""
+    # A key of another type counts as absent.
+    identity: Any
+    [identity] = client.mget(keys.identity)
+    return _present(client, keys, identity)
+
+
+def _present(client: redis.Redis, keys: Keys, identity: bytes | None) -> MetStore:
+    # What follows in brackets, the server in use, is another one after a failover.
+    place = address(client).partition(" (")[0]
+    # A socket or loopback address names another store on each machine.
+    if is_on_this_machine(client):
+        place += f" on {socket.gethostname()}"
+    if keys.prefix:
+        place += f" with the prefix {keys.prefix}"
+    return MetStore(place, as_text(identity or b""))
+
+
+def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: Record) -> None:
+    """Compares the present store, whose `identity` was read, with the one on record. Raises
+    `StoreError` when it is another.
+
+    One that has no id at the address on record was emptied there: it gets the same id again. Two
+    who find that at once so give it the same.
+    """
+    present, known = _present(client, keys, identity), record.known()
+    emptied = known is not None and not identity and present.address == known.address
+    if not record.writable and (known is None or emptied):
+        return
+    if not identity and (known is None or emptied):
+        present = identified(client, keys, present, known.identity if known else "")
+    if known is None:
+        record.keep(present)
+    elif present.identity != known.identity:
+        raise StoreError(
+            f"Redis at {present} is not the store of the runs before, {known}: correct REDIS_URL "
+            "or REGIONAL_KEY_PREFIX; if this store is to take its place, run `regional-assets "
+            "adopt`"
+        )
+    record.met(present, emptied=emptied)
+
+
+def identified(client: redis.Redis, keys: Keys, store: MetStore, identity: str = "") -> MetStore:
+    """The store after it was given this id, or a random one, unless it has one meanwhile."""
+    identity = store.identity or identity or str(uuid.uuid4())
+    # One step, so that all who do this at once find the same.
+    before = client.set(keys.identity, identity, nx=True, get=True)
+    return replace(store, identity=as_text(before) if isinstance(before, bytes) else identity)

@@ -1,0 +1,62 @@
+"""All that the project does in Redis."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from regional_assets.cli.doctor import examine
+from regional_assets.defs.assets.summary import materialise_summary
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.settings import INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
+from regional_assets.store import access
+from regional_assets.store.brief_store import BriefStore
+from regional_assets.store.narrative_cache import read_cache, write_cache
+from regional_assets.store.reading import (
+    read_regime_history,
+    read_stored_brief,
+    read_waiting_alerts,
+)
+from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets_tests.support.stores import OneRecord
+from regional_assets_tests.support.worlds import NOW, sample_values
+
+
+def everything(store: SnapshotStore, folder: Path) -> None:
+    """All that the project does in Redis, rare turns included."""
+    store.client.script_flush()
+    store._unmet = OneRecord()
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    materialise_summary(store, NOW)
+    with pytest.raises(ZeroDivisionError):
+        store.update_summary(REGION_IDS, lambda *_: 1 // 0)  # type: ignore[arg-type]
+    again = take_snapshots(store, REGION_IDS, NOW + 1)
+    materialise_summary(store, NOW + 1, again)
+    store.client.delete(store.keys.index("mena"), store.keys.latest_body("mena"))
+    take_snapshots(store, ["mena"], NOW - 1, force=True)
+    store.verify(REGION_IDS, NOW)
+    store.verify_summary()
+    [ids, *_] = [[i for i, _ in read.entries] for read in store.indexes(REGION_IDS).values()]
+    list(store.bodies(ids))
+    read_waiting_alerts(store, 10)
+    briefs = BriefStore(store)
+    briefs.read(REGION_IDS)
+    read_stored_brief(store, "mena")
+    read_regime_history(store, "mena")
+    briefs.write({"mena": {"region_id": "mena"}})
+    briefs.update_summary(REGION_IDS, lambda _: Summary({}, {}))
+    write_cache(store, {"mena": "digest"}, {"mena": {}})
+    read_cache(store, {"mena": "digest"})
+    writer, _ = access.users(store.keys)
+    path = store.client.get_connection_kwargs()["path"]
+    for database in (0, 1):
+        url = f"unix://{quote(writer, safe='')}:{access.PASSWORD}@{path}?db={database}"
+        environ = {
+            REDIS_URL.name: url,
+            STATE_DIR.name: str(folder),
+            KEY_PREFIX.name: store.keys.prefix,
+            INPUT_PREFIX.name: store.keys.input_prefix,
+        }
+        list(examine(environ, lambda: NOW))
