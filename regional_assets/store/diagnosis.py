@@ -216,7 +216,10 @@ def _role(server: _Server) -> Result:
 
 def _replication(server: _Server) -> Result:
     sentinels = sentinels_of(server.client)
-    return sentinel_diagnosis.replication(server.info, server.settings.replicas, sentinels)
+    wanted = server.settings.replicas
+    if not wanted and not sentinels:
+        return "ok", "no commit waits for replicas", ""
+    return sentinel_diagnosis.replication(server.info, wanted, sentinels)
 
 
 def _eviction(server: _Server) -> Result:

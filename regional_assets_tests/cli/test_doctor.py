@@ -29,8 +29,8 @@ Server = Callable[..., str]
 INPUTS = len(CATALOGUE)
 CHECKS = (
     "settings", "state folder", "reachability", "encryption", "latency", "version", "cluster",
-    "role", "eviction", "persistence", "memory", "rights", "key types", "clock", "store", "inputs",
-    "Dagster home", "Dagster storage", "Dagster daemon",
+    "role", "replication", "eviction", "persistence", "memory", "rights", "key types", "clock",
+    "store", "inputs", "Dagster home", "Dagster storage", "Dagster daemon",
 )  # fmt: skip
 
 
