@@ -187,5 +187,5 @@ def _refused(url: str, folder: Path) -> str:
 
 
 def _replication(url: str, folder: Path, **changes: int) -> Finding:
-    findings = diagnose(settings(url, folder, **changes), current_time)
+    findings = diagnose(settings(url, folder, **changes), current_time, lambda: None)
     return next(finding for finding in findings if finding.check == "replication")
