@@ -165,7 +165,9 @@ def address(client: redis.Redis) -> str:
 def is_on_this_machine(client: redis.Redis) -> bool:
     """Whether the address of the client's server means this machine, whichever that is."""
     options = client.get_connection_kwargs()
-    host = str(options.get("host", "localhost"))
+    sentinels = sentinels_of(client)
+    primary = sentinels.primary if sentinels else None
+    host = primary[0] if primary else str(options.get("host", "localhost"))
     try:
         return "path" in options or host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -17,7 +17,7 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import access
+from regional_assets.store import access, sentinel_diagnosis
 from regional_assets.store.cluster import cluster_of
 from regional_assets.store.connection import (
     MODE_ADVICE,
@@ -34,6 +34,7 @@ from regional_assets.store.connection import (
 from regional_assets.store.errors import STORE_ERRORS, one_line
 from regional_assets.store.identity import MetStore, present_store
 from regional_assets.store.node_diagnosis import Result, Verdict, cluster_state, rights
+from regional_assets.store.sentinel import sentinels_of
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
 from regional_assets.store.wire import as_text
@@ -213,6 +214,14 @@ def _role(server: _Server) -> Result:
     return "problem", f"a {role}, which refuses writes", PRIMARY_ADVICE
 
 
+def _replication(server: _Server) -> Result:
+    sentinels = sentinels_of(server.client)
+    wanted = server.settings.replicas
+    if not wanted and not sentinels:
+        return "ok", "no commit waits for replicas", ""
+    return sentinel_diagnosis.replication(server.info, wanted, sentinels)
+
+
 def _eviction(server: _Server) -> Result:
     policy, limit = server.info["maxmemory_policy"], server.info["maxmemory"]
     if policy == "noeviction":
@@ -349,6 +358,7 @@ _CHECKS: Mapping[str, Callable[[_Server], Result]] = {
     "version": _version,
     "cluster": _mode,
     "role": _role,
+    "replication": _replication,
     "eviction": _eviction,
     "persistence": _persistence,
     "memory": _memory,

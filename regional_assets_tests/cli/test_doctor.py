@@ -29,8 +29,8 @@ Server = Callable[..., str]
 INPUTS = len(CATALOGUE)
 CHECKS = (
     "settings", "state folder", "reachability", "encryption", "latency", "version", "cluster",
-    "role", "eviction", "persistence", "memory", "rights", "key types", "clock", "store", "inputs",
-    "Dagster home", "Dagster storage", "Dagster daemon",
+    "role", "replication", "eviction", "persistence", "memory", "rights", "key types", "clock",
+    "store", "inputs", "Dagster home", "Dagster storage", "Dagster daemon",
 )  # fmt: skip
 
 
@@ -323,7 +323,7 @@ def test_settings_that_make_no_sense(server_url: str, folder: Path) -> None:
     assert findings["version"].verdict == "ok"
     environ = {"REGIONAL_ANSWER_TIMEOUT": "never", "REGIONAL_STATE_DIR": str(folder)}
     wrong = list(examine(environ, current_time))
-    assert [f.verdict for f in wrong] == ["problem", *["skipped"] * 14, *["ok"] * 3]
+    assert [f.verdict for f in wrong] == ["problem", *["skipped"] * 15, *["ok"] * 3]
     assert doctor("http://x", folder)["reachability"].verdict == "problem"
 
 

@@ -80,7 +80,7 @@ def test_a_forgotten_password(folder: Path, said: Callable[[str, str], str]) -> 
 def test_a_sentinel(folder: Path, said: Callable[[str, str], str]) -> None:
     with sentinel(folder) as url:
         for command in ALL:
-            assert "is a Sentinel, which holds no data: put the address of" in said(command, url)
+            assert "is a Sentinel, which holds no data: name the Sentinels" in said(command, url)
         assert "a Sentinel, which holds no data" in said("doctor", url)
 
 

@@ -53,7 +53,10 @@ def keys_of(words: list[str]) -> list[str]:
     return words[1:2]
 
 
-KEYLESS = ("SCRIPT", "MULTI", "EXEC", "UNWATCH", "SELECT", "PING", "TIME", "HELLO", "AUTH")
+KEYLESS = (
+    *("SCRIPT", "MULTI", "EXEC", "UNWATCH", "SELECT", "PING", "TIME", "HELLO", "AUTH"),
+    "WAIT",
+)
 
 
 @pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)

@@ -1,5 +1,6 @@
 """All that the project does in Redis."""
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -51,10 +52,15 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     read_cache(store, {"mena": "digest"})
     writer, _ = access.users(store.keys)
     path = store.client.get_connection_kwargs()["path"]
+    waits = replace(store._settings, replicas=1, answer_timeout=0.5)
+    # The writer itself, where there is one.
+    waiting = SnapshotStore(getattr(store, "_writer", store.client), waits)
+    [result] = take_snapshots(waiting, ["mena"], NOW + 2).regions
+    assert (result.error or "").startswith("not on 1 replicas yet")
+    login = f"unix://{quote(writer, safe='')}:{access.PASSWORD}@{path}"
     for database in (0, 1):
-        url = f"unix://{quote(writer, safe='')}:{access.PASSWORD}@{path}?db={database}"
         environ = {
-            REDIS_URL.name: url,
+            REDIS_URL.name: f"{login}?db={database}",
             STATE_DIR.name: str(folder),
             KEY_PREFIX.name: store.keys.prefix,
             INPUT_PREFIX.name: store.keys.input_prefix,
