@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run ui test test-faults programs screenshots lint format types reference docs constraints bench clean
+.PHONY: run ui test test-faults test-deployment programs screenshots lint format types reference docs constraints bench clean
 
 # The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set.
 run: $(INSTALLED)
@@ -24,11 +24,16 @@ test: .venv/.installed-dev programs
 test-faults: .venv/.installed-dev programs
 	REGIONAL_FAULTS=long $(BIN)/pytest -n auto -rP regional_assets_tests/faults
 
-# Some tests want a real Redis server and a browser: Debian's, where they can be installed from
-# here.
+# The shapes of docs/deployment.md, each with real servers; `make test` runs them, too.
+test-deployment: .venv/.installed-dev programs
+	$(BIN)/pytest -n auto -rs regional_assets_tests/deployment
+
+# Some tests want real servers and a browser: Debian's, where they can be installed from here.
+# PostgreSQL keeps its programs out of PATH.
 programs:
-	@for program in redis-server chromium; do \
-	  command -v $$program >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	@for program in redis-server chromium postgresql; do \
+	  command -v $$program >/dev/null || ls /usr/lib/$$program/*/bin/initdb >/dev/null 2>&1 \
+	    || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$program; } \
 	    || echo "No $$program found: the tests that need it are skipped."; \
 	done
