@@ -8,8 +8,8 @@ from regional_assets.settings import SettingsError
 
 # Seen with SQLAlchemy 2.1: nothing of psycopg is installed, or psycopg 3 and events fail.
 _DRIVER = (
-    "the address of PostgreSQL leads to psycopg 3, which Dagster cannot use: SQLAlchemy from 2.1 on "
-    "takes it for postgresql://; write postgresql+psycopg2://, or scheme: postgresql+psycopg2"
+    "the address of PostgreSQL leads to psycopg 3, which Dagster cannot use: SQLAlchemy from 2.1 "
+    "on takes it for postgresql://; write postgresql+psycopg2://, or scheme: postgresql+psycopg2"
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 from regional_assets.cli.doctor import examine
 from regional_assets.runs.clock import current_time
 from regional_assets.store.diagnosis import Finding
+from regional_assets.store.state_folder import CONFIGURATION
 from regional_assets_tests.support.deployment import FILES
 from regional_assets_tests.support.postgres import Postgres, postgres_server
 
@@ -48,3 +49,13 @@ def test_the_file_works_and_doctor_says_what_does_not(
     assert found.verdict == "problem"
     assert 'database "missing" does not exist' in found.found
     assert postgres.password not in found.found
+
+
+def shared(file: Path) -> list[str]:
+    """What an instance has of its settings, whichever machines it runs on."""
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    return lines[lines.index("run_retries:") :]
+
+
+def test_what_does_not_depend_on_the_machines_is_as_on_one() -> None:
+    assert shared(FILES / "dagster.yaml") == shared(CONFIGURATION)
