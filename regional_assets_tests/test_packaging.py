@@ -56,7 +56,7 @@ def package(folder: Path) -> dict[str, bytes]:
 def test_the_wheel_has_every_file_of_the_package(wheel: Path) -> None:
     shipped = package(wheel)
     assert shipped == package(ROOT)
-    for name in ("py.typed", "store/commit.lua", "sample_inputs/forecasts.json"):
+    for name in ("py.typed", "store/commit.lua", "sample_inputs/forecasts.json", "deploy/start"):
         assert f"regional_assets/{name}" in shipped
 
 

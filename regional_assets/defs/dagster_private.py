@@ -11,11 +11,16 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 from dagster._core.events import AssetMaterializationPlannedData
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 # The materialisation that a check's result is about. `AssetCheckEvaluation` takes one, but its type
 # is exported nowhere. Without it Dagster relates the result to an older materialisation and shows
 # the partition as not checked.
 CheckTarget = AssetCheckEvaluationTargetMaterializationData
+
+# What a run launcher answers when Dagster asks whether a run's worker is alive.
+RunHealth = CheckRunHealthResult
+RunWorker = WorkerStatus
 
 # `@dg.multi_asset_check` makes the step depend on the output of the checked asset. An asset that
 # reports its partitions one by one has no such output, and Dagster would skip the checks.

@@ -5,15 +5,42 @@ from pathlib import Path
 import dagster as dg
 
 from regional_assets.defs.known_store import keep_store, known_store
+from regional_assets.settings import SettingsError
 from regional_assets.store.identity import MetStore
+
+# Seen with SQLAlchemy 2.1: nothing of psycopg is installed, or psycopg 3 and events fail.
+_DRIVER = (
+    "the address of PostgreSQL leads to psycopg 3, which Dagster cannot use: SQLAlchemy from 2.1 "
+    "on takes it for postgresql://; write postgresql+psycopg2://, or scheme: postgresql+psycopg2"
+)
 
 
 def describe_storage(home: Path) -> str:
-    """Where the instance of that Dagster home keeps its runs, and how many; raises Dagster's error,
-    or the storage's, when it cannot be reached."""
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        kind = type(instance.run_storage).__name__
-        return f"{kind} answers: {instance.get_runs_count()} runs"
+    """Where the instance of that Dagster home keeps its runs, and how many. Raises `SettingsError`
+    for a driver that Dagster cannot use and for a package that is not installed, else Dagster's
+    error, or the storage's, when it cannot be reached."""
+    try:
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            storage = instance.run_storage
+            _check_driver(getattr(storage, "postgres_url", ""))
+            return f"{type(storage).__name__} answers: {instance.get_runs_count()} runs"
+    except ModuleNotFoundError as error:
+        if error.name == "psycopg":
+            raise SettingsError(_DRIVER) from None
+        raise SettingsError(
+            f"the package {error.name} is not installed, which {home}/dagster.yaml needs: "
+            "pip install 'regional_assets[postgres,celery]'"
+        ) from None
+    except Exception as error:
+        # dagster-postgres hides the reason behind "too many retries".
+        if isinstance(error.__cause__, Exception):
+            raise SettingsError(f"it cannot be reached: {error.__cause__}") from None
+        raise
+
+
+def _check_driver(url: str) -> None:
+    if url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        raise SettingsError(_DRIVER)
 
 
 def store_on_record(home: Path) -> MetStore | None:

@@ -33,14 +33,14 @@ def serving_ui(
             start_new_session=True,
         )
     try:
-        _wait_for(port, log)
+        wait_for(port, log)
         yield port, server
     finally:
         if server.poll() is None:
             stop_group(server)
 
 
-def _wait_for(port: int, log: Path) -> None:
+def wait_for(port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
