@@ -159,13 +159,12 @@ def stitched(atlas: Atlas, arcs: Iterable[int]) -> Iterator[tuple[Ring, list[Poi
 
 
 def outline(atlas: Atlas, countries: dict[str, list[Ring]], marks: list[Point]) -> str:
-    """SVG path data of the countries as one shape. A country that is too small for it is a small
-    square on its corner, as is each of `marks`."""
+    """SVG path data of the countries as one shape. What is too small for it is left out, but a
+    country of the table of regions is then a small square, as is each of `marks`."""
     shapes = []
     hidden: set[int] = set()
-    for ring, points in stitched(
-        atlas, outer_arcs(r for rings in countries.values() for r in rings)
-    ):
+    every = (ring for rings in countries.values() for ring in rings)
+    for ring, points in stitched(atlas, outer_arcs(every)):
         middle = sum(x for x, _ in points) / len(points)
         turn = 360 * math.floor((middle - WEST) / 360)
         points = [(x - turn, y) for x, y in points]
@@ -174,11 +173,8 @@ def outline(atlas: Atlas, countries: dict[str, list[Ring]], marks: list[Point]) 
         else:
             shapes.append(path(points))
     for iso2, rings in countries.items():
-        if (
-            iso2
-            and region_of_country(iso2)
-            and hidden.issuperset(a for ring in rings for a in ring)
-        ):
+        own = {arc for ring in rings for arc in ring}
+        if GEOGRAPHY.region_of_country(iso2) and own <= hidden:
             marks.append(atlas.middle(rings[0]))
     for lon, lat in marks:
         x, y = map(round, drawn(lon if lon > WEST else lon + 360, lat))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 from regional_assets.intelligence.geography import REGIONS
@@ -33,15 +34,16 @@ DARK = ("#151a21", "#eef1f5", "#8f99a6", "#39414c")
 _PLACES = {
     "north-america": (205, 122),
     "europe": (640, 78),
-    "mena": (520, 174),
+    "mena": (522, 151),
     "east-asia": (800, 152),
-    "south-asia": (690, 243),
-    "sub-saharan-africa": (530, 300),
-    "latam": (322, 282),
+    "south-asia": (700, 250),
+    "sub-saharan-africa": (530, 240),
+    "latam": (305, 270),
 }
 # The middle of the Pacific, for regions without land.
 _ELSEWHERE = (95, 268)
-_LEGEND_HEIGHT = 44
+_MARGIN = 8
+_LEGEND_HEIGHT = 50
 _MOST_CHARACTERS = 28
 _NARROW = 560
 
@@ -103,11 +105,12 @@ def world_map(marks: Mapping[str, RegionMark]) -> str | None:
         else:
             labels.append(_swatch(x, y - 34, mark) + _label(region, mark, x, y))
             y += 90
+    full = height + _MARGIN + _LEGEND_HEIGHT
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + _LEGEND_HEIGHT}" '
-        f'width="{width}" height="{height + _LEGEND_HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {-_MARGIN} {width} {full}" '
+        f'width="{width}" height="{full}" role="img" '
         f'aria-label="{_text(map_text(marks))}"><style>{MAP_STYLE}</style>{_DEFINITIONS}'
-        f'<rect class="map-panel" width="100%" height="100%" rx="8"/>'
+        f'<rect class="map-panel" y="{-_MARGIN}" width="{width}" height="{full}" rx="8"/>'
         f'<g transform="scale(.5)" stroke-linejoin="round">{"".join(shapes)}</g>'
         f"{''.join(labels)}{_legend(height)}</svg>"
     )
@@ -123,7 +126,7 @@ def map_text(marks: Mapping[str, RegionMark]) -> str:
 def colour(net_balance: float) -> str:
     """The colour of a balance on `SCALE`, whose ends also stand for what lies beyond them."""
     value = min(max(net_balance, SCALE[0][0]), SCALE[-1][0])
-    for (low, start), (high, end) in zip(SCALE, SCALE[1:], strict=False):
+    for (low, start), (high, end) in pairwise(SCALE):
         if value <= high:
             share = (value - low) / (high - low)
             channels = zip(bytes.fromhex(start[1:]), bytes.fromhex(end[1:]), strict=True)
@@ -143,7 +146,7 @@ def _words(mark: RegionMark | None) -> list[str]:
     triggers = f"▲ {mark.active_triggers} active" if mark.active_triggers else ""
     notes = [words for words in (triggers, "stale" if mark.stale else "") if words]
     regime = _shortened(mark.regime.replace("_", " "))
-    return [f"{mark.net_balance:+.2f} {regime}", *([" · ".join(notes)] if notes else [])]
+    return [f"{mark.net_balance:+.3f} {regime}", *([" · ".join(notes)] if notes else [])]
 
 
 def _label(region: str, mark: RegionMark | None, x: int, y: int) -> str:
@@ -182,10 +185,10 @@ def _swatch(x: int, y: int, mark: RegionMark | None) -> str:
 
 
 def _legend(top: int) -> str:
-    y, left, length = top + 17, 160, 260
+    y, left, length = top + 20, 160, 260
     ticks = "".join(
         f'<text class="map-text map-long" x="{left + (value + 1) / 2 * length:g}" y="{y + 22}">'
-        f"{value:+g}</text>"
+        f"{format(value, '+g') if value else 0}</text>"
         for value in (-1, -0.5, 0, 0.5, 1)
     )
     words = f'<text class="map-text map-long map-start" x="{left + length + 8}"'

@@ -60,9 +60,13 @@ def page() -> Iterator[Page]:
 
 
 def shoot(page: Page, folder: Path, name: str) -> None:
-    """A screenshot, kept where `REGIONAL_SCREENSHOTS` says."""
-    kept = os.environ.get("REGIONAL_SCREENSHOTS")
-    page.screenshot(path=(Path(kept).absolute() if kept else folder) / f"{name}.png")
+    """A screenshot of the page."""
+    page.screenshot(path=kept(folder) / f"{name}.png")
+
+
+def kept(folder: Path) -> Path:
+    """Where pictures go: `REGIONAL_SCREENSHOTS`, or away with the test's own folder."""
+    return Path(os.environ.get("REGIONAL_SCREENSHOTS") or folder).absolute()
 
 
 def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Path) -> None:
@@ -106,3 +110,18 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
             "regional_summary",
             "regional_history",
         }
+
+    page.goto(f"{ui}/assets/regional_summary")
+    page.get_by_text("[Show Markdown]").first.click()
+    world_map = page.get_by_role("img", name="world map")
+    expect(world_map).to_be_visible()
+    assert world_map.evaluate("image => image.complete && image.naturalWidth > 0")
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        shoot(page, folder, f"map-{theme}")
+    # All of it is seen at once.
+    box = world_map.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 1280
+    world_map.screenshot(path=kept(folder) / "map.png")

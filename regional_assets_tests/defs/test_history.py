@@ -20,7 +20,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import line_chart, regions_chart
 from regional_assets.defs.partitions import REGIONS
 from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.geography import GEOGRAPHY, REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import keys
@@ -302,7 +302,7 @@ def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: red
     found = texts(svg(values(summary)["chart"]))
     for region in REGION_IDS:
         [body] = bodies(client, region)
-        assert region.replace("_", " ") in found
+        assert GEOGRAPHY.regions[region].label in found
         regime = body["regime"]["label"].replace("_", " ")
         assert f"{body['balance']['net_balance']:+.3f} {regime}" in found
 

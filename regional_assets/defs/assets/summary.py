@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from regional_assets.defs.charts import regions_chart
+from regional_assets.board.world_map import RegionMark
+from regional_assets.defs.charts import regions_chart, regions_map
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_MS, last_confirmed
@@ -81,7 +82,7 @@ def materialise_summary(
     from regional_assets.store.snapshot_store import Summary
 
     written: list[dict[str, Any]] = []
-    drawn: list[tuple[str, str, float]] = []
+    drawn: dict[str, RegionMark] = {}
     confirmed: dict[str, int] = {}
     damaged: dict[str, str] = {}
     outcome = ""
@@ -96,7 +97,15 @@ def materialise_summary(
             at = read.confirmed_at if read else None
             confirmed[region] = last_confirmed(now, snapshot.generated_at, at)
         written = [_row(snapshot) for snapshot in known]
-        drawn = [(s.region_id, s.regime.label, s.balance.net_balance) for s in known]
+        drawn = {
+            s.region_id: RegionMark(
+                s.balance.net_balance,
+                s.regime.label,
+                len(s.triggers.active),
+                stale=now - confirmed[s.region_id] >= YOUNG_MS,
+            )
+            for s in known
+        }
         seed_meta = {
             "fetchedAt": min(confirmed.values()),
             "recordCount": sum(now - at < YOUNG_MS for at in confirmed.values()),
@@ -117,10 +126,20 @@ def materialise_summary(
             **({DAMAGED: damaged} if damaged else {}),
             "regions": len(written),
             "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
-            **({"chart": regions_chart(drawn)} if drawn else {}),
+            **_picture(drawn),
             "table": _table(written, confirmed, now),
         },
     )
+
+
+def _picture(drawn: Mapping[str, RegionMark]) -> dict[str, Any]:
+    """The regions on a map; as bars where the map's outlines are of other regions."""
+    if not drawn:
+        return {}
+    if chart := regions_map(drawn):
+        return {"chart": chart}
+    bars = regions_chart([(r, mark.regime, mark.net_balance) for r, mark in drawn.items()])
+    return {"chart": bars, "no_map": "the world map has outlines of the built-in regions only"}
 
 
 def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
