@@ -215,8 +215,6 @@ def outlines() -> dict[str, Any]:
     shapes = atlas.by_region()
     regions = {}
     for region in REGIONS.values():
-        if not region.countries:
-            continue
         # Too small for the coarser file.
         missing = sorted(region.countries - set(shapes[region.id]))
         marks = [fine.middle(fine.polygons[iso2][0][0]) for iso2 in missing]

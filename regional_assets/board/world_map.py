@@ -36,15 +36,18 @@ _PLACES = {
     "europe": (640, 78),
     "mena": (522, 151),
     "east-asia": (800, 152),
-    "south-asia": (700, 250),
+    "south-asia": (690, 285),
     "sub-saharan-africa": (530, 240),
     "latam": (305, 270),
 }
 # The middle of the Pacific, for regions without land.
-_ELSEWHERE = (95, 268)
+_ELSEWHERE = (116, 335)
+# Pixels: what the dialog of the Dagster UI shows without scrolling on a small screen.
+_SHOWN = 960
 _MARGIN = 8
 _LEGEND_HEIGHT = 50
-_MOST_CHARACTERS = 28
+# Of a name and of a regime; "managed deescalation" is the longest.
+_MOST_OF_NAME, _MOST_OF_REGIME = 28, 20
 _NARROW = 560
 
 
@@ -82,24 +85,25 @@ class RegionMark:
 def world_map(marks: Mapping[str, RegionMark]) -> str | None:
     """The map as an SVG element that refers to nothing outside it.
 
-    A region that `marks` lacks is hatched and labelled "no snapshot". None when the outlines are of
+    A region that `marks` lacks is hatched and labelled "no readable snapshot".
+    None when the outlines are of
     other regions than this process has (a geography of one's own).
     """
     drawing = _outlines()
-    with_land = {id: " ".join(sorted(r.countries)) for id, r in REGIONS.items() if r.countries}
-    if with_land != {id: shape["countries"] for id, shape in drawing["regions"].items()}:
+    countries = {id: " ".join(sorted(region.countries)) for id, region in REGIONS.items()}
+    if countries != {id: shape["countries"] for id, shape in drawing["regions"].items()}:
         return None
     # The outlines are drawn at twice the size.
     width, height = drawing["width"] // 2, drawing["height"] // 2
-    shapes = [f'<path class="map-neutral" d="{drawing["neutral"]}"/>']
+    shapes = [f'<path class="map-none" d="{drawing["neutral"]}"/>']
     labels = []
     x, y = _ELSEWHERE
     for region in REGIONS:
         mark = marks.get(region)
-        if region in with_land:
+        if outline := drawing["regions"][region]["path"]:
             shapes.append(
                 f'<path class="map-region" fill="{_fill(mark)}" stroke-width="1.4" '
-                f'fill-rule="evenodd" d="{drawing["regions"][region]["path"]}"/>'
+                f'fill-rule="evenodd" d="{outline}"/>'
             )
             labels.append(_label(region, mark, *_PLACES[region]))
         else:
@@ -108,7 +112,7 @@ def world_map(marks: Mapping[str, RegionMark]) -> str | None:
     full = height + _MARGIN + _LEGEND_HEIGHT
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {-_MARGIN} {width} {full}" '
-        f'width="{width}" height="{full}" role="img" '
+        f'width="{_SHOWN}" height="{full * _SHOWN // width}" role="img" '
         f'aria-label="{_text(map_text(marks))}"><style>{MAP_STYLE}</style>{_DEFINITIONS}'
         f'<rect class="map-panel" y="{-_MARGIN}" width="{width}" height="{full}" rx="8"/>'
         f'<g transform="scale(.5)" stroke-linejoin="round">{"".join(shapes)}</g>'
@@ -142,10 +146,10 @@ def _outlines() -> Any:
 def _words(mark: RegionMark | None) -> list[str]:
     """The lines of a label; the second is there when something calls for attention."""
     if mark is None:
-        return ["no snapshot"]
+        return ["no readable snapshot"]
     triggers = f"▲ {mark.active_triggers} active" if mark.active_triggers else ""
     notes = [words for words in (triggers, "stale" if mark.stale else "") if words]
-    regime = _shortened(mark.regime.replace("_", " "))
+    regime = _shortened(mark.regime.replace("_", " "), _MOST_OF_REGIME)
     return [f"{mark.net_balance:+.3f} {regime}", *([" · ".join(notes)] if notes else [])]
 
 
@@ -160,7 +164,7 @@ def _label(region: str, mark: RegionMark | None, x: int, y: int) -> str:
         short += " ▲"
     return (
         f'<text class="map-text map-name map-long" x="{x}" y="{y}">'
-        f"{_text(_shortened(REGIONS[region].label))}</text>{lines}"
+        f"{_text(_shortened(REGIONS[region].label, _MOST_OF_NAME))}</text>{lines}"
         f'<text class="map-text map-short" x="{x}" y="{y + 17}">{short}</text>'
     )
 
@@ -198,14 +202,14 @@ def _legend(top: int) -> str:
         f'<text class="map-text map-long" x="{left - 72}" y="{y + 4}">pressures prevail</text>'
         f'{words} y="{y + 4}">buffers prevail</text>'
         f'<text class="map-text map-long map-start" x="570" y="{y + 4}">▲ active triggers</text>'
-        f'<rect class="map-swatch" x="715" y="{y - 7}" width="22" height="12" '
+        f'<rect class="map-swatch map-long" x="715" y="{y - 7}" width="22" height="12" '
         f'fill="url(#map-missing)"/>'
-        f'<text class="map-text map-long map-start" x="745" y="{y + 4}">no snapshot</text>'
+        f'<text class="map-text map-long map-start" x="745" y="{y + 4}">no readable snapshot</text>'
     )
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _text(text: str) -> str:

@@ -53,15 +53,17 @@ def contrast(one: str, other: str) -> float:
 
 def test_the_outlines_are_of_the_countries_in_the_table_of_regions() -> None:
     """It fails when a country changes its region: then `make reference` draws the map again."""
-    kept = {id: shape["countries"].split() for id, shape in drawing._outlines()["regions"].items()}
-    assert kept == {id: sorted(REGIONS[id].countries) for id in WITH_LAND}
+    shapes = drawing._outlines()["regions"]
+    kept = {id: shape["countries"].split() for id, shape in shapes.items()}
+    assert [id for id, shape in shapes.items() if shape["path"]] == WITH_LAND
+    assert kept == {id: sorted(REGIONS[id].countries) for id in REGION_IDS}
 
 
 def test_every_outline_lies_within_the_picture() -> None:
     outlines = drawing._outlines()
     shapes = [outlines["neutral"], *(shape["path"] for shape in outlines["regions"].values())]
     for shape in shapes:
-        assert re.fullmatch(r"(M-?\d+ -?\d+l[-\d ]+z)+", shape)
+        assert re.fullmatch(r"(M-?\d+ -?\d+l[-\d ]+z)*", shape)
         for part in shape.split("M")[1:]:
             numbers = list(map(int, re.findall(r"-?\d+", part)))
             x = y = 0
@@ -84,15 +86,15 @@ def test_every_region_has_its_colour_name_and_words() -> None:
         assert (f"▲ {n} active" in found) == (n > 0)
 
 
-def test_a_region_without_a_snapshot_is_hatched_and_named() -> None:
+def test_a_region_without_a_readable_snapshot_is_hatched_and_named() -> None:
     image = drawn({id: CALM for id in REGION_IDS if id != "mena"})
     hatched = [
         id for id, fill in zip(WITH_LAND, fills(image), strict=True) if "map-missing" in fill
     ]
     assert hatched == ["mena"]
     # Once for the region, once in the legend.
-    assert texts(image).count("no snapshot") == 2
-    assert "Middle East & North Africa: no snapshot." in map_text({})
+    assert texts(image).count("no readable snapshot") == 2
+    assert "Middle East & North Africa: no readable snapshot." in map_text({})
 
 
 def test_a_stale_region_is_marked_in_the_picture_and_in_words() -> None:
@@ -113,7 +115,7 @@ def test_hostile_text_stays_text() -> None:
     assert svg is not None
     image = fromstring(svg.encode())
     assert not list(image.iter(f"{SVG}script"))
-    assert '+0.000 </text><script>"&???xxxxxxx…' in texts(image)
+    assert '+0.000 </text><script>"&??…' in texts(image)
     assert set(image.attrib) == {"viewBox", "width", "height", "role", "aria-label"}
 
 

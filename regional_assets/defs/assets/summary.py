@@ -49,6 +49,7 @@ _COLUMNS = dg.TableSchema(
     columns=[
         dg.TableColumn("region", "string"),
         dg.TableColumn("regime", "string"),
+        dg.TableColumn("net_balance", "float", "from -1 to 1"),
         dg.TableColumn("confidence", "float", "from 0 to 1"),
         dg.TableColumn("active_triggers", "int"),
         dg.TableColumn("trigger_reason", "string", "what caused the last snapshot"),
@@ -127,7 +128,7 @@ def materialise_summary(
             "regions": len(written),
             "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
             **_picture(drawn),
-            "table": _table(written, confirmed, now),
+            "table": _table(written, drawn, confirmed, now),
         },
     )
 
@@ -185,13 +186,17 @@ def _row(snapshot: "Body") -> dict[str, Any]:
 
 
 def _table(
-    rows: list[dict[str, Any]], confirmed: Mapping[str, int], now: int
+    rows: list[dict[str, Any]],
+    drawn: Mapping[str, RegionMark],
+    confirmed: Mapping[str, int],
+    now: int,
 ) -> dg.TableMetadataValue:
     cells = []
     for row in rows:
         at = confirmed[row["region"]]
         timed = {
             **row,
+            "net_balance": drawn[row["region"]].net_balance,
             "confirmed": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000)),
             "age_hours": round((now - at) / HOUR_MS, 1),
         }
