@@ -56,7 +56,7 @@ def _style() -> str:
         return (
             f".map-panel{{fill:{panel}}}.map-text{{fill:{text};stroke:{panel}}}"
             f".map-region,.map-swatch{{stroke:{line}}}.map-none{{fill:{land}}}"
-            f".map-neutral{{fill:{land}}}.map-hatch{{stroke:{line}}}"
+            f".map-hatch{{stroke:{line}}}"
         )
 
     return (
@@ -85,9 +85,8 @@ class RegionMark:
 def world_map(marks: Mapping[str, RegionMark]) -> str | None:
     """The map as an SVG element that refers to nothing outside it.
 
-    A region that `marks` lacks is hatched and labelled "no readable snapshot".
-    None when the outlines are of
-    other regions than this process has (a geography of one's own).
+    A region that `marks` lacks is hatched and labelled "no readable snapshot". None
+    when the outlines are of other regions than this process has.
     """
     drawing = _outlines()
     countries = {id: " ".join(sorted(region.countries)) for id, region in REGIONS.items()}
