@@ -57,9 +57,11 @@ format: .venv/.installed-dev
 types: .venv/.installed-dev
 	$(BIN)/mypy
 
-# Country names and ICAO prefixes anew from the libraries that know them.
+# Country names and ICAO prefixes anew from the libraries that know them, and the outlines of the
+# world map, which npm fetches.
 reference: .venv/.installed-dev
 	$(BIN)/python scripts/make_reference.py
+	$(BIN)/python -m scripts.make_outlines
 
 # docs/reference.md from the code.
 docs: .venv/.installed-dev

@@ -20,7 +20,7 @@ STOREYS = (
     ("definitions",),
     ("defs",),
     ("runs",),
-    ("store", "narrative"),
+    ("store", "narrative", "board"),
     ("intelligence",),
     ("settings",),
 )

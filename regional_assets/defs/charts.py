@@ -10,6 +10,7 @@ from html import escape
 
 import dagster as dg
 
+from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.intelligence.balance import BUFFERS, PRESSURES, Balance
 
 _TEXT = "#8a8f98"
@@ -95,6 +96,12 @@ def line_chart(
     return _image(alt, "".join(parts), _CHART_WIDTH, bottom + _ROW + 4)
 
 
+def regions_map(marks: Mapping[str, RegionMark]) -> dg.MarkdownMetadataValue | None:
+    """The world map (`world_map`); None where there is none of these regions."""
+    svg = world_map(marks)
+    return _embedded("world map of net balances", svg) if svg else None
+
+
 def regions_chart(rows: Sequence[tuple[str, str, float]]) -> dg.MarkdownMetadataValue:
     """Region, regime and net balance (-1 to 1) of each row as a bar from the middle: to the left in
     red when pressures prevail, to the right in blue when buffers do."""
@@ -158,5 +165,9 @@ def _image(alt: str, content: str, width: int, height: int) -> dg.MarkdownMetada
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'font-family="sans-serif" font-size="12" fill="{_TEXT}">{content}</svg>'
     )
+    return _embedded(alt, svg)
+
+
+def _embedded(alt: str, svg: str) -> dg.MarkdownMetadataValue:
     encoded = base64.b64encode(svg.encode()).decode()
     return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{encoded})")

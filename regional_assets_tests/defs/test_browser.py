@@ -10,12 +10,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
 from regional_assets_tests.support.ui import COMMAND, serving_ui
@@ -60,9 +62,13 @@ def page() -> Iterator[Page]:
 
 
 def shoot(page: Page, folder: Path, name: str) -> None:
-    """A screenshot, kept where `REGIONAL_SCREENSHOTS` says."""
-    kept = os.environ.get("REGIONAL_SCREENSHOTS")
-    page.screenshot(path=(Path(kept).absolute() if kept else folder) / f"{name}.png")
+    """A screenshot of the page."""
+    page.screenshot(path=kept(folder) / f"{name}.png")
+
+
+def kept(folder: Path) -> Path:
+    """Where pictures go: `REGIONAL_SCREENSHOTS`, or away with the test's own folder."""
+    return Path(os.environ.get("REGIONAL_SCREENSHOTS") or folder).absolute()
 
 
 def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Path) -> None:
@@ -106,3 +112,40 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
             "regional_summary",
             "regional_history",
         }
+
+    page.goto(f"{ui}/assets/regional_summary")
+    page.get_by_text("[Show Markdown]").first.click()
+    world_map = page.get_by_role("img", name="world map")
+    expect(world_map).to_be_visible()
+    assert world_map.evaluate("image => image.complete && image.naturalWidth > 0")
+    # All of it is seen at once.
+    box = world_map.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 1280
+    world_map.screenshot(path=kept(folder) / "map.png")
+
+
+LABELS = """() => [...document.querySelectorAll("text")].map(text => {
+  const box = text.getBoundingClientRect();
+  return [text.textContent, box.left, box.top, box.right, box.bottom];
+}).filter(([, left, top, right]) => right > left)"""
+
+
+@pytest.mark.parametrize(("width", "labels"), [(960, 33), (390, 8)])
+def test_no_label_of_the_map_is_cut_or_lies_on_another(page: Page, width: int, labels: int) -> None:
+    page.set_viewport_size({"width": width, "height": 600})
+    for regime in ("x" * 10_000, "managed_deescalation"):
+        mark = RegionMark(-0.123, regime, 12, stale=True)
+        svg = world_map(dict.fromkeys(REGION_IDS, mark))
+        page.set_content(f'<body style="margin:0">{svg}')
+        page.locator("svg").evaluate("svg => svg.style = 'width: 100%; height: auto'")
+        boxes = page.evaluate(LABELS)
+        assert len(boxes) == labels
+        for text, left, _, right, _ in boxes:
+            assert left >= 0, text
+            assert right <= width, text
+        for (one, *a), (other, *b) in combinations(boxes, 2):
+            # Lines of one label touch with what their letters leave empty.
+            apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] + 3 or b[3] <= a[1] + 3
+            assert apart, f"{one} lies on {other}"

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import redis
 
+from regional_assets.board import world_map
 from regional_assets.definitions import defs
 from regional_assets.defs import charts
 from regional_assets.defs.assets.history import REGIONAL_HISTORY, read_history
@@ -20,7 +21,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import line_chart, regions_chart
 from regional_assets.defs.partitions import REGIONS
 from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.geography import GEOGRAPHY, REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -299,11 +300,26 @@ def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: red
     result = run(instance, tags=ALL)
     [summary] = materialisations(instance, result.run_id, SUMMARY).values()
     found = texts(svg(values(summary)["chart"]))
+    # The table says the same in words.
+    balances = {r.data["region"]: r.data["net_balance"] for r in values(summary)["table"].records}
     for region in REGION_IDS:
         [body] = bodies(client, region)
-        assert region.replace("_", " ") in found
+        assert GEOGRAPHY.regions[region].label in found
         regime = body["regime"]["label"].replace("_", " ")
         assert f"{body['balance']['net_balance']:+.3f} {regime}" in found
+        assert balances[region] == body["balance"]["net_balance"]
+
+
+def test_regions_without_outlines_are_drawn_as_bars(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {id: GEOGRAPHY.regions[id] for id in REGION_IDS if id != "latam"}
+    monkeypatch.setattr(world_map, "REGIONS", others)
+    result = run(instance, tags=ALL)
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    said = values(summary)
+    assert said["no_map"] == "the world map has outlines of the built-in regions only"
+    assert "east-asia" in texts(svg(said["chart"]))
 
 
 def test_text_cannot_leave_its_place_in_a_picture() -> None:

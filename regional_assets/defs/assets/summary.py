@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from regional_assets.defs.charts import regions_chart
+from regional_assets.board.world_map import RegionMark
+from regional_assets.defs.charts import regions_chart, regions_map
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_MS, last_confirmed
@@ -49,6 +50,7 @@ _COLUMNS = dg.TableSchema(
     columns=[
         dg.TableColumn("region", "string"),
         dg.TableColumn("regime", "string"),
+        dg.TableColumn("net_balance", "float", "from -1 to 1"),
         dg.TableColumn("confidence", "float", "from 0 to 1"),
         dg.TableColumn("active_triggers", "int"),
         dg.TableColumn("trigger_reason", "string", "what caused the last snapshot"),
@@ -82,7 +84,7 @@ def materialise_summary(
     from regional_assets.store.snapshot_store import Summary
 
     written: list[dict[str, Any]] = []
-    drawn: list[tuple[str, str, float]] = []
+    drawn: dict[str, RegionMark] = {}
     confirmed: dict[str, int] = {}
     damaged: dict[str, str] = {}
     outcome = ""
@@ -97,7 +99,15 @@ def materialise_summary(
             at = read.confirmed_at if read else None
             confirmed[region] = last_confirmed(now, snapshot.generated_at, at)
         written = [_row(snapshot) for snapshot in known]
-        drawn = [(s.region_id, s.regime.label, s.balance.net_balance) for s in known]
+        drawn = {
+            s.region_id: RegionMark(
+                s.balance.net_balance,
+                s.regime.label,
+                len(s.triggers.active),
+                stale=now - confirmed[s.region_id] >= YOUNG_MS,
+            )
+            for s in known
+        }
         seed_meta = {
             "fetchedAt": min(confirmed.values()),
             "recordCount": sum(now - at < YOUNG_MS for at in confirmed.values()),
@@ -118,10 +128,20 @@ def materialise_summary(
             **({DAMAGED: damaged} if damaged else {}),
             "regions": len(written),
             "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
-            **({"chart": regions_chart(drawn)} if drawn else {}),
-            "table": _table(written, confirmed, now),
+            **_picture(drawn),
+            "table": _table(written, drawn, confirmed, now),
         },
     )
+
+
+def _picture(drawn: Mapping[str, RegionMark]) -> dict[str, Any]:
+    """The regions on a map; as bars where the map's outlines are of other regions."""
+    if not drawn:
+        return {}
+    if chart := regions_map(drawn):
+        return {"chart": chart}
+    bars = regions_chart([(r, mark.regime, mark.net_balance) for r, mark in drawn.items()])
+    return {"chart": bars, "no_map": "the world map has outlines of the built-in regions only"}
 
 
 def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
@@ -167,13 +187,17 @@ def _row(snapshot: "Body") -> dict[str, Any]:
 
 
 def _table(
-    rows: list[dict[str, Any]], confirmed: Mapping[str, int], now: int
+    rows: list[dict[str, Any]],
+    drawn: Mapping[str, RegionMark],
+    confirmed: Mapping[str, int],
+    now: int,
 ) -> dg.TableMetadataValue:
     cells = []
     for row in rows:
         at = confirmed[row["region"]]
         timed = {
             **row,
+            "net_balance": drawn[row["region"]].net_balance,
             "confirmed": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000)),
             "age_hours": round((now - at) / HOUR_MS, 1),
         }
