@@ -4,21 +4,9 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from regional_assets.cli.render import plain, utc
-from regional_assets.intelligence.stored import BodyError, Transition, read_transition
-from regional_assets.store import keys
-
-
-def regime_changes(region: str, entries: Iterable[bytes]) -> tuple[list[Transition], list[str]]:
-    """The entries of a stored regime history, and what is wrong with those that are damaged."""
-    found: list[Transition] = []
-    damaged: list[str] = []
-    for position, entry in enumerate(entries, 1):
-        try:
-            found.append(read_transition(region, entry))
-        except BodyError as error:
-            damaged.append(f"{keys.regime_history(region)}: entry {position} is {error}")
-    return found, damaged
+from regional_assets.cli.render import plain
+from regional_assets.intelligence.stored import Transition
+from regional_assets.intelligence.timing import utc
 
 
 def history_table(changes: Iterable[Transition]) -> Table:

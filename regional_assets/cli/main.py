@@ -16,23 +16,24 @@ from dotenv import load_dotenv
 from rich.table import Table
 
 from regional_assets.cli.alerts import alerts_table, regional_alerts
+from regional_assets.cli.board import board
 from regional_assets.cli.briefs import brief
 from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store, plain_errors
 from regional_assets.cli.doctor import examine, findings_table
-from regional_assets.cli.history import history_table, regime_changes
-from regional_assets.cli.render import age, console, input_cells, plain, print_snapshot
+from regional_assets.cli.history import history_table
+from regional_assets.cli.render import console, input_cells, plain, print_snapshot
 from regional_assets.intelligence.geography import REGION_IDS, checked_regions
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
-from regional_assets.intelligence.timing import last_confirmed
+from regional_assets.intelligence.timing import age, last_confirmed
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.settings import REDIS_URL, StoreSettings, state_dir
 from regional_assets.store import access, embedded, keys, redis_url
 from regional_assets.store.connection import address
-from regional_assets.store.reading import read_regime_history
+from regional_assets.store.reading import read_regime_history, regime_changes
 from regional_assets.store.snapshot_store import LatestRead
 from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
 
@@ -347,6 +348,7 @@ def _latest(regions: tuple[str, ...] | list[str]) -> Mapping[str, LatestRead]:
         return store.read(regions, inputs=False).latest
 
 
+main.add_command(board)
 main.add_command(brief)
 
 if __name__ == "__main__":

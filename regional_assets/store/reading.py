@@ -1,11 +1,13 @@
 """What is stored of one region, for people to look at."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import redis
 from redis.exceptions import NoPermissionError
 
+from regional_assets.intelligence.stored import BodyError, Transition, read_transition
 from regional_assets.store import keys
 from regional_assets.store.connection import refusal
 from regional_assets.store.errors import StoreError
@@ -22,6 +24,18 @@ def read_regime_history(store: SnapshotStore, region: str) -> list[bytes]:
     """The entries of the region's regime history, newest first. Raises `StoreError`."""
     entries: list[bytes] = _read(store, "LRANGE", keys.regime_history(region), 0, -1)
     return entries
+
+
+def regime_changes(region: str, entries: Iterable[bytes]) -> tuple[list[Transition], list[str]]:
+    """The entries of a stored regime history, and what is wrong with those that are damaged."""
+    found: list[Transition] = []
+    damaged: list[str] = []
+    for position, entry in enumerate(entries, 1):
+        try:
+            found.append(read_transition(region, entry))
+        except BodyError as error:
+            damaged.append(f"{keys.regime_history(region)}: entry {position} is {error}")
+    return found, damaged
 
 
 def _read(store: SnapshotStore, command: str, key: str, *arguments: int) -> Any:
