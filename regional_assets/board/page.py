@@ -13,6 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from regional_assets.board.figures import HEIGHT, LATENCIES, WIDTH, latency_share, line_of
 from regional_assets.board.view import Board
+from regional_assets.board.world_map import MAP_STYLE
 from regional_assets.intelligence.stored import YEAR_10000
 from regional_assets.intelligence.text import visible, words
 from regional_assets.intelligence.timing import age, utc
@@ -47,10 +48,9 @@ def _environment() -> Environment:
         "signed": _signed,
         "share": latency_share,
     }
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     environment.globals |= {
         "style": style,
-        "style_digest": digest,
+        "digests": [_digest(style), _digest(MAP_STYLE)],
         "line_of": line_of,
         "width": WIDTH,
         "height": HEIGHT,
@@ -58,6 +58,11 @@ def _environment() -> Environment:
         "units": UNITS,
     }
     return environment
+
+
+def _digest(style: str) -> str:
+    """By which the page's policy knows a style."""
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 def _shown(value: Any) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from regional_assets.board.records import Record
+from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.intelligence.balance import AXES, BUFFERS
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import CORRIDORS, REGIONS
@@ -24,7 +25,7 @@ from regional_assets.intelligence.stored import (
 )
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import words
-from regional_assets.intelligence.timing import MINUTE_MS
+from regional_assets.intelligence.timing import MINUTE_MS, YOUNG_MS
 from regional_assets.intelligence.triggers import STATES, TRIGGERS, TriggerState, compared
 from regional_assets.intelligence.world import World
 
@@ -149,13 +150,15 @@ class Card:
 @dataclass(frozen=True, slots=True)
 class Board:
     """The page: a card for each region, and what all of them have in common. `made_at` is in ms;
-    `hidden` regions under less pressure have no card; `tallies` are those of inputs with records
+    `map` is an SVG element (None: there is none of this geography); `hidden` regions under less
+    pressure have no card; `tallies` are those of inputs with records
     that are not fully used."""
 
     made_at: int
     cards: Sequence[Card]
     inputs: Mapping[str, InputState]
     tallies: Mapping[str, Tally]
+    map: str | None
     hidden: int = 0
 
     def of(self, freshness: str) -> list[InputState]:
@@ -175,9 +178,20 @@ class Board:
 
 def board_of(records: Mapping[str, Record], world: World, hidden: int = 0) -> Board:
     """The board of the regions with these records; `world` is what the inputs are now."""
+    marks = {
+        region: RegionMark(
+            record.snapshot.balance.net_balance,
+            record.snapshot.regime.label,
+            len(record.snapshot.triggers.active),
+            stale=world.now - record.confirmed >= YOUNG_MS,
+        )
+        for region, record in records.items()
+        if record.snapshot
+    }
     return Board(
         made_at=world.now,
         cards=[_card(region, record) for region, record in records.items()],
+        map=world_map(marks),
         inputs=world.inputs,
         tallies={name: tally for name, tally in world.tallies.items() if tally.counts},
         hidden=hidden,
