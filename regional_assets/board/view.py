@@ -150,14 +150,15 @@ class Card:
 @dataclass(frozen=True, slots=True)
 class Board:
     """The page: a card for each region, and what all of them have in common. `made_at` is in ms;
-    `map` is an SVG element (None: there is none of this geography); `hidden` regions under less
-    pressure have no card; `tallies` are those of inputs with records
+    `marks` is what the `map` shows, an SVG element (None: there is none of this geography);
+    `hidden` regions under less pressure have no card; `tallies` are those of inputs with records
     that are not fully used."""
 
     made_at: int
     cards: Sequence[Card]
     inputs: Mapping[str, InputState]
     tallies: Mapping[str, Tally]
+    marks: Mapping[str, RegionMark]
     map: str | None
     hidden: int = 0
 
@@ -191,6 +192,7 @@ def board_of(records: Mapping[str, Record], world: World, hidden: int = 0) -> Bo
     return Board(
         made_at=world.now,
         cards=[_card(region, record) for region, record in records.items()],
+        marks=marks,
         map=world_map(marks),
         inputs=world.inputs,
         tallies={name: tally for name, tally in world.tallies.items() if tally.counts},

@@ -1,4 +1,4 @@
-"""The board of all regions: three round trips, then one page (SPEC 9)."""
+"""The board of all regions: three round trips, then one page."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence

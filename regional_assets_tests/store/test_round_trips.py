@@ -7,9 +7,12 @@ from redis.connection import AbstractConnection
 
 from regional_assets.intelligence.catalogue import INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store import keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.month import live_through
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.worlds import NOW, sample_values
 
@@ -112,3 +115,14 @@ def test_batches_of_reads_are_bounded(store: SnapshotStore, sent: list[Any]) -> 
     assert list(found.latest) == ["europe", *many]
     assert [region for region, read in found.latest.items() if read.snapshot] == ["europe", "mena"]
     assert all(found.values[key].data for key in INPUT_KEYS)
+
+
+def test_the_board_of_a_month_is_three_round_trips(store: SnapshotStore, sent: list[Any]) -> None:
+    live_through(store, NOW, runs_a_day=1)
+    # Each run has its own snapshot, the last of its day.
+    assert all(store.client.zcard(keys.index(region)) == 30 for region in REGION_IDS)
+    sent.clear()
+    board, _ = make_board(store, REGION_IDS, NOW)
+    assert len(sent) == 3
+    assert {len(card.record.days) for card in board.cards} == {30}
+    assert {card.news for card in board.cards} == {"some", "none"}

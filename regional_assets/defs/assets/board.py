@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.defs.charts import regions_map
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.geography import REGION_IDS
@@ -70,6 +71,7 @@ def _write_board(
                 "bytes": path.stat().st_size,
                 "regions": len(board.cards),
                 **({"damaged": board.damaged} if board.damaged else {}),
+                **({"chart": chart} if (chart := regions_map(board.marks)) else {}),
                 "changes": _changes(board),
             },
         )
