@@ -1,5 +1,5 @@
-"""The board of eight regions with a month of snapshots, four a day: read from the server, worked out,
-written as HTML; beside parsing all the bodies it reads and no more."""
+"""The board of eight regions with a month of snapshots, four a day: read from the server, worked
+out, written as HTML; beside parsing all the bodies it reads and no more."""
 
 import json
 from functools import partial
