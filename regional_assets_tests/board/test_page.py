@@ -88,7 +88,7 @@ def test_a_card_in_a_picture(window: Page, month: Path, folder: Path) -> None:
             assert drawn["width"] >= 1, figure
         box = card.bounding_box()
         assert box
-        clip = {**box, "height": min(box["height"], 1200)}
+        clip = {**box, "height": min(box["height"], 1172)}
         support.shoot(page, folder, "board-card", clip=clip, full_page=True)
 
 

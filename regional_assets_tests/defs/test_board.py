@@ -18,9 +18,8 @@ from regional_assets_tests.support.stored import latest_id
 
 
 @pytest.fixture
-def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def state(instance: dg.DagsterInstance, folder: Path) -> Path:
     """The state folder of the runs."""
-    monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder / "state"))
     return folder / "state"
 
 
