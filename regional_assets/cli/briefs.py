@@ -7,11 +7,12 @@ import click
 from rich.console import Console
 
 from regional_assets.cli.command import FAILED, echo_json, open_store, plain_errors
-from regional_assets.cli.render import console, plain, utc
+from regional_assets.cli.render import console, plain
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.stored import BodyError, WeeklyBrief, read_weekly_brief
+from regional_assets.intelligence.timing import utc
 from regional_assets.store.reading import read_stored_brief
 from regional_assets.store.state_folder import use_dagster_home
 

@@ -17,16 +17,17 @@ from rich.table import Table
 
 from regional_assets.cli.adopt import adopt
 from regional_assets.cli.alerts import alerts_table, regional_alerts
+from regional_assets.cli.board import board
 from regional_assets.cli.briefs import brief
 from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store, plain_errors
 from regional_assets.cli.doctor import examine, findings_table
-from regional_assets.cli.history import history_table, regime_changes
-from regional_assets.cli.render import age, console, input_cells, plain, print_snapshot
+from regional_assets.cli.history import history_table
+from regional_assets.cli.render import console, input_cells, plain, print_snapshot
 from regional_assets.intelligence.geography import REGION_IDS, checked_regions
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
-from regional_assets.intelligence.timing import last_confirmed
+from regional_assets.intelligence.timing import age, last_confirmed
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
@@ -35,7 +36,11 @@ from regional_assets.store import access, embedded, redis_url
 from regional_assets.store.connection import address
 from regional_assets.store.keys import Keys
 from regional_assets.store.latest import LatestRead
-from regional_assets.store.reading import read_waiting_alerts
+from regional_assets.store.reading import (
+    read_regime_history,
+    read_waiting_alerts,
+    regime_changes,
+)
 from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
 
 _MOST_ALERTS = 1000
@@ -140,7 +145,7 @@ def history(region: str, as_json: bool) -> None:
     """Show the regime changes of REGION, the newest first; exits 1 when an entry is damaged."""
     checked_regions([region])
     with open_store() as store:
-        changes, damaged = regime_changes(store, region)
+        changes, damaged = regime_changes(store, region, read_regime_history(store, region))
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(change) for change in changes], indent=2))
     elif changes:
@@ -350,6 +355,7 @@ def _latest(regions: tuple[str, ...] | list[str]) -> Mapping[str, LatestRead]:
 
 
 main.add_command(adopt)
+main.add_command(board)
 main.add_command(brief)
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.stored import Body
 from regional_assets.intelligence.text import visible
+from regional_assets.intelligence.timing import age
 
 _TABLE_WIDTH = 150
 _FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "missing": "red"}
@@ -37,23 +38,6 @@ def input_cells(state: InputState, now: int) -> tuple[str | Text, ...]:
         f"{state.size:,}",
         plain(state.problem or ""),
     )
-
-
-def age(milliseconds: float) -> str:
-    """A time span in its largest fitting unit; a negative one is `ahead`."""
-    seconds = abs(milliseconds) / 1000
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            text = f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
-            break
-    else:
-        text = f"{seconds:.0f} s"
-    return text if milliseconds >= 0 else f"{text} ahead"
-
-
-def utc(at: int) -> str:
-    """A time (ms) to the minute."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000))
 
 
 def print_snapshot(console: Console, snapshot: Body) -> None:

@@ -13,8 +13,8 @@ from rich.progress import (
 )
 
 from regional_assets.cli.alerts import alerts_table, regional_alerts
-from regional_assets.cli.render import utc
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.timing import utc
 from regional_assets.replay.replay import Replay
 from regional_assets.replay.series import SeriesError, read_series
 from regional_assets.store import embedded

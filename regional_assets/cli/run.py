@@ -32,6 +32,7 @@ _NEXT = """
 Next:
   regional-assets status       one line per region
   regional-assets show mena    one snapshot, readable
+  regional-assets board --open all of them, to look at
   regional-assets verify       what is stored agrees with itself
   regional-assets ui           the same in the Dagster UI
 """

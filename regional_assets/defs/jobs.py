@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from regional_assets.defs.assets.board import REGIONAL_BOARD
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.history import REGIONAL_HISTORY
 from regional_assets.defs.assets.inputs import INPUT_ASSETS
@@ -12,8 +13,11 @@ SNAPSHOT_JOB = dg.define_asset_job(
     "regional_snapshot_job",
     # The checks have a job of their own. Each of their results is an event, and to write them all
     # takes longer than to take the snapshots.
-    selection=dg.AssetSelection.assets(REGIONAL_SNAPSHOT, REGIONAL_SUMMARY).without_checks(),
-    description="Takes the snapshots of the chosen regions in one run, then sums up all regions.",
+    selection=dg.AssetSelection.assets(
+        REGIONAL_SNAPSHOT, REGIONAL_SUMMARY, REGIONAL_BOARD
+    ).without_checks(),
+    description="Takes the snapshots of the chosen regions in one run, then sums up all regions "
+    "and writes the board.",
 )
 
 CHECK_JOB = dg.define_asset_job(

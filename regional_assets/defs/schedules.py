@@ -91,8 +91,8 @@ regional_snapshot_schedule = _regular(
     f"0 */{SCHEDULE_HOURS} * * *",
     ALL_REGIONS,
     f"Every {SCHEDULE_HOURS} hours, from 00:00 UTC on, one run over all regions, then the "
-    "summary. A tick is skipped while another run of regional_snapshot_job, whoever started "
-    "it, is queued or in progress; the reason names that run.",
+    "summary and the board. A tick is skipped while another run of regional_snapshot_job, "
+    "whoever started it, is queued or in progress; the reason names that run.",
 )
 
 regional_check_schedule = _regular(

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
-from regional_assets.intelligence.actors import Actor
 from regional_assets.intelligence.balance import BUFFERS
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import CALM, RegimeLabel
@@ -26,6 +25,16 @@ SCENARIO_JUMP = 0.15
 LEVERAGE_SHIFT = 0.15
 CORRIDOR_BREAK = 0.3
 BUFFER_FAILURE = 0.20
+
+
+class Actor(Protocol):
+    """An actor, computed or stored."""
+
+    @property
+    def actor_id(self) -> str: ...
+
+    @property
+    def leverage_score(self) -> float: ...
 
 
 class PreviousSnapshotError(ValueError):

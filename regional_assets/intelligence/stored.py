@@ -267,6 +267,28 @@ class Body(msgspec.Struct):
     narrative: Narrative
 
 
+class _OutlinedMeta(msgspec.Struct):
+    snapshot_id: str
+
+
+class _OutlinedRegime(msgspec.Struct):
+    label: RegimeLabel
+
+
+class _OutlinedBalance(msgspec.Struct):
+    net_balance: Signed
+
+
+class Outline(msgspec.Struct):
+    """What a line over time takes of a snapshot; the rest is not parsed."""
+
+    region_id: str
+    generated_at: Time
+    meta: _OutlinedMeta
+    regime: _OutlinedRegime
+    balance: _OutlinedBalance
+
+
 class Transition(msgspec.Struct):
     """An entry of a region's regime history."""
 
@@ -317,7 +339,10 @@ class WeeklyBrief(msgspec.Struct):
     model: str
 
 
+S = TypeVar("S", Body, Outline)
+
 _BODY = msgspec.json.Decoder(Body)
+_OUTLINE = msgspec.json.Decoder(Outline)
 _TRANSITION = msgspec.json.Decoder(Transition)
 _SUMMARY = msgspec.json.Decoder(StoredSummary)
 _SEED_META = msgspec.json.Decoder(SeedMeta)
@@ -326,7 +351,15 @@ _BRIEF = msgspec.json.Decoder(WeeklyBrief)
 
 def read_body(region_id: str, snapshot_id: str, body: bytes) -> Body:
     """The snapshot of this region and id from its stored JSON; raises `BodyError`."""
-    found = _decode(_BODY, body, "a snapshot")
+    return _of(region_id, snapshot_id, _decode(_BODY, body, "a snapshot"))
+
+
+def read_outline(region_id: str, snapshot_id: str, body: bytes) -> Outline:
+    """The outline of the snapshot of this region and id; raises `BodyError`."""
+    return _of(region_id, snapshot_id, _decode(_OUTLINE, body, "a snapshot"))
+
+
+def _of(region_id: str, snapshot_id: str, found: S) -> S:
     if (found.region_id, found.meta.snapshot_id) != (region_id, snapshot_id):
         raise BodyError("the snapshot of another region, or another one")
     return found

@@ -1,4 +1,7 @@
-"""Times and durations that several modules share, in ms except for `SCHEDULE_HOURS`."""
+"""Times and durations that several modules share, in ms except for `SCHEDULE_HOURS`; how they are
+shown."""
+
+from datetime import UTC, datetime
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -19,3 +22,20 @@ def last_confirmed(now: int, generated_at: int, confirmed_at: int | None) -> int
     not known (SPEC 6, Summary). A time in the future is a wrong clock's and counts for nothing."""
     times = (generated_at, confirmed_at or 0)
     return max((at for at in times if at <= now + FUTURE_TOLERANCE_MS), default=0)
+
+
+def age(milliseconds: float) -> str:
+    """A time span in its largest fitting unit; a negative one is `ahead`."""
+    seconds = abs(milliseconds) / 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            text = f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+            break
+    else:
+        text = f"{seconds:.0f} s"
+    return text if milliseconds >= 0 else f"{text} ahead"
+
+
+def utc(at: float) -> str:
+    """A time (ms) to the minute."""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -8,7 +8,7 @@ from regional_assets.intelligence.triggers import TriggerReading
 
 TEMPLATE_VERSION = "1.0.0"
 
-_UNITS = {
+UNITS = {
     "pct": "%",
     "pp": "percentage points",
     "basis_points": "basis points",
@@ -40,8 +40,8 @@ class Step:
         """The effect and its magnitude: "Brent +10–25 USD/bbl"."""
         if self.low < 0:
             low, high = (f"{value:g}".replace("-", "−") for value in (self.low, self.high))
-            return f"{self.effect} {low} to {high} {_UNITS[self.unit]}"
-        return f"{self.effect} +{self.low:g}–{self.high:g} {_UNITS[self.unit]}"
+            return f"{self.effect} {low} to {high} {UNITS[self.unit]}"
+        return f"{self.effect} +{self.low:g}–{self.high:g} {UNITS[self.unit]}"
 
 
 @dataclass(frozen=True, slots=True)

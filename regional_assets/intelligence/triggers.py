@@ -141,18 +141,23 @@ def _read(
         return TriggerReading(trigger, None, "dormant", error)
 
 
+def compared(trigger: Trigger, value: float | None, baseline: float | None) -> float | None:
+    """What is compared with the trigger's threshold: the value, or its change from the baseline;
+    None when that is not known."""
+    if value is None or trigger.baseline == "fixed":
+        return value
+    if baseline is None:
+        return None
+    if not trigger.metric.relative:
+        return value - baseline
+    # No change is a share of nothing.
+    return value / baseline - 1 if baseline else None
+
+
 def _state(trigger: Trigger, value: float | None, baseline: float | None) -> TriggerState:
+    value = compared(trigger, value, baseline)
     if value is None:
         return "dormant"
-    if trigger.baseline != "fixed":
-        if baseline is None:
-            return "dormant"
-        if not trigger.metric.relative:
-            value -= baseline
-        elif baseline:
-            value = value / baseline - 1
-        else:
-            return "dormant"  # no change is a share of nothing
     target = trigger.value
     margin = _CLOSE * abs(target)
     if trigger.operator == "delta_lt":

@@ -1,6 +1,6 @@
 """What is stored, for people to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import redis
 from redis.exceptions import NoPermissionError
 
+from regional_assets.intelligence.stored import BodyError, Transition, read_transition
 from regional_assets.store.connection import refusal
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -48,6 +49,20 @@ def read_waiting_alerts(store: SnapshotStore, most: int) -> WaitingAlerts:
         return WaitingAlerts(messages[::-1], total)
 
     return store.attempt(read)
+
+
+def regime_changes(
+    store: SnapshotStore, region: str, entries: Iterable[bytes]
+) -> tuple[list[Transition], list[str]]:
+    """The entries of a stored regime history, and what is wrong with those that are damaged."""
+    found: list[Transition] = []
+    damaged: list[str] = []
+    for position, entry in enumerate(entries, 1):
+        try:
+            found.append(read_transition(region, entry))
+        except BodyError as error:
+            damaged.append(f"{store.keys.regime_history(region)}: entry {position} is {error}")
+    return found, damaged
 
 
 def _read(store: SnapshotStore, command: str, key: str, *arguments: int) -> Any:

@@ -16,7 +16,9 @@ from regional_assets_tests.support.worlds import sample_values
 
 
 @pytest.fixture
-def instance(folder: Path) -> Iterator[dg.DagsterInstance]:
+def instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """An instance, and a state folder for what its runs write."""
+    monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder / "state"))
     with dg.DagsterInstance.local_temp(str(folder)) as temporary:
         yield temporary
 

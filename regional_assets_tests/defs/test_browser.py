@@ -7,7 +7,6 @@ lineage page is green, too.
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from itertools import combinations
@@ -15,19 +14,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
+from regional_assets_tests.support.browser import chromium, kept, shoot
 from regional_assets_tests.support.ui import COMMAND, serving_ui
 from regional_assets_tests.support.waiting import eventually
 
 RUN_MILLISECONDS = 180_000
-CHROMIUM_OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 
 
 @pytest.fixture
@@ -46,29 +42,11 @@ def ui(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page in Debian's Chromium. Where there is none the test is skipped, in CI it fails."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
+    with chromium() as browser:
         opened = browser.new_page(viewport={"width": 1280, "height": 800})
         opened.set_default_timeout(60_000)
         expect.set_options(timeout=60_000)
         yield opened
-        browser.close()
-
-
-def shoot(page: Page, folder: Path, name: str) -> None:
-    """A screenshot of the page."""
-    page.screenshot(path=kept(folder) / f"{name}.png")
-
-
-def kept(folder: Path) -> Path:
-    """Where pictures go: `REGIONAL_SCREENSHOTS`, or away with the test's own folder."""
-    return Path(os.environ.get("REGIONAL_SCREENSHOTS") or folder).absolute()
 
 
 def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Path) -> None:
@@ -111,6 +89,7 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
             "regional_snapshot",
             "regional_summary",
             "regional_history",
+            "regional_board",
         }
 
     page.goto(f"{ui}/assets/regional_summary")

@@ -136,10 +136,12 @@ def test_a_server_that_is_not_there_is_one_plain_error(
     monkeypatch.setenv("REDIS_URL", f"unix://user:secret@{folder}/nothing.sock")
     monkeypatch.setenv("REGIONAL_RETRIES", "0")
     result = run(instance, tags=ALL)
-    [failure] = result.get_step_failure_events()
-    said = failure.step_failure_data.user_failure_data
-    assert said is not None
-    assert f"Redis at unix://{folder}/nothing.sock does not answer" in (said.description or "")
+    failures = result.get_step_failure_events()
+    assert [f.step_key for f in failures] == ["regional_snapshots", "regional_board"]
+    for failure in failures:
+        said = failure.step_failure_data.user_failure_data
+        assert said is not None
+        assert f"Redis at unix://{folder}/nothing.sock does not answer" in (said.description or "")
     for entry in instance.all_logs(result.run_id):
         assert "secret" not in str(entry)
 
@@ -237,7 +239,7 @@ def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_assets_explain_themselves() -> None:
     graph = WITH_BRIEFS.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == len(CATALOGUE) + 4
+    assert len(graph.get_all_asset_keys()) == len(CATALOGUE) + 5
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description

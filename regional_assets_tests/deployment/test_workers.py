@@ -19,6 +19,7 @@ from regional_assets_tests.support.dagster_runs import ALL, a_run, statuses
 from regional_assets_tests.support.deployment import BROKER_PASSWORD, Deployment, deployed
 from regional_assets_tests.support.proxy import Stop
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.ui import ask
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import KEY, sample_values
@@ -92,7 +93,7 @@ def change_inputs(client: redis.Redis) -> None:
 
 
 def assert_nothing_lost_or_doubled(client: redis.Redis, commits: int) -> None:
-    assert not any(verify(client, REGION_IDS, current_time()).values())
+    assert not any(verify(client, keys, REGION_IDS, current_time()).values())
     for region in REGION_IDS:
         ids = indexed(client, region)
         assert len(ids) == commits

@@ -14,6 +14,7 @@ from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionErro
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.hostile import HOSTILE, spoilt
 from regional_assets_tests.support.stored import bodies, indexed, listed, unknown_keys
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import LONG
@@ -153,48 +154,6 @@ def assert_sound(client: redis.Redis) -> None:
             json.loads(entry.decode("utf-8"), parse_constant=reject)
     for alert in listed(client, keys.alert_queue):
         json.loads(alert.decode("utf-8"), parse_constant=reject)
-
-
-HOSTILE = [
-    "__proto__",
-    "constructor.prototype",
-    "mena:latest",
-    "intelligence:snapshot:v1:mena:latest",
-    "wm:events:queue",
-    "*",
-    "?[a-z]{1}",
-    "\n*1\r\n$8\r\nFLUSHALL\r\n",
-    '"]] redis.call("FLUSHALL") --',
-    "' .. redis.call('FLUSHALL') .. '",
-    "%s %n {0} ${x} {{x}} $(x) `x`",
-    "<script>alert(1)</script>",
-    '","evidence":[],"x":"',
-    "\x00\x1b[31m\u202e\ufeff",
-    "\ud800",
-    "💥" * 300,
-    "NaN",
-    "1e999",
-    "",
-]
-
-
-def spoilt(value: Any, text: str, *, places: bool) -> Any:
-    """`value` with that text in every text; in names, too; with `places`, also where the texts
-    say of which region or kind a record is."""
-    if isinstance(value, str):
-        return text if places else value + text
-    if isinstance(value, list):
-        return [spoilt(item, text, places=places) for item in value]
-    if isinstance(value, dict):
-        named = value if places else {n: v for n, v in value.items() if n in STRUCTURE}
-        rest = {n: spoilt(v, text, places=places) for n, v in value.items() if n not in STRUCTURE}
-        return {**rest, **named, text: value}
-    return value
-
-
-STRUCTURE = frozenset(
-    ("region", "theater", "country", "severity", "trend", "domain", "iso3", "level", "icao")
-)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -7,9 +7,11 @@ from redis.connection import AbstractConnection
 
 from regional_assets.intelligence.catalogue import INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.month import live_through
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.stores import OneRecord, keys
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -156,3 +158,14 @@ def test_without_the_copy_of_its_latest_a_run_fetches_the_snapshot_itself(
         next(r.snapshot.body for r in results if r.region_id == "mena" and r.snapshot)
     )
     assert store.verify(REGION_IDS, NOW + 2) == {region: [] for region in REGION_IDS}
+
+
+def test_the_board_of_a_month_is_three_round_trips(store: SnapshotStore, sent: list[Any]) -> None:
+    live_through(store, NOW, runs_a_day=1)
+    # Each run has its own snapshot, the last of its day.
+    assert all(store.client.zcard(keys.index(region)) == 30 for region in REGION_IDS)
+    sent.clear()
+    board, _ = make_board(store, REGION_IDS, NOW)
+    assert len(sent) == 3
+    assert {len(card.record.days) for card in board.cards} == {30}
+    assert {card.news for card in board.cards} == {"some", "none"}

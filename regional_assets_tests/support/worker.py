@@ -39,6 +39,7 @@ JOB = defs.resolve_job_def(SNAPSHOT_JOB.name)
 def snapshot_job(redis_url: str, home: Path, run_id: str) -> None:
     """The whole job, as Dagster's run worker executes it; exits with 1 when it fails."""
     os.environ["REDIS_URL"] = redis_url
+    os.environ["REGIONAL_STATE_DIR"] = str(home)
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         result = JOB.execute_in_process(
             instance=instance,

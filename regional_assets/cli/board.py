@@ -1,0 +1,44 @@
+"""`regional-assets board`: what the snapshots say, as one page to look at."""
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from regional_assets.cli.command import fail_with, open_store, plain_errors
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.text import visible
+from regional_assets.runs.clock import current_time
+from regional_assets.settings import StoreSettings
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write the page. Default: board.html where the asset writes it.",
+)
+@click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+@plain_errors
+def board(out: Path | None, opened: bool) -> None:
+    """Write what the snapshots say as one HTML page, which needs nothing else.
+
+    Exits 1 when a snapshot is damaged; the page names it and shows the rest.
+    """
+    # The template engine is for this command alone.
+    from regional_assets.runs.board import board_file, make_board, write_page
+
+    path = (out or board_file(StoreSettings.from_environment())).absolute()
+    with open_store() as store:
+        made, page = make_board(store, REGION_IDS, current_time())
+    try:
+        write_page(page, path)
+    except OSError as error:
+        raise click.ClickException(
+            f"{path} cannot be written: {error.strerror or error}; name another file with --out"
+        ) from None
+    click.echo(str(path))
+    if opened and not webbrowser.open(path.as_uri()):
+        raise click.ClickException(f"no browser was found; open {path.as_uri()} yourself")
+    fail_with([f"{region}: {visible(words)}" for region, words in made.damaged.items()])

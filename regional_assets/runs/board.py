@@ -1,0 +1,198 @@
+"""The board of all regions: three round trips, then one page."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from regional_assets.board.page import render
+from regional_assets.board.records import Record
+from regional_assets.board.view import MOST_REGIONS, Board, board_of
+from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.baselines import trailing_mean
+from regional_assets.intelligence.diff import Diff, PreviousSnapshotError, diff, read_previous
+from regional_assets.intelligence.snapshot import VERSIONS
+from regional_assets.intelligence.stored import (
+    Body,
+    BodyError,
+    Outline,
+    read_outline,
+)
+from regional_assets.intelligence.timing import DAY_MS, last_confirmed
+from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, TRIGGERS
+from regional_assets.intelligence.world import build_world
+from regional_assets.runs.snapshots import uncollected
+from regional_assets.settings import StoreSettings
+from regional_assets.store.keys import Keys
+from regional_assets.store.latest import LatestRead
+from regional_assets.store.past import Past, read_bodies, read_pasts
+from regional_assets.store.reading import regime_changes
+from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
+
+_DAYS = 30
+_CHANGES = 12
+
+
+def board_file(settings: StoreSettings) -> Path:
+    """Where the page is written."""
+    return settings.state_dir / "board.html"
+
+
+def write_page(page: str, path: Path) -> None:
+    """Replaces the file as a whole: a reader sees the old page or the new one. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Under a name of its own, as another run may write at the same time.
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        unfinished.write_text(page, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@uncollected()
+def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[Board, str]:
+    """The board of `regions` as of `now` (ms), and its page. Of more than `MOST_REGIONS` it has
+    those under most pressure. Raises `StoreError` when the server is unavailable."""
+    stored = store.read(regions)
+    found = {region: _latest(region, read) for region, read in stored.latest.items()}
+    shown = _under_most_pressure(found)
+    metrics = {r: [str(t.metric) for t in TRIGGERS if t.region == r] for r in shown}
+    pasts = read_pasts(store, metrics, now - _DAYS * DAY_MS, _CHANGES)
+    bodies = read_bodies(store, _wanted(found, pasts))
+    records = {
+        region: _record(store, region, found[region], stored, pasts[region], bodies, now)
+        for region in shown
+    }
+    world = build_world(stored.values, now)
+    board = board_of(records, world, hidden=len(found) - len(shown))
+    return board, render(board)
+
+
+def _latest(region: str, read: LatestRead) -> Body | str | None:
+    """The region's snapshot, None when it has none, or why it cannot be read."""
+    try:
+        return read.parsed(region)
+    except BodyError as error:
+        return str(error)
+
+
+def _under_most_pressure(found: Mapping[str, Body | str | None]) -> list[str]:
+    """The regions to show in their order. What cannot be read comes before any pressure."""
+    if len(found) <= MOST_REGIONS:
+        return list(found)
+
+    def rank(region: str) -> float:
+        latest = found[region]
+        return latest.balance.net_balance if isinstance(latest, Body) else -2
+
+    chosen = set(sorted(found, key=rank)[:MOST_REGIONS])
+    return [region for region in found if region in chosen]
+
+
+def _wanted(found: Mapping[str, Body | str | None], pasts: Mapping[str, Past]) -> list[str]:
+    """The ids of the bodies that are still to be read, each once: the last of each day, and the
+    one before the latest."""
+    ids: dict[str, None] = {}
+    for region, past in pasts.items():
+        ids |= dict.fromkeys(_last_of_days(past.entries))
+        latest = found[region]
+        if isinstance(latest, Body):
+            ids |= dict.fromkeys(filter(None, [_before(latest, past)]))
+            ids.pop(latest.meta.snapshot_id, None)
+    return list(ids)
+
+
+def _last_of_days(entries: Iterable[tuple[str, float]]) -> list[str]:
+    return list({at // DAY_MS: snapshot_id for snapshot_id, at in entries}.values())
+
+
+def _before(latest: Body, past: Past) -> str | None:
+    before = [snapshot_id for snapshot_id, at in past.newest if at < latest.generated_at]
+    return before[-1] if before else None
+
+
+def _record(
+    store: SnapshotStore,
+    region: str,
+    latest: Body | str | None,
+    stored: StoreRead,
+    past: Past,
+    bodies: Mapping[str, bytes | None],
+    now: int,
+) -> Record:
+    transitions, damaged = regime_changes(store, region, past.transitions)
+    days, lost = _days(region, latest, past, bodies)
+    record = Record(
+        problem=latest if isinstance(latest, str) else "",
+        days=days,
+        lost_days=lost,
+        transitions=transitions,
+        observed=past.observed,
+        problems=[*past.problems, *damaged],
+    )
+    if not isinstance(latest, Body):
+        return record
+    read = stored.latest[region].snapshot
+    changes, why_not = _changes(store.keys, latest, _before(latest, past), bodies)
+    trailing = [t for t in TRAILING_TRIGGERS if t.region == region]
+    unread = [error for t in trailing if (error := stored.observed[t.id].error)]
+    return replace(
+        record,
+        snapshot=latest,
+        confirmed=last_confirmed(now, latest.generated_at, read.confirmed_at if read else None),
+        changes=changes,
+        baselines={
+            t.id: trailing_mean(stored.observed[t.id].observations, t.baseline, latest.generated_at)
+            for t in trailing
+            if t.baseline != "fixed"
+        },
+        problems=[*record.problems, *why_not, *unread],
+    )
+
+
+def _days(
+    region: str,
+    latest: Body | str | None,
+    past: Past,
+    bodies: Mapping[str, bytes | None],
+) -> tuple[list[Outline | Body], int]:
+    """The last snapshot of each day, and how many of them cannot be read."""
+    days: list[Outline | Body] = []
+    ids = _last_of_days(past.entries)
+    for snapshot_id in ids:
+        if isinstance(latest, Body) and snapshot_id == latest.meta.snapshot_id:
+            days.append(latest)
+        elif body := bodies[snapshot_id]:
+            with suppress(BodyError):
+                days.append(read_outline(region, snapshot_id, body))
+    return days, len(ids) - len(days)
+
+
+def _changes(
+    keys: Keys, latest: Body, before: str | None, bodies: Mapping[str, bytes | None]
+) -> tuple[Diff | None, list[str]]:
+    """What changed since the snapshot before, or why that is not known. A region's first snapshot
+    is compared with nothing."""
+    previous = None
+    if latest.regime.previous_label:
+        name = keys.snapshot_by_id(before) if before else "the snapshot before"
+        body = bodies[before] if before else None
+        if not before or not body:
+            return None, [f"what changed is not known: {name} is not stored any more"]
+        try:
+            previous = read_previous(before, body)
+        except PreviousSnapshotError as error:
+            return None, [f"what changed is not known: {name} is {error}"]
+    return diff(
+        previous,
+        {name: getattr(latest.meta, name) for name in VERSIONS},
+        latest.regime.label,
+        {axis: getattr(latest.balance, axis) for axis in AXES},
+        msgspec.to_builtins(latest.scenario_sets),
+        {trigger.id: trigger.description for trigger in latest.triggers.active},
+        latest.actors,
+    ), []

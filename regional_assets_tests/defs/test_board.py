@@ -1,0 +1,134 @@
+"""`regional_board` through Dagster, and the command that makes the same page."""
+
+import json
+import webbrowser
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import redis
+from click.testing import CliRunner
+
+from regional_assets.cli.main import main
+from regional_assets.defs.assets.board import REGIONAL_BOARD
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets_tests.support.dagster_runs import ALL, materialisations, run, statuses, values
+from regional_assets_tests.support.stored import latest_id
+from regional_assets_tests.support.stores import keys
+
+
+@pytest.fixture
+def state(instance: dg.DagsterInstance, folder: Path) -> Path:
+    """The state folder of the runs."""
+    return folder / "state"
+
+
+@pytest.mark.parametrize("tags", [ALL, {}], ids=["range", "without partitions"])
+def test_it_follows_the_snapshots_in_the_same_run(
+    instance: dg.DagsterInstance, client: redis.Redis, state: Path, tags: dict[str, str]
+) -> None:
+    result = run(instance, tags=tags)
+    assert result.success
+    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
+    said, path = values(found), state / "board.html"
+    page = path.read_text(encoding="utf-8")
+    assert said["path"] == str(path)
+    assert said["bytes"] == len(page.encode())
+    assert said["regions"] == len(REGION_IDS)
+    assert "damaged" not in said
+    # The page is of this run's snapshots.
+    body = json.loads(client.get(keys.snapshot_by_id(latest_id(client, "mena") or "")) or b"")
+    assert f"{body['balance']['net_balance']:+.3f}" in page
+    assert said["chart"].startswith("![")
+    rows = [row.data for row in said["changes"].records]
+    assert {"mena"} <= {row["region"] for row in rows}
+    assert {row["subject"] for row in rows if row["change"] == "Trigger on"} >= {
+        trigger["description"] for trigger in body["triggers"]["active"]
+    }
+    # No unfinished file is left.
+    assert [p.name for p in state.glob("*board*")] == ["board.html"]
+
+
+def test_a_run_of_one_partition_writes_the_page_of_all(
+    instance: dg.DagsterInstance, client: redis.Redis, state: Path
+) -> None:
+    assert run(instance, tags=ALL).success
+    result = run(instance, partition_key="latam", force=True)
+    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
+    assert values(found)["regions"] == len(REGION_IDS)
+
+
+def test_when_a_region_fails_its_card_names_the_reason(
+    instance: dg.DagsterInstance, client: redis.Redis, state: Path
+) -> None:
+    assert run(instance, tags=ALL).success
+    name = keys.snapshot_by_id(latest_id(client, "mena") or "")
+    client.set(name, "{")
+    result = run(instance, tags=ALL, force=True)
+    assert not result.success
+    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
+    assert list(values(found)["damaged"]) == ["mena"]
+    assert name in (state / "board.html").read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_costs_no_snapshot(
+    instance: dg.DagsterInstance, client: redis.Redis, state: Path
+) -> None:
+    (state / "board.html").mkdir(parents=True)
+    result = run(instance, tags=ALL)
+    assert not result.success
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    [failure] = [e.step_failure_data for e in result.get_step_failure_events()]
+    assert failure.error
+    assert f"{state / 'board.html'} cannot be written: Is a directory" in failure.error.message
+    assert [p.name for p in state.glob("*board*")] == ["board.html"]
+
+
+def test_the_command_makes_the_same_page(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    state: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run(instance, tags=ALL).success
+    opened: list[str] = []
+
+    def open_page(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_page)
+    out = folder / "a page.html"
+    done = CliRunner().invoke(main, ["board", "--out", str(out), "--open"])
+    assert (done.exit_code, done.output) == (0, f"{out}\n")
+    assert opened == [out.as_uri()]
+    by_asset = (state / "board.html").read_text(encoding="utf-8")
+    made = out.read_text(encoding="utf-8")
+    # They differ in the time at which they were made, and in ages.
+    assert made.count("<article") == by_asset.count("<article") == len(REGION_IDS)
+    assert len(made) == pytest.approx(len(by_asset), rel=0.01)
+
+    assert CliRunner().invoke(main, ["board"]).output == f"{state / 'board.html'}\n"
+
+
+def test_the_command_names_what_is_wrong_and_exits_1(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    state: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run(instance, tags=ALL).success
+    inside_a_file = state / "board.html" / "folder" / "x.html"
+    refused = CliRunner().invoke(main, ["board", "--out", str(inside_a_file)])
+    assert refused.exit_code == 1
+    assert "cannot be written: Not a directory; name another file with --out" in refused.output
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    unseen = CliRunner().invoke(main, ["board", "--open"])
+    assert unseen.exit_code == 1
+    assert f"no browser was found; open {(state / 'board.html').as_uri()} yourself" in unseen.output
+    client.set(keys.latest("europe"), "x")
+    damaged = CliRunner().invoke(main, ["board"])
+    assert damaged.exit_code == 1
+    assert damaged.output.splitlines()[1].startswith("europe: ")
