@@ -58,6 +58,11 @@ _METADATA = """\
 One materialisation per region and run. Fields about the content describe what was computed in this
 run; a duplicate says the same as the stored snapshot. The materialisation's data version is the
 digest of the content.
+
+In a run over more than 100 regions each materialisation has only `outcome`, `snapshot_id`,
+`duplicate_of`, the regimes, `trigger_reason`, `rescored`, `net_balance`, `confidence`,
+`active_triggers`, `alerts_queued`, `milliseconds` and `narrative_problem`. The fields about inputs
+and `narratives_of_run` are then in one observation of `regional_snapshot`.
 """
 _COMMANDS = """\
 ## Commands

@@ -20,20 +20,29 @@ each partition has a materialisation, metadata and a data version of its own, an
                 report.materialised(partition, {"size": size}, data_version=digest)
         yield from report.finish()
 
-The run then fails if any partition failed. The module imports nothing but Dagster and the standard
-library, so that other projects can copy it.
+The run then fails if any partition failed. The module and `dagster_private` import nothing but
+Dagster and the standard library, so that other projects can copy both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import dagster as dg
 
-DATA_VERSION_TAG = "dagster/data_version"
+from regional_assets.defs.dagster_private import DATA_VERSION_TAG, log_materialisations
+
+# Up to so many partitions are looked at one by one. A run over more of them writes little about
+# each, and its failure quotes the first errors only.
+FEW = 100
+# Materialisations that are stored at once.
+_BATCH = 250
+_QUOTED = 50
 
 
 class PartitionReport:
-    """What became of each of the `partitions` of a run.
+    """What became of each of the `partitions` of a run. `brief` says whether they are so many that
+    the metadata of each should be little.
 
     `context` is the step's, `asset_key` the asset whose partitions are reported. `verdict` ends the
     sentence "2 of 8 …" in the failure.
@@ -50,6 +59,7 @@ class PartitionReport:
         self._asset_key = asset_key
         self._partitions = partitions
         self._verdict = verdict
+        self.brief = len(partitions) > FEW
         self._materialised: set[str] = set()
         self._errors: dict[str, str] = {}
 
@@ -60,15 +70,31 @@ class PartitionReport:
         data_version: str | None = None,
     ) -> None:
         """Materialises the partition now: it stays materialised whatever becomes of the run."""
+        self._context.log_event(self._event(partition, metadata, data_version))
+
+    def all_materialised(
+        self, partitions: Iterable[tuple[str, Mapping[str, Any], str | None]]
+    ) -> None:
+        """Materialises each partition now, with its metadata and data version. Of many, 250 at once
+        are stored, where Dagster's storage can."""
+        events = (self._event(*each) for each in partitions)
+        while batch := list(islice(events, _BATCH)):
+            if self.brief:
+                log_materialisations(self._context, batch)
+            else:
+                for event in batch:
+                    self._context.log_event(event)
+
+    def _event(
+        self, partition: str, metadata: Mapping[str, Any] | None, data_version: str | None
+    ) -> dg.AssetMaterialization:
         self._materialised.add(partition)
-        self._context.log_event(
-            dg.AssetMaterialization(
-                self._asset_key,
-                partition=partition,
-                metadata=metadata,
-                # On the event, as a data version on an output would be that of all partitions.
-                tags={DATA_VERSION_TAG: data_version} if data_version else None,
-            )
+        return dg.AssetMaterialization(
+            self._asset_key,
+            partition=partition,
+            metadata=metadata,
+            # On the event, as a data version on an output would be that of all partitions.
+            tags={DATA_VERSION_TAG: data_version} if data_version else None,
         )
 
     def failed(self, partition: str, error: Exception | str) -> None:
@@ -80,7 +106,8 @@ class PartitionReport:
         self._context.log.error(f"{partition} failed: {self._errors[partition]}", exc_info=cause)
 
     def finish(self) -> Iterator[Any]:
-        """Raises one `Failure` that names every failed partition with its error, if there is any.
+        """Raises one `Failure` that names each failed partition with its error, if there is any;
+        in a run over many, the first 50.
 
         A partition about which nothing was reported has failed, too: Dagster would show it as
         missing after a successful run.
@@ -93,10 +120,14 @@ class PartitionReport:
             if partition not in self._materialised and partition not in self._errors:
                 self.failed(partition, "the run reported nothing about it")
         if self._errors:
+            quoted = dict(islice(self._errors.items(), _QUOTED if self.brief else None))
+            words = [f"{partition}: {error}" for partition, error in quoted.items()]
+            if more := len(self._errors) - len(quoted):
+                words.append(f"{more} more, which the run's log names")
             raise dg.Failure(
                 f"{len(self._errors)} of {len(self._partitions)} {self._verdict}: "
-                + "; ".join(f"{partition}: {error}" for partition, error in self._errors.items()),
-                metadata=self._errors,
+                + "; ".join(words),
+                metadata=quoted,
                 # A retry would repeat all partitions; only the failed ones need another run.
                 allow_retries=False,
             )

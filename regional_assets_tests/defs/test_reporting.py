@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from regional_assets.defs.dagster_private import DATA_VERSION_TAG
 from regional_assets.defs.partitions import range_tags
-from regional_assets.defs.reporting import DATA_VERSION_TAG
 from regional_assets_tests.support import quarters
 from regional_assets_tests.support.dagster_runs import materialisations, values
 from regional_assets_tests.support.quarters import QUARTERS, quarter

@@ -59,6 +59,32 @@ def test_one_run_materialises_every_partition_once(
     assert [row.data["region"] for row in values(summary)["table"].records] == list(REGION_IDS)
 
 
+def test_in_a_run_over_many_each_says_little_and_the_run_says_once_what_all_share(
+    instance: dg.DagsterInstance, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = materialisations(instance, run(instance, tags=ALL).run_id)
+    monkeypatch.setattr("regional_assets.defs.reporting.FEW", len(REGION_IDS) - 1)
+    client.set(keys.latest("mena"), "")
+    result = run(instance, tags=ALL, force=True)
+    found = materialisations(instance, result.run_id)
+    assert list(found) == [region for region in REGION_IDS if region != "mena"]
+    assert statuses(instance) == dict.fromkeys(found, "MATERIALIZED") | {"mena": "FAILED"}
+    shared = {*values(full["europe"])} - {"balance", *AXES}
+    for region, materialisation in found.items():
+        said = values(materialisation)
+        assert said["outcome"] == "written"
+        assert said["snapshot_id"].encode() == client.get(keys.latest(region or ""))
+        assert not {"balance", "bytes", *AXES, "missing_inputs", "input_problems"} & {*said}
+        assert len(dg.serialize_value(materialisation)) < 2_500
+        assert materialisation.tags == full[region].tags
+        shared -= {*said}
+    [observation] = instance.fetch_observations(REGIONAL_SNAPSHOT, limit=2).records
+    assert observation.run_id == result.run_id
+    assert observation.asset_observation
+    once = {*observation.asset_observation.metadata}
+    assert once == shared - {"axes_without_data", "defaulted_terms", "bytes"}
+
+
 def test_a_second_run_is_all_duplicates_and_changes_nothing_but_the_confirmations(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:

@@ -97,7 +97,7 @@ def regional_snapshots(
             result = take_snapshots(
                 store, regions, now, force=config.force, narrator=narrator.open()
             )
-            yield from _report(report, result)
+            yield from _report(context, report, result)
         if REGIONAL_SUMMARY in context.selected_asset_keys:
             summary = materialise_summary(store, now, result)
             if partitioned:
@@ -110,22 +110,30 @@ def regional_snapshots(
                 )
 
 
-def _report(report: PartitionReport, result: "RunResult") -> Iterator[Any]:
-    run_metadata = _run_metadata(result)
-    for region in result.regions:
-        if region.snapshot is None or region.failed:
-            report.failed(region.region_id, region.error or "")
-            continue
-        metadata = {**_region_metadata(region, region.snapshot), **run_metadata}
-        report.materialised(region.region_id, metadata, region.snapshot.content.digest)
+def _report(
+    context: dg.AssetExecutionContext, report: PartitionReport, result: "RunResult"
+) -> Iterator[Any]:
+    shared = _run_metadata(result)
+    if report.brief:
+        # Once for the run, where Dagster lists the events of the asset.
+        context.log_event(dg.AssetObservation(REGIONAL_SNAPSHOT, metadata=shared))
+
+    def materialised() -> Iterator[tuple[str, Mapping[str, Any], str]]:
+        for region in result.regions:
+            if region.snapshot is None or region.failed:
+                report.failed(region.region_id, region.error or "")
+                continue
+            metadata = _region_metadata(region, region.snapshot)
+            metadata |= {} if report.brief else {**_details(region, region.snapshot), **shared}
+            yield region.region_id, metadata, region.snapshot.content.digest
+
+    report.all_materialised(materialised())
     return report.finish()
 
 
-def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> Mapping[str, Any]:
-    from regional_assets.store.wire import encode
-
-    content = snapshot.content
-    active = [r.trigger.id for r in content.triggers if r.state == "active"]
+def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> dict[str, Any]:
+    """What a list of partitions needs; all there is when they are many."""
+    content, narration = snapshot.content, region.narration
     return {
         "outcome": region.outcome + (" (late)" if region.late else ""),
         "snapshot_id": region.stored_id,
@@ -135,15 +143,24 @@ def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> Mapping[st
         "trigger_reason": snapshot.changes.trigger_reason,
         **({"rescored": list(snapshot.changes.rescored)} if snapshot.changes.rescored else {}),
         "net_balance": content.balance.net_balance,
-        "balance": balance_chart(content.balance),
-        **{axis: content.balance.axes[axis] for axis in AXES},
         "confidence": content.world.confidence.score,
-        "active_triggers": active,
+        "active_triggers": [r.trigger.id for r in content.triggers if r.state == "active"],
         "alerts_queued": "unknown" if region.alerts_queued is None else region.alerts_queued,
-        "axes_without_data": list(content.balance.axes_without_data),
-        "defaulted_terms": list(content.balance.defaulted_terms),
-        "bytes": len(encode(snapshot.body)),
         "milliseconds": round(region.milliseconds, 1),
+        **({"narrative_problem": narration.problem} if narration and narration.problem else {}),
+    }
+
+
+def _details(region: "RegionResult", snapshot: "Snapshot") -> Mapping[str, Any]:
+    from regional_assets.store.wire import encode
+
+    balance = snapshot.content.balance
+    return {
+        "balance": balance_chart(balance),
+        **{axis: balance.axes[axis] for axis in AXES},
+        "axes_without_data": list(balance.axes_without_data),
+        "defaulted_terms": list(balance.defaulted_terms),
+        "bytes": len(encode(snapshot.body)),
         **(_narration_metadata(region.narration) if region.narration else {}),
     }
 
@@ -157,7 +174,6 @@ def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
         "narrative_cache_hit": narration.cache_hit,
         "narrative_cut": list(narration.cut),
         **{f"narrative_{name}": value for name, value in spent([narration]).items()},
-        **({"narrative_problem": narration.problem} if narration.problem else {}),
     }
 
 

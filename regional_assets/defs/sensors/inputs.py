@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.defs.dagster_private import latest_data_versions
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import run_requests
-from regional_assets.defs.reporting import DATA_VERSION_TAG
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.cursors import MOST_TRIES, UNREADABLE_CURSOR
 from regional_assets.intelligence.geography import REGION_IDS
@@ -170,7 +170,7 @@ def input_sensor(
             contents = current_contents(store, REGION_IDS, now)
     except STORE_ERRORS as error:
         return dg.SensorResult(skip_reason=str(error), cursor=watch.dump())
-    known = _data_versions(context.instance)
+    known = latest_data_versions(context.instance, REGIONAL_SNAPSHOT)
     differing = {
         region: content.digest
         for region, content in contents.items()
@@ -209,20 +209,6 @@ def _in_vain(
         pause = watch.not_before(region, settings) - now
         again = f"; again in {pause:.0f} s" if pause > 0 else ""
         yield f"request {watch.requests[region].tries} for {region} {became}{again}"
-
-
-def _data_versions(instance: dg.DagsterInstance) -> dict[str, str]:
-    """Region id → data version of its latest materialisation."""
-    found = {}
-    for region in REGION_IDS:
-        records = instance.fetch_materializations(
-            dg.AssetRecordsFilter(REGIONAL_SNAPSHOT, asset_partitions=[region]), limit=1
-        ).records
-        for record in records:
-            materialisation = record.asset_materialization
-            if materialisation and materialisation.tags:
-                found[region] = materialisation.tags.get(DATA_VERSION_TAG, "")
-    return found
 
 
 def _why_not(
