@@ -18,7 +18,9 @@ from typing import Any
 
 import redis
 
+from benchmarks.generated_geography import choose, inputs
 from benchmarks.measuring import Comparison, Figure, administrator, compared, server, show
+from regional_assets.runs.chosen_geography import install_chosen
 from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded
 
@@ -188,12 +190,11 @@ class Regions:
     _prepared: "Regions"
 
     def __init__(self, size: int, state_dir: Path) -> None:
-        from benchmarks.generated_geography import install
-
-        regions = install(size)
+        choose(size)
+        install_chosen()
 
         # Only now: these know the geography that is installed.
-        from benchmarks.generated_geography import inputs
+        from regional_assets.intelligence.geography import REGION_IDS as regions
         from regional_assets.runs.clock import current_time
         from regional_assets.runs.snapshots import take_snapshots
         from regional_assets.store.connection import connect
