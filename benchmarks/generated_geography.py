@@ -1,6 +1,6 @@
 """A world of any number of regions: the real ones, and invented ones.
 
-`choose` and `install_chosen` have to come before anything else of the project is imported.
+`REGIONAL_GEOGRAPHY=benchmarks.generated_geography:regions`, of `BENCHMARK_REGIONS` regions.
 """
 
 import json
@@ -19,14 +19,6 @@ _CASE = (
     "naval patrols in the strait remain, and a coalition of neighbours warns of a collapse of the "
     "harvest, of prices that rise for months, and of protests in the capital. "
 )
-
-
-_COUNT = "BENCHMARK_REGIONS"
-
-
-def choose(count: int) -> None:
-    """Makes `count` regions the geography of this process and of those that it starts."""
-    os.environ |= {_COUNT: str(count), "REGIONAL_GEOGRAPHY": f"{__name__}:regions"}
 
 
 def _region(number: int) -> geography.Region:
@@ -49,7 +41,7 @@ def _base36(number: int) -> str:
 
 regions = (
     *geography.BUILT_IN,
-    *(_region(n) for n in range(int(os.environ.get(_COUNT, 0)) - len(geography.BUILT_IN))),
+    *(_region(n) for n in range(int(os.environ["BENCHMARK_REGIONS"]) - len(geography.BUILT_IN))),
 )
 
 

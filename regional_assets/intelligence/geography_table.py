@@ -56,6 +56,8 @@ def checked_table(rows: Iterable[Region]) -> tuple[Region, ...]:
     source = resources.files("regional_assets.intelligence") / "reference" / "country_names.csv"
     with source.open(encoding="utf-8") as file:
         countries = {row["iso2"] for row in csv.DictReader(file)}
+    # The World Bank's own codes, which ISO 3166 lacks.
+    countries.update(*(region.countries for region in BUILT_IN))
     for number, region in enumerate(table, 1):
         for problem in _problems(region, countries):
             raise GeographyError(f"{_place(number, region.id)}: {problem}")

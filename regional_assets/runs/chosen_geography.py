@@ -36,15 +36,17 @@ def install_chosen(environ: Mapping[str, str] = os.environ) -> None:
         choice = GEOGRAPHY.read(environ)
     except SettingsError as error:
         raise GeographyError(str(error)) from None
-    late = [name for name in _DERIVED if f"regional_assets.intelligence.{name}" in sys.modules]
-    if late:
-        raise GeographyError(
-            f"{GEOGRAPHY.name}={choice}: regional_assets.intelligence.{late[0]} was imported "
-            "before; import regional_assets.definitions, or call install_chosen(), first"
-        )
     try:
         table = _from_file(Path(choice)) if choice.endswith(".toml") else _from_module(choice)
-        geography.install(checked_table(table))
+        rows = checked_table(table)
+        # By this process, or by the module that has the table.
+        late = [name for name in _DERIVED if f"regional_assets.intelligence.{name}" in sys.modules]
+        if late:
+            raise GeographyError(
+                f"regional_assets.intelligence.{late[0]} was imported before; import "
+                "regional_assets.definitions, or call install_chosen(), first"
+            )
+        geography.install(rows)
     except (GeographyError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         words = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         raise GeographyError(f"{GEOGRAPHY.name}={choice}: {words}") from None

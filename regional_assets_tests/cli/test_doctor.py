@@ -28,9 +28,9 @@ from regional_assets_tests.support.worlds import KEY, sample_values
 Server = Callable[..., str]
 INPUTS = len(CATALOGUE)
 CHECKS = (
-    "settings", "state folder", "reachability", "encryption", "latency", "version", "cluster",
-    "role", "replication", "eviction", "persistence", "memory", "rights", "key types", "clock",
-    "store", "inputs", "Dagster home", "Dagster storage", "Dagster daemon",
+    "settings", "geography", "state folder", "reachability", "encryption", "latency", "version",
+    "cluster", "role", "replication", "eviction", "persistence", "memory", "rights", "key types",
+    "clock", "store", "inputs", "Dagster home", "Dagster storage", "Dagster daemon",
 )  # fmt: skip
 
 
