@@ -53,6 +53,8 @@ def checked_table(rows: Iterable[Region]) -> tuple[Region, ...]:
     table = tuple(rows)
     if not table:
         raise GeographyError("there is no region")
+    if not any(region.narrated for region in table):
+        raise GeographyError("no region is narrated; briefs are off without a model, too")
     source = resources.files("regional_assets.intelligence") / "reference" / "country_names.csv"
     with source.open(encoding="utf-8") as file:
         countries = {row["iso2"] for row in csv.DictReader(file)}

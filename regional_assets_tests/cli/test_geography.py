@@ -5,7 +5,9 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 
 import regional_assets
@@ -18,7 +20,7 @@ COUNTRIES = ["denmark", "finland", "iceland", "norway", "sweden"]
 ROW = '[[regions]]\nid = "north"\nlabel = "North"\n'
 
 
-def test_the_nordics_run_end_to_end(command: Command) -> None:
+def test_the_nordics_run_end_to_end(command: Command, folder: Path) -> None:
     def done(*arguments: str) -> str:
         finished = command(*arguments, REGIONAL_GEOGRAPHY=str(NORDICS))
         assert finished.returncode == 0, finished.stderr
@@ -32,6 +34,16 @@ def test_the_nordics_run_end_to_end(command: Command) -> None:
     shown = json.loads(done("show", "norway", "--json"))
     assert shown["meta"]["geography_version"].startswith("custom-")
     assert not any(shown["triggers"].values())
+
+    with dg.DagsterInstance.from_config(str(folder / "dagster")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("regional_snapshot"))
+    assert event
+    assert event.asset_materialization
+    metadata = event.asset_materialization.metadata
+    assert metadata["geography"].value == shown["meta"]["geography_version"]
+    left_out: Any = metadata["left_out"].value
+    assert left_out["trigger hormuz_transit_drop"] == "region 'mena'"
+    assert left_out["template hormuz_blockade"] == "trigger 'hormuz_transit_drop'"
 
     doctor = " ".join(done("doctor").replace("│", " ").split())
     assert shown["meta"]["geography_version"] in doctor
@@ -53,6 +65,7 @@ def test_the_nordics_run_end_to_end(command: Command) -> None:
         ("[[regions]\n", "line 1"),
         ("", "[[regions]] is missing"),
         ("regions = []", "there is no region"),
+        (ROW + "narrated = false", "no region is narrated"),
         (ROW + "colour = 1", "region 1 ('north'): unknown field 'colour'"),
         ('[[regions]]\nid = "north"', "region 1 ('north'): Object missing required field `label`"),
         ('[[regions]]\nid = "No/rth"\nlabel = "N"', "region 1 ('No/rth'): the id has to be"),
