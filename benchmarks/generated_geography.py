@@ -1,9 +1,11 @@
 """A world of any number of regions: the real ones, and invented ones.
 
-`install` has to come before anything else of the project is imported.
+`REGIONAL_GEOGRAPHY=benchmarks.generated_geography:regions`, of `BENCHMARK_REGIONS` regions.
 """
 
 import json
+import os
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +14,6 @@ from regional_assets.intelligence import geography
 # Per invented region.
 COUNTRIES, FORECASTS, SIGNALS = 2, 1, 2
 
-_REAL = tuple(geography.REGIONS)
 _CASE = (
     "Officials in Washington and Moscow expect talks on sanctions and the pipeline to continue; "
     "naval patrols in the strait remain, and a coalition of neighbours warns of a collapse of the "
@@ -20,17 +21,9 @@ _CASE = (
 )
 
 
-def install(count: int) -> tuple[str, ...]:
-    """The ids of `count` regions, known to this process from now on."""
-    geography.install(
-        (*geography.REGIONS.values(), *(_region(number) for number in range(count - len(_REAL))))
-    )
-    return geography.REGION_IDS
-
-
 def _region(number: int) -> geography.Region:
     name = f"invented {number}"
-    countries = tuple(f"Q{number * COUNTRIES + n:05d}" for n in range(COUNTRIES))
+    countries = tuple(f"AQ-{_base36(number * COUNTRIES + n)}" for n in range(COUNTRIES))
     return geography.Region(
         id=f"invented-{number}",
         label=f"{name} (region)",
@@ -41,13 +34,24 @@ def _region(number: int) -> geography.Region:
     )
 
 
+def _base36(number: int) -> str:
+    digits = string.digits + string.ascii_uppercase
+    return digits[number // 36**2] + digits[number // 36 % 36] + digits[number % 36]
+
+
+regions = (
+    *geography.BUILT_IN,
+    *(_region(n) for n in range(int(os.environ["BENCHMARK_REGIONS"]) - len(geography.BUILT_IN))),
+)
+
+
 def inputs(regions: Sequence[str], now: int) -> dict[str, bytes]:
     """Redis key → value: the samples, and a handful of records more for each invented region."""
     from regional_assets.intelligence.catalogue import CATALOGUE
     from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 
     values = read_input_files(SAMPLE_INPUTS, now)
-    invented = [geography.REGIONS[region] for region in regions[len(_REAL) :]]
+    invented = [geography.REGIONS[region] for region in regions[len(geography.BUILT_IN) :]]
     countries = [country for region in invented for country in region.countries]
 
     def more(name: str, field: str | None, records: Any) -> None:

@@ -3,6 +3,7 @@ commits compare with plain pipelined SETs, and how long the server is ever kept 
 
 import gc
 import multiprocessing
+import os
 import socket
 import statistics
 import time
@@ -19,6 +20,7 @@ from typing import Any
 import redis
 
 from benchmarks.measuring import Comparison, Figure, administrator, compared, server, show
+from regional_assets.runs.chosen_geography import install_chosen
 from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded
 
@@ -188,12 +190,13 @@ class Regions:
     _prepared: "Regions"
 
     def __init__(self, size: int, state_dir: Path) -> None:
-        from benchmarks.generated_geography import install
-
-        regions = install(size)
+        os.environ["BENCHMARK_REGIONS"] = str(size)
+        os.environ["REGIONAL_GEOGRAPHY"] = "benchmarks.generated_geography:regions"
+        install_chosen()
 
         # Only now: these know the geography that is installed.
         from benchmarks.generated_geography import inputs
+        from regional_assets.intelligence.geography import REGION_IDS as regions
         from regional_assets.runs.clock import current_time
         from regional_assets.runs.snapshots import take_snapshots
         from regional_assets.store.connection import connect

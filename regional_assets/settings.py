@@ -111,18 +111,30 @@ def _prefix(name: str, meaning: str, default_words: str) -> Setting[str]:
     return Setting(name, "", meaning, bounds, parse, default_words)
 
 
-def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
-    def parse(text: str) -> str:
-        text.encode()  # SQLite and Redis take no other paths.
-        if "\0" in text:
-            raise ValueError
-        try:
-            return str(Path(text).expanduser().absolute())
-        except (RuntimeError, OSError) as error:
-            raise ValueError from error
+def _path(text: str) -> str:
+    text.encode()  # SQLite and Redis take no other paths.
+    if "\0" in text:
+        raise ValueError
+    try:
+        return str(Path(text).expanduser().absolute())
+    except (RuntimeError, OSError) as error:
+        raise ValueError from error
 
+
+def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
     bounds = "a folder, its path in UTF-8; ~ only for the home of a user who exists"
-    return Setting(name, "", meaning, bounds, parse, default_words)
+    return Setting(name, "", meaning, bounds, _path, default_words)
+
+
+_ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
+
+
+def _geography(text: str) -> str:
+    if text.endswith(".toml"):
+        return _path(text)
+    if not _ATTRIBUTE.fullmatch(text):
+        raise ValueError
+    return text
 
 
 REDIS_URL = _text(
@@ -158,6 +170,15 @@ DAGSTER_HOME = _folder(
     "The folder of Dagster's instance. One that does not exist is created, with the `dagster.yaml` "
     "of this project.",
     "`dagster` in the state folder",
+)
+GEOGRAPHY = Setting(
+    "REGIONAL_GEOGRAPHY",
+    "",
+    "The table of regions: a TOML file or `module:attribute` (docs/geography.md). All processes of "
+    "an installation need the same one.",
+    "a file that ends in .toml, or module:attribute",
+    _geography,
+    "the eight built-in regions",
 )
 CONNECT_TIMEOUT = _seconds("REGIONAL_CONNECT_TIMEOUT", 5.0, "Seconds to wait for a connection.")
 ANSWER_TIMEOUT = _seconds("REGIONAL_ANSWER_TIMEOUT", 5.0, "Seconds to wait for an answer.")
@@ -225,6 +246,7 @@ SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     INPUT_PREFIX,
     STATE_DIR,
     DAGSTER_HOME,
+    GEOGRAPHY,
     CONNECT_TIMEOUT,
     ANSWER_TIMEOUT,
     RETRIES,

@@ -126,6 +126,7 @@ METADATA: dict[str, dict[str, str]] = {
         "defaulted_terms": "Terms of axes for which a default stood in.",
         "bytes": "Size of the snapshot's JSON.",
         "milliseconds": "Time for computing the region, plus its share of the commit.",
+        "geography": "Version of the table of regions.",
         "missing_inputs": "Inputs that were missing in this run.",
         "stale_inputs": "Inputs that were older than their catalogue entry allows.",
         "input_problems": "Input key → why its value cannot be read.",
@@ -137,6 +138,9 @@ METADATA: dict[str, dict[str, str]] = {
     "After a snapshot of other versions": {
         "rescored": "The versions that differ, each with its old and new value. The changes may "
         "come from them alone, so they are no news: no alert, no history entry.",
+    },
+    "In a geography of your own": {
+        "left_out": "Trigger or template that does not apply → what the table of regions lacks.",
     },
     "For a duplicate": {
         "duplicate_of": "The stored snapshot with the same content.",

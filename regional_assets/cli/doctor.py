@@ -9,6 +9,7 @@ from rich.table import Table
 
 from regional_assets.cli.render import plain
 from regional_assets.narrative.settings import NarrativeSettingsError, providers
+from regional_assets.runs.chosen_geography import described
 from regional_assets.settings import (
     DAGSTER_HOME,
     SETTINGS,
@@ -28,6 +29,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     """Every check's finding, one after the other; `now` is this machine's clock in ms."""
     settings, finding = _settings(environ)
     yield finding
+    yield Finding("geography", "ok", described())
     yield from diagnose(settings, now, partial(_on_record, environ))
     yield from _dagster(environ)
 

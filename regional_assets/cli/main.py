@@ -31,7 +31,7 @@ from regional_assets.intelligence.timing import age, last_confirmed
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
-from regional_assets.settings import REDIS_URL, StoreSettings, state_dir
+from regional_assets.settings import GEOGRAPHY, REDIS_URL, StoreSettings, state_dir
 from regional_assets.store import access, embedded, redis_url
 from regional_assets.store.connection import address
 from regional_assets.store.keys import Keys
@@ -323,6 +323,8 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
     """
     home = use_dagster_home()
     os.environ["REGIONAL_STATE_DIR"] = str(state_dir())
+    if chosen := GEOGRAPHY.read():
+        os.environ[GEOGRAPHY.name] = chosen
     if url := REDIS_URL.read():
         os.environ["REDIS_URL"] = redis_url.checked(url)
     port = port or _free_port(host)

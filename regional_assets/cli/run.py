@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.1
 _NEXT = """
 Next:
   regional-assets status       one line per region
-  regional-assets show mena    one snapshot, readable
+  regional-assets show {}    one snapshot, readable
   regional-assets board --open all of them, to look at
   regional-assets verify       what is stored agrees with itself
   regional-assets ui           the same in the Dagster UI
@@ -60,7 +60,7 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
         words = plain(f"the summary of all regions was not written: {region}: {error}")
         console.print(words, soft_wrap=True)
     if not ran.errors:
-        console.print(_NEXT, highlight=False)
+        console.print(_NEXT.format(regions[0]), highlight=False)
     return not ran.errors and not damaged
 
 

@@ -8,6 +8,7 @@ from regional_assets.defs.assets.history import REGIONAL_HISTORY
 from regional_assets.defs.assets.inputs import INPUT_ASSETS
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
+from regional_assets.defs.partitions import GEOGRAPHY
 
 SNAPSHOT_JOB = dg.define_asset_job(
     "regional_snapshot_job",
@@ -16,6 +17,7 @@ SNAPSHOT_JOB = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         REGIONAL_SNAPSHOT, REGIONAL_SUMMARY, REGIONAL_BOARD
     ).without_checks(),
+    tags=GEOGRAPHY,
     description="Takes the snapshots of the chosen regions in one run, then sums up all regions "
     "and writes the board.",
 )
@@ -25,6 +27,7 @@ CHECK_JOB = dg.define_asset_job(
     selection=dg.AssetSelection.checks_for_assets(
         REGIONAL_SNAPSHOT, *(spec.key for spec in INPUT_ASSETS)
     ),
+    tags=GEOGRAPHY,
     description="Checks what is stored of the chosen regions, and the inputs. Changes nothing.",
 )
 
@@ -40,12 +43,14 @@ OBSERVE_INPUTS_JOB = dg.define_asset_job(
 HISTORY_JOB = dg.define_asset_job(
     "regional_history_job",
     selection=dg.AssetSelection.assets(REGIONAL_HISTORY),
+    tags=GEOGRAPHY,
     description="Writes the history of the chosen regions: a table of their snapshots and a chart.",
 )
 
 BRIEF_JOB = dg.define_asset_job(
     "regional_brief_job",
     selection=dg.AssetSelection.assets(REGIONAL_BRIEF),
+    tags=GEOGRAPHY,
     description="Writes the weekly briefs of the chosen regions in one run, then their summary.",
 )
 

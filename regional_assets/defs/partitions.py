@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import dagster as dg
 
 from regional_assets.defs.dagster_private import plan_partitions
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.geography import GEOGRAPHY_VERSION, REGION_IDS
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.settings import PARTITIONS_PER_RUN
 
 # On every asset.
 OWNERS = ["team:regional-intelligence"]
 TAGS = {"domain": "regional-intelligence"}
+# On every job, so that a run carries the version of the process that requested it.
+GEOGRAPHY = {"regional/geography": GEOGRAPHY_VERSION}
 
 REGIONS = dg.StaticPartitionsDefinition(list(REGION_IDS))
 BRIEF_REGIONS = dg.StaticPartitionsDefinition(list(NARRATED_REGIONS))
@@ -29,7 +31,16 @@ def partitions_of(
     definition: dg.StaticPartitionsDefinition,
 ) -> Sequence[str]:
     """The partitions of the asset that a run was launched for; all of `definition` when it was
-    launched without any, as the launchpad and `dagster job execute` allow."""
+    launched without any, as the launchpad and `dagster job execute` allow. Raises `dg.Failure` when
+    another geography was installed where the run was requested."""
+    for tag, here in GEOGRAPHY.items():
+        requested = context.run.tags.get(tag, here)
+        if requested != here:
+            raise dg.Failure(
+                f"the run was requested with geography {requested}, and this process has {here}: "
+                "set the same REGIONAL_GEOGRAPHY for every process and reload the code location",
+                allow_retries=False,
+            )
     if context.has_partition_key or context.has_partition_key_range:
         return context.partition_keys
     partitions = definition.get_partition_keys()

@@ -149,7 +149,8 @@ def _contained(text: str) -> str:
 
 def _any_of(*names: str) -> re.Pattern[str]:
     """Finds any of `names` as whole words; nothing where there are none."""
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, map(_contained, names)))})(?!\w)")
+    words = "|".join(map(re.escape, map(_contained, names))) or "(?!)"
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)")
 
 
 _SIGNAL_NAMES = {

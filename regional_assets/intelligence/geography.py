@@ -1,15 +1,17 @@
 """The regions, their countries, places and corridors: the one source of truth (SPEC 1).
 
-To add a region, add its row to `_TABLE`. Nothing else names the regions.
+To add a region, add its row to `BUILT_IN`. Beside it, only triggers and templates name regions;
+those that name one which the installed table lacks are left out and listed.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-GEOGRAPHY_VERSION = "1.0.0"
+_BUILT_IN_VERSION = "1.0.0"
 
 
 class UnknownRegionError(ValueError):
@@ -115,7 +117,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 # In the order of the partitions.
-_TABLE: tuple[Region, ...] = (
+BUILT_IN: tuple[Region, ...] = (
     Region(
         "mena",
         "Middle East & North Africa",
@@ -321,21 +323,40 @@ def _owners(
     return owners
 
 
+def known_anywhere(members: Callable[[Region], Iterable[str]]) -> set[str]:
+    """The members of all regions, the built-in ones and the installed ones."""
+    return {member for region in (*BUILT_IN, *REGIONS.values()) for member in members(region)}
+
+
+def known_here(members: Callable[[Region], Iterable[str]]) -> set[str]:
+    """The members of the installed regions."""
+    return {member for region in REGIONS.values() for member in members(region)}
+
+
 GEOGRAPHY: Geography
+GEOGRAPHY_VERSION: str
 REGIONS: Mapping[str, Region]
 REGION_IDS: tuple[str, ...]
 
 
 def install(table: Iterable[Region]) -> None:
     """Makes `table` the regions of this process. Must precede the import of every other module of
-    the project: they derive tables from the regions when they are imported."""
-    global GEOGRAPHY, REGIONS, REGION_IDS
-    GEOGRAPHY = Geography(table)
+    the project: they derive tables from the regions when they are imported. A table of your own
+    has its digest as version."""
+    global GEOGRAPHY, GEOGRAPHY_VERSION, REGIONS, REGION_IDS
+    rows = tuple(table)
+    GEOGRAPHY = Geography(rows)
+    GEOGRAPHY_VERSION = _BUILT_IN_VERSION if rows == BUILT_IN else _digest(rows)
     REGIONS = GEOGRAPHY.regions
     REGION_IDS = tuple(REGIONS)
 
 
-install(_TABLE)
+def _digest(rows: Iterable[Region]) -> str:
+    parts = [repr((replace(row, countries=frozenset()), sorted(row.countries))) for row in rows]
+    return "custom-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+install(BUILT_IN)
 
 _CRITICALITY = dict.fromkeys("IR OM AE SA EG YE CN TW TR US RU CA".split(), 1.0) | dict.fromkeys(
     "MY SG ID PA DK DE FR GB JP IN BR MX KR IL IQ KW QA NG AU".split(), 0.6

@@ -1,7 +1,7 @@
 """What triggers watch: each metric's stored text, and how its value is read (SPEC 4, Triggers).
 
 A metric that names an unknown region, axis, chokepoint, country or theater raises ValueError when
-it is made.
+it is made. One that names what another geography has says in `lacks` what the installed one lacks.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from regional_assets.intelligence.balance import AXES, Balance
-from regional_assets.intelligence.geography import CORRIDORS, GEOGRAPHY, REGIONS
+from regional_assets.intelligence.geography import (
+    CORRIDORS,
+    GEOGRAPHY,
+    Region,
+    known_anywhere,
+    known_here,
+)
 from regional_assets.intelligence.threats import THREATS
 
 if TYPE_CHECKING:
@@ -36,6 +42,10 @@ class Metric(ABC):
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """The value now, None when it is unavailable; `balance_of` gives a region's balance."""
 
+    def lacks(self) -> str:
+        """What it names that the installed geography lacks: "country 'IR'"; "" when nothing."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class AxisMetric(Metric):
@@ -45,7 +55,7 @@ class AxisMetric(Metric):
     axis: str
 
     def __post_init__(self) -> None:
-        _known("region", self.region, REGIONS)
+        _known("region", self.region, known_anywhere(ids))
         _known("axis", self.axis, AXES)
 
     def __str__(self) -> str:
@@ -54,6 +64,10 @@ class AxisMetric(Metric):
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """In [0, 1]."""
         return balance_of(self.region).axes[self.axis]
+
+    def lacks(self) -> str:
+        """The region, where the geography lacks it."""
+        return lacking("region", self.region, ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +115,7 @@ class InstabilityIndex(Metric):
     country: str
 
     def __post_init__(self) -> None:
-        countries = (country for region in REGIONS.values() for country in region.countries)
-        _known("country", self.country, countries)
+        _known("country", self.country, known_anywhere(_countries))
 
     def __str__(self) -> str:
         return f"cii:{self.country}:combined_score"
@@ -112,6 +125,10 @@ class InstabilityIndex(Metric):
         region = GEOGRAPHY.region_of_country(self.country) or ""
         scores = world.risk_scores.get(region, ())
         return next((s.score for s in scores if s.country == self.country), None)
+
+    def lacks(self) -> str:
+        """The country, where no region has it."""
+        return lacking("country", self.country, _countries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +151,7 @@ class VesselCount(Metric):
     navy: str
 
     def __post_init__(self) -> None:
-        theaters = (theater for region in REGIONS.values() for theater in region.theaters)
-        _known("theater", self.theater, theaters)
+        _known("theater", self.theater, known_anywhere(_theaters))
 
     def __str__(self) -> str:
         return f"theater:{self.theater.replace('-', '_')}:{self.navy}_vessel_count"
@@ -143,6 +159,28 @@ class VesselCount(Metric):
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """Unavailable: no feed counts vessels in a theater."""
         return None
+
+    def lacks(self) -> str:
+        """The theater, where no region has it."""
+        return lacking("theater", self.theater, _theaters)
+
+
+def ids(region: Region) -> tuple[str, ...]:
+    """The region's own id, as a member of it."""
+    return (region.id,)
+
+
+def _countries(region: Region) -> frozenset[str]:
+    return region.countries
+
+
+def _theaters(region: Region) -> tuple[str, ...]:
+    return region.theaters
+
+
+def lacking(what: str, name: str, members: Callable[[Region], Iterable[str]]) -> str:
+    """`what` and its `name` when the installed geography lacks it, else ""."""
+    return "" if name in known_here(members) else f"{what} {name!r}"
 
 
 def _known(what: str, name: str, names: Iterable[str]) -> None:

@@ -1,9 +1,11 @@
 """How a shock travels: transmission paths of active triggers (SPEC 4, Transmission paths)."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from regional_assets.intelligence import triggers as known
+from regional_assets.intelligence.geography import REGIONS
 from regional_assets.intelligence.triggers import TriggerReading
 
 TEMPLATE_VERSION = "1.0.0"
@@ -54,10 +56,16 @@ class Template:
     regions: tuple[str, ...]
     steps: tuple[Step, ...]
 
+    def lacks(self) -> str:
+        """What it names that the installed geography lacks, or whose trigger is left out."""
+        if self.trigger in known.LEFT_OUT:
+            return f"trigger {self.trigger!r}"
+        return ", ".join(f"region {id!r}" for id in self.regions if id not in REGIONS)
+
 
 # A step is a row: when and how hard, what moves and by how much, how certain; then how in words.
 # fmt: off
-TEMPLATES: tuple[Template, ...] = (
+_TABLE: tuple[Template, ...] = (
     Template("hormuz_blockade", "hormuz_transit_drop", "hormuz",
              ("mena", "east-asia", "south-asia", "europe"), (
         Step("critical", 12, "shipping", 200, 400, "pct", 0.90,
@@ -123,6 +131,15 @@ TEMPLATES: tuple[Template, ...] = (
     )),
 )
 # fmt: on
+
+# Template id → what it names that the installed geography lacks; it keeps the other regions.
+LEFT_OUT: Mapping[str, str] = {t.id: lacks for t in _TABLE if (lacks := t.lacks())}
+TEMPLATES = tuple(
+    replace(template, regions=regions)
+    for template in _TABLE
+    if template.trigger not in known.LEFT_OUT
+    and (regions := tuple(id for id in template.regions if id in REGIONS))
+)
 
 
 def transmission_paths(region_id: str, triggers: Iterable[TriggerReading]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
-from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.geography import known_anywhere
 from regional_assets.intelligence.metrics import (
     ActiveSirens,
     AxisMetric,
@@ -15,6 +15,8 @@ from regional_assets.intelligence.metrics import (
     ThreatLevel,
     Transits,
     VesselCount,
+    ids,
+    lacking,
 )
 
 if TYPE_CHECKING:
@@ -48,12 +50,16 @@ class Trigger:
     description: str
 
     def __post_init__(self) -> None:
-        if self.region not in REGIONS:
+        if self.region not in known_anywhere(ids):
             raise ValueError(f"trigger {self.id}: unknown region {self.region!r}")
+
+    def lacks(self) -> str:
+        """What it names that the installed geography lacks: "region 'mena'"; "" when nothing."""
+        return lacking("region", self.region, ids) or self.metric.lacks()
 
 
 # fmt: off
-TRIGGERS: tuple[Trigger, ...] = (
+_TABLE: tuple[Trigger, ...] = (
     Trigger("hormuz_transit_drop", "mena", "escalation",
             Transits("hormuz"), "delta_lt", -0.20, 1440, "trailing_7d",
             "Ship transits through the Strait of Hormuz fell by more than a fifth below their "
@@ -82,6 +88,9 @@ TRIGGERS: tuple[Trigger, ...] = (
 )
 # fmt: on
 
+# What the installed geography cannot have is left out. Trigger id → what it names that is lacking.
+TRIGGERS = tuple(trigger for trigger in _TABLE if not trigger.lacks())
+LEFT_OUT: Mapping[str, str] = {t.id: lacks for t in _TABLE if (lacks := t.lacks())}
 
 # What was observed of a trigger's metric before, by trigger id.
 History = Mapping[str, Sequence[Observation]]

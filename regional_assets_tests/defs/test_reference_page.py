@@ -14,7 +14,8 @@ from regional_assets_tests.support.model_server import Models, configure
 from regional_assets_tests.support.stored import set_version
 from scripts.make_docs_reference import METADATA, PAGE, key_rows, page
 
-ALWAYS, RESCORED, DUPLICATE, NARRATED, FAILED = (frozenset(fields) for fields in METADATA.values())
+# What a geography of one's own leaves out: cli/test_geography.py.
+ALWAYS, RESCORED, _, DUPLICATE, NARRATED, FAILED = map(frozenset, METADATA.values())
 
 
 def test_the_page_is_what_the_code_says() -> None:

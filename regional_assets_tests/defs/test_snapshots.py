@@ -15,7 +15,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import backfill_policy
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.geography import GEOGRAPHY_VERSION, REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SettingsError
 from regional_assets.store import verification
@@ -334,3 +334,20 @@ def test_of_all_regions_that_were_not_asked_for_one_fails_alone(
     assert f"1 of {len(REGION_IDS)} regions failed: europe" in str(
         event.step_failure_data.user_failure_data
     )
+
+
+def test_a_run_that_was_requested_with_another_geography_fails(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    """As when the code server and the process of the run have different regions."""
+    made = run(instance, tags=ALL)
+    stored = instance.get_run_by_id(made.run_id)
+    assert stored
+    assert stored.tags["regional/geography"] == GEOGRAPHY_VERSION
+    before = dump(client)
+    result = run(instance, tags={**ALL, "regional/geography": "custom-0123"})
+    assert not result.success
+    (failure,) = result.get_step_failure_events()
+    words = failure.step_failure_data.user_failure_data.description or ""  # type: ignore[union-attr]
+    assert f"custom-0123, and this process has {GEOGRAPHY_VERSION}" in words
+    assert dump(client) == before

@@ -18,6 +18,7 @@ from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_poli
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
 from regional_assets.intelligence.text import visible
 
 if TYPE_CHECKING:
@@ -180,12 +181,16 @@ def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
 def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
     """What all regions of a run share: the state of the inputs, and the cost of the narratives."""
     from regional_assets.intelligence.tally import KINDS
+    from regional_assets.runs.chosen_geography import left_out
     from regional_assets.runs.narration import spent
 
     world, tallies = result.world, result.world.tallies.items()
     narrations = [region.narration for region in result.regions if region.narration]
     problems = {s.spec.key: visible(s.problem) for s in world.inputs.values() if s.problem}
+    lacking = left_out()
     return {
+        "geography": GEOGRAPHY_VERSION,
+        **({"left_out": lacking} if lacking else {}),
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
         "input_problems": problems,
