@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.1
 _NEXT = """
 Next:
   regional-assets status       one line per region
-  regional-assets show {}    one snapshot, readable
+  regional-assets show {:<8}one snapshot, readable
   regional-assets board --open all of them, to look at
   regional-assets verify       what is stored agrees with itself
   regional-assets ui           the same in the Dagster UI
