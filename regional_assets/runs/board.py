@@ -27,7 +27,7 @@ from regional_assets.intelligence.world import build_world
 from regional_assets.runs.snapshots import uncollected
 from regional_assets.settings import StoreSettings
 from regional_assets.store.keys import Keys
-from regional_assets.store.latest import LatestRead
+from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.past import Past, read_bodies, read_pasts
 from regional_assets.store.reading import regime_changes
 from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
@@ -62,7 +62,16 @@ def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[
     shown = _under_most_pressure(found)
     metrics = {r: [str(t.metric) for t in TRIGGERS if t.region == r] for r in shown}
     pasts = read_pasts(store, metrics, now - _DAYS * DAY_MS, _CHANGES)
-    bodies = read_bodies(store, _wanted(found, pasts))
+    # So far the snapshots are copies; people are shown what readers find.
+    latest_ids = {
+        region: snapshot.snapshot_id
+        for region in shown
+        if (snapshot := stored.latest[region].snapshot)
+    }
+    bodies = read_bodies(store, [*dict.fromkeys([*latest_ids.values(), *_wanted(found, pasts)])])
+    for region, snapshot_id in latest_ids.items():
+        pointer = Pointer(region, snapshot_id.encode(), None)
+        found[region] = _latest(region, pointer.with_body(store.keys, bodies[snapshot_id]))
     records = {
         region: _record(store, region, found[region], stored, pasts[region], bodies, now)
         for region in shown
@@ -102,7 +111,6 @@ def _wanted(found: Mapping[str, Body | str | None], pasts: Mapping[str, Past]) -
         latest = found[region]
         if isinstance(latest, Body):
             ids |= dict.fromkeys(filter(None, [_before(latest, past)]))
-            ids.pop(latest.meta.snapshot_id, None)
     return list(ids)
 
 
