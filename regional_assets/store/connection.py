@@ -185,7 +185,7 @@ _NOISE = re.compile(
     r"\.? script: .*@user_script.*|, with args beginning with: .*"
     r"|^Command # \d+ \(.*?\) of pipeline caused error: "
 )
-_PRIMARY_ADVICE = "this is a replica, name its primary in REDIS_URL"
+_REPLICA_ADVICE = f"it is a replica: {PRIMARY_ADVICE}"
 _CLUSTER_ADVICE = f"it is {OTHER_MODES['cluster']}: {MODE_ADVICE['cluster']}"
 _UNKNOWN_COMMAND = "unknown command"
 # By the first word of the server's error.
@@ -194,7 +194,7 @@ _REFUSAL_ADVICE = {
     "BUSY": "wait until the script has ended, or end it with SCRIPT KILL",
     "CLUSTERDOWN": _CLUSTER_ADVICE,
     "CROSSSLOT": _CLUSTER_ADVICE,
-    "MASTERDOWN": _PRIMARY_ADVICE,
+    "MASTERDOWN": _REPLICA_ADVICE,
     "MISCONF": "see the server's log, and make room on its disk",
     "MOVED": _CLUSTER_ADVICE,
     "NOPERM": (
@@ -205,7 +205,7 @@ _REFUSAL_ADVICE = {
         "it wants more replicas (min-replicas-to-write): start them, or lower that number"
     ),
     "OOM": "raise its maxmemory, or make room",
-    "READONLY": _PRIMARY_ADVICE,
+    "READONLY": _REPLICA_ADVICE,
     "TRYAGAIN": _CLUSTER_ADVICE,
 }
 _NO_LOGIN = (
