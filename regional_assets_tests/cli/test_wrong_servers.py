@@ -148,7 +148,9 @@ def test_a_replica(folder: Path, said: Callable[[str, str], str]) -> None:
         with redis.Redis.from_url(url) as client:
             eventually(lambda: client.info("replication")["master_link_status"] == "up")
         for command in WRITING:
-            assert "it is a replica: put the address of its primary in REDIS_URL" in said(command, url)
+            assert "it is a replica: put the address of its primary in REDIS_URL" in said(
+                command, url
+            )
 
 
 @contextmanager

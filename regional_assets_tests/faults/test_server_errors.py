@@ -218,7 +218,7 @@ def test_a_primary_that_becomes_a_replica(
     assert_all_refused_then_written(
         own_store,
         result,
-        "read only replica: this is a replica, name its primary",
+        "read only replica: it is a replica: put the address of its primary",
         lambda: client.replicaof("NO", "ONE"),
     )
 
@@ -241,7 +241,7 @@ def test_a_replica_that_serves_no_stale_data(
     assert_all_refused_then_written(
         own_store,
         result,
-        "is set to 'no': this is a replica",
+        "is set to 'no': it is a replica",
         lambda: client.replicaof("NO", "ONE"),
     )
 
