@@ -64,9 +64,12 @@ def tags(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> dic
 
 
 def words(result: dg.ExecuteInProcessResult) -> str:
-    [event] = result.get_step_failure_events()
-    data = event.step_failure_data
-    return str((data.user_failure_data and data.user_failure_data.description) or data.error)
+    """Each step that failed says the same."""
+    failures = [event.step_failure_data for event in result.get_step_failure_events()]
+    [said] = {
+        str((f.user_failure_data and f.user_failure_data.description) or f.error) for f in failures
+    }
+    return said
 
 
 def move(monkeypatch: pytest.MonkeyPatch, elsewhere: Path) -> None:
