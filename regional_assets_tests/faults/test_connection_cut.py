@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import connection
+from regional_assets.store import attempts
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.commit import Written
 from regional_assets.store.connection import connect
@@ -34,7 +34,7 @@ SILENCE = 0.2
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once."""
-    monkeypatch.setattr(connection, "ExponentialWithJitterBackoff", lambda **_: NoBackoff())
+    monkeypatch.setattr(attempts, "ExponentialWithJitterBackoff", lambda **_: NoBackoff())
 
 
 @pytest.fixture
