@@ -346,7 +346,7 @@ def test_a_duplicate_that_may_not_be_confirmed_is_refused(
     limited.client.close()
     store.client.acl_deluser("limited")
     assert isinstance(reply, Refused)
-    assert f"may not SET {keys.confirmed('mena')}" in reply.error
+    assert f"may not SET {keys.dedup('mena', '')}" in reply.error
 
 
 def test_a_late_snapshot_changes_nothing_that_readers_were_told(store: SnapshotStore) -> None:
