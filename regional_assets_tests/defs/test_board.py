@@ -5,6 +5,7 @@ import webbrowser
 from pathlib import Path
 
 import dagster as dg
+import fsspec
 import pytest
 import redis
 from click.testing import CliRunner
@@ -112,6 +113,36 @@ def test_the_command_makes_the_same_page(
     assert len(made) == pytest.approx(len(by_asset), rel=0.01)
 
     assert CliRunner().invoke(main, ["board"]).output == f"{state / 'board.html'}\n"
+
+
+def test_the_page_goes_where_files_go(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    state: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REGIONAL_FILES", "memory://board-test")
+    result = run(instance, tags=ALL)
+    assert result.success
+    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
+    page = fsspec.filesystem("memory").cat("memory://board-test/board.html")
+    assert values(found)["path"] == "memory://board-test/board.html"
+    assert values(found)["bytes"] == len(page)
+    assert not (state / "board.html").exists()
+
+    done = CliRunner().invoke(main, ["board"])
+    assert (done.exit_code, done.output) == (0, "memory://board-test/board.html\n")
+    unopened = CliRunner().invoke(main, ["board", "--open"])
+    assert unopened.exit_code == 2
+    assert "board.html is no file of this machine; name one with --out" in unopened.output
+    monkeypatch.setenv("REGIONAL_FILES", "nothing://x")
+    refused = CliRunner().invoke(main, ["board"])
+    assert refused.exit_code == 1
+    assert "nothing://x/board.html cannot be written: Protocol not known" in refused.output
+    [failure] = run(instance, tags=ALL).get_step_failure_events()
+    assert failure.step_failure_data.error
+    assert "x/board.html cannot be written: Protocol" in failure.step_failure_data.error.message
 
 
 def test_the_command_names_what_is_wrong_and_exits_1(

@@ -25,7 +25,7 @@ All regions on one page, to look at: what changed since the last run, what is mi
 for each region with its balance, triggers, scenarios, transmission paths, actors, mobility,
 narrative, evidence and the last 30 days.
 
-* **The page** is one HTML file on the machine of the run, at `path`. It loads nothing, runs no
+* **The page** is one HTML file, at `path` (`REGIONAL_FILES`). It loads nothing, runs no
   script and can be sent to anybody. Each run replaces it as a whole.
 * **It is written after every run of the snapshots**, also when a region failed there: a snapshot
   that is damaged or missing is a card that names the reason. `damaged` lists them.
@@ -52,15 +52,16 @@ def _write_board(
     context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource, clock: ClockResource
 ) -> Any:
     """Writes the page."""
-    from regional_assets.runs.board import board_file, make_board, write_page
+    from regional_assets.runs.board import BOARD_FILE, make_board
+    from regional_assets.runs.files import FilesError, write
 
     with snapshot_store.open_or_fail() as store:
         board, page = make_board(store, REGION_IDS, clock.now())
-    path = board_file(snapshot_store.settings())
+    content = page.encode()
     try:
-        write_page(page, path)
-    except OSError as error:
-        raise dg.Failure(f"{path} cannot be written: {error.strerror or error}") from None
+        path = write(snapshot_store.settings(), BOARD_FILE, content)
+    except FilesError as error:
+        raise dg.Failure(str(error)) from None
     # Not as an output: Dagster would look for the partitions of the snapshots it was made of, which
     # a run without partitions has not.
     context.log_event(
@@ -68,7 +69,7 @@ def _write_board(
             REGIONAL_BOARD,
             metadata={
                 "path": dg.MetadataValue.path(path),
-                "bytes": path.stat().st_size,
+                "bytes": len(content),
                 "regions": len(board.cards),
                 **({"damaged": board.damaged} if board.damaged else {}),
                 **({"chart": chart} if (chart := regions_map(board.marks)) else {}),
