@@ -217,7 +217,7 @@ PARTITIONS_PER_RUN = _whole(
     "REGIONAL_PARTITIONS_PER_RUN",
     0,
     1,
-    "Cuts backfills into runs of so many partitions.",
+    "At most so many partitions in a run of a backfill, a schedule, a sensor or a command.",
     default_words="all in one run",
 )
 SETTLE = _whole(
