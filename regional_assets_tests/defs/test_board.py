@@ -10,6 +10,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 
+from regional_assets.board import view
 from regional_assets.board.view import Change, few
 from regional_assets.cli.main import main
 from regional_assets.defs.assets.board import REGIONAL_BOARD
@@ -65,6 +66,7 @@ def test_of_many_regions_a_table_has_those_under_most_pressure(
     instance: dg.DagsterInstance, client: redis.Redis, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_board, "MOST_REGIONS", 3)
+    monkeypatch.setattr(view, "MOST_REGIONS", 3)
     result = run(instance, tags=ALL)
     [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
     said = values(found)
@@ -77,6 +79,12 @@ def test_of_many_regions_a_table_has_those_under_most_pressure(
     assert all(row["net_balance"] == balances[region] for region, row in rows.items())
     assert said["not_shown"] == len(REGION_IDS) - 3
     assert said["regions"] == 3
+
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    summed = values(summary)
+    assert [row.data["region"] for row in summed["table"].records] == list(rows)
+    assert summed["not_shown"] == len(REGION_IDS) - 3
+    assert summed["regions"] == len(REGION_IDS)
 
 
 def test_the_summary_has_the_changes_of_its_run(

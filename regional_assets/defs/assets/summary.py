@@ -47,7 +47,7 @@ or confirmed, 0 while a region is missing or unreadable; `recordCount` is how ma
 written or confirmed within two schedules.
 
 `changes` lists what changed in the regions that the run wrote: regime, triggers, scenarios, buffers
-and leverage.
+and leverage. Of more than 50 regions, `table` has those under most pressure.
 """
 _COLUMNS = dg.TableSchema(
     columns=[
@@ -84,6 +84,7 @@ def materialise_summary(
 ) -> dg.MaterializeResult[Any]:
     """Writes the summary at `now` (ms) unless the stored one is to be kept. `run` is the run before
     it, in which no region failed; None when the summary alone was asked for."""
+    from regional_assets.board.view import MOST_REGIONS
     from regional_assets.store.snapshot_store import Summary
 
     known: list[Body] = []
@@ -125,6 +126,9 @@ def materialise_summary(
         return Summary({"regions": written, "generatedAt": max(now, newest)}, seed_meta)
 
     store.update_summary(REGION_IDS, summarise)
+    shown = written
+    if len(written) > MOST_REGIONS:
+        shown = sorted(written, key=lambda row: drawn[row["region"]].net_balance)[:MOST_REGIONS]
     return dg.MaterializeResult(
         asset_key=REGIONAL_SUMMARY,
         metadata={
@@ -133,8 +137,9 @@ def materialise_summary(
             "regions": len(written),
             "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
             **(_changes(known, run) if run else {}),
-            **_picture(drawn),
-            "table": _table(written, drawn, confirmed, now),
+            **_picture({row["region"]: drawn[row["region"]] for row in shown}),
+            "table": _table(shown, drawn, confirmed, now),
+            **({"not_shown": more} if (more := len(written) - len(shown)) else {}),
         },
     )
 
