@@ -126,6 +126,12 @@ def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
     return Setting(name, "", meaning, bounds, _path, default_words)
 
 
+def _files(text: str) -> str:
+    # fsspec's names of a folder.
+    text = re.sub("^(file|local)://", "", text)
+    return text if "://" in text else _path(text)
+
+
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -165,6 +171,16 @@ STATE_DIR = _folder(
     "The folder of the embedded server's data and, unless `DAGSTER_HOME` is set, of Dagster's.",
     "`.state` in the checkout, else in the current folder",
 )
+FILES = Setting(
+    "REGIONAL_FILES",
+    "",
+    "Where runs write files, the histories and the board: a folder, or an address that fsspec "
+    "knows, as `s3://bucket/regional` (its driver, here `s3fs`, has to be installed). Processes on "
+    "several machines need the same one.",
+    "a folder, its path in UTF-8, or an address with ://",
+    _files,
+    "the state folder",
+)
 DAGSTER_HOME = _folder(
     "DAGSTER_HOME",
     "The folder of Dagster's instance. One that does not exist is created, with the `dagster.yaml` "
@@ -201,7 +217,7 @@ PARTITIONS_PER_RUN = _whole(
     "REGIONAL_PARTITIONS_PER_RUN",
     0,
     1,
-    "Cuts backfills into runs of so many partitions.",
+    "At most so many partitions in a run of a backfill, a schedule, a sensor or a command.",
     default_words="all in one run",
 )
 SETTLE = _whole(
@@ -245,6 +261,7 @@ SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     KEY_PREFIX,
     INPUT_PREFIX,
     STATE_DIR,
+    FILES,
     DAGSTER_HOME,
     GEOGRAPHY,
     CONNECT_TIMEOUT,
@@ -269,6 +286,7 @@ class StoreSettings:
 
     `redis_url` None means the embedded server of `state_dir`. No attempt to commit a region starts
     after `region_deadline`. The prefixes come before the keys (see `store.keys.Keys`).
+    `files` is where files go (see `runs.files`), empty for `state_dir`.
     """
 
     state_dir: Path
@@ -280,6 +298,7 @@ class StoreSettings:
     key_prefix: str = KEY_PREFIX.default
     input_prefix: str = INPUT_PREFIX.default
     replicas: int = REPLICAS.default
+    files: str = FILES.default
 
     @property
     def in_cluster(self) -> bool:
@@ -299,6 +318,7 @@ class StoreSettings:
             key_prefix=KEY_PREFIX.read(environ),
             input_prefix=INPUT_PREFIX.read(environ),
             replicas=REPLICAS.read(environ),
+            files=FILES.read(environ),
         )
 
 

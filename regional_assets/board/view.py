@@ -9,6 +9,7 @@ from regional_assets.board.records import Record
 from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.intelligence.balance import AXES, BUFFERS
 from regional_assets.intelligence.catalogue import CATALOGUE
+from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.geography import CORRIDORS, REGIONS
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.narrative import SECTIONS
@@ -214,7 +215,7 @@ def _card(region: str, record: Record) -> Card:
         region,
         label,
         record,
-        few([*_changes(snapshot, record)]),
+        changes_of(snapshot, record.changes),
         axes=[_axis(axis, snapshot) for axis in AXES],
         watches={
             state: few(
@@ -339,11 +340,12 @@ def _amount(value: float, relative: bool, *, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def _changes(snapshot: Body, record: Record) -> Iterator[Change]:
-    """What changed between the snapshot before and this one."""
-    changes = record.changes
-    if changes is None:
-        return
+def changes_of(snapshot: Body, changes: Diff | None) -> Few[Change]:
+    """What changed between the snapshot before and this one, in words."""
+    return few([*_changes(snapshot, changes)] if changes else [])
+
+
+def _changes(snapshot: Body, changes: Diff) -> Iterator[Change]:
     described = {t.id: t.description for _, found in _by_state(snapshot) for t in found}
     named = {actor.actor_id: actor.name for actor in snapshot.actors}
     if changes.rescored:

@@ -9,6 +9,7 @@ from regional_assets.cli.command import fail_with, open_store, plain_errors
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.text import visible
 from regional_assets.runs.clock import current_time
+from regional_assets.runs.files import address, replace, write
 from regional_assets.settings import StoreSettings
 
 
@@ -17,7 +18,7 @@ from regional_assets.settings import StoreSettings
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where to write the page. Default: board.html where the asset writes it.",
+    help="The file of this machine to write. Default: board.html where the asset writes it.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 @plain_errors
@@ -27,18 +28,24 @@ def board(out: Path | None, opened: bool) -> None:
     Exits 1 when a snapshot is damaged; the page names it and shows the rest.
     """
     # The template engine is for this command alone.
-    from regional_assets.runs.board import board_file, make_board, write_page
+    from regional_assets.runs.board import BOARD_FILE, make_board
 
-    path = (out or board_file(StoreSettings.from_environment())).absolute()
+    settings = StoreSettings.from_environment()
+    path = str(out.absolute()) if out else address(settings, BOARD_FILE)
+    if opened and "://" in path:
+        raise click.UsageError(f"{path} is no file of this machine; name one with --out")
     with open_store() as store:
         made, page = make_board(store, REGION_IDS, current_time())
-    try:
-        write_page(page, path)
-    except OSError as error:
-        raise click.ClickException(
-            f"{path} cannot be written: {error.strerror or error}; name another file with --out"
-        ) from None
-    click.echo(str(path))
-    if opened and not webbrowser.open(path.as_uri()):
-        raise click.ClickException(f"no browser was found; open {path.as_uri()} yourself")
+    if out is None:
+        write(settings, BOARD_FILE, page.encode())
+    else:
+        try:
+            replace(Path(path), page.encode())
+        except OSError as error:
+            raise click.ClickException(
+                f"{path} cannot be written: {error.strerror or error}; name another file with --out"
+            ) from None
+    click.echo(path)
+    if opened and not webbrowser.open(url := Path(path).as_uri()):
+        raise click.ClickException(f"no browser was found; open {url} yourself")
     fail_with([f"{region}: {visible(words)}" for region, words in made.damaged.items()])

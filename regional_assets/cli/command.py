@@ -12,6 +12,7 @@ import click
 from regional_assets.intelligence.geography import UnknownRegionError
 from regional_assets.intelligence.text import quoted, visible
 from regional_assets.replay.series import SeriesError
+from regional_assets.runs.files import FilesError
 from regional_assets.runs.input_files import InputFilesError
 from regional_assets.settings import StoreSettings
 from regional_assets.store.errors import STORE_ERRORS
@@ -24,7 +25,7 @@ R = TypeVar("R")
 # Exit codes: 0 done, 1 something failed or does not agree, 2 the command was used wrongly.
 FAILED = 1
 
-_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError)
+_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError, FilesError)
 
 
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:

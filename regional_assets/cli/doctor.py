@@ -10,6 +10,8 @@ from rich.table import Table
 from regional_assets.cli.render import plain
 from regional_assets.narrative.settings import NarrativeSettingsError, providers
 from regional_assets.runs.chosen_geography import described
+from regional_assets.runs.files import address
+from regional_assets.runs.files import write_problem as files_problem
 from regional_assets.settings import (
     DAGSTER_HOME,
     SETTINGS,
@@ -31,6 +33,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     yield finding
     yield Finding("geography", "ok", described())
     yield from diagnose(settings, now, partial(_on_record, environ))
+    yield examined("files", partial(_files, settings))
     yield from _dagster(environ)
 
 
@@ -49,6 +52,17 @@ def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding
         return settings, Finding("settings", "problem", "; ".join(wrong))
     names = sorted(n for n in environ if n == "REDIS_URL" or n.startswith("REGIONAL_"))
     return settings, Finding("settings", "ok", ", ".join(names) or "all defaults")
+
+
+def _files(settings: StoreSettings | None) -> Result:
+    """Whether files can be written where they are not in the state folder, which has its check."""
+    if settings is None:
+        return "skipped", "needs settings that are understood", ""
+    if not settings.files:
+        return "ok", "go to the state folder", ""
+    if problem := files_problem(settings):
+        return "problem", problem, ""
+    return "ok", address(settings), ""
 
 
 def _on_record(environ: Mapping[str, str]) -> MetStore | None:

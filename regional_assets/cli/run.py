@@ -86,7 +86,8 @@ def _run(
 ) -> _Ran:
     """Runs the job, whose only step is that of `asset`.
 
-    A Dagster run takes a contiguous range of partitions; any other choice takes a run per range.
+    A Dagster run takes a range of partitions, of at most `REGIONAL_PARTITIONS_PER_RUN`; any other
+    choice takes several runs, one after the other.
     """
     resolved = defs.resolve_job_def(job_name)
     ran = _Ran()

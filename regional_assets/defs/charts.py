@@ -1,4 +1,4 @@
-"""Charts for the Dagster UI: small SVG images in Markdown metadata.
+"""Charts for the Dagster UI: small SVG images in Markdown metadata; and the table of changes.
 
 The colours are legible on the light and the dark background of the UI.
 """
@@ -7,11 +7,16 @@ import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.intelligence.balance import BUFFERS, PRESSURES, Balance
+from regional_assets.intelligence.text import visible
+
+if TYPE_CHECKING:
+    from regional_assets.board.view import Change, Few
 
 _TEXT = "#8a8f98"
 _TRACK = "#8a8f9833"
@@ -29,8 +34,43 @@ _PLOT_HEIGHT = 160
 _PLOT_LEFT = 36
 # More points than the plot has pixels would only take up space in Dagster's storage.
 _MOST_POINTS = 500
+# So would a table of more rows.
+_MOST_ROWS = 60
+_MOST_CHARACTERS = 300
+_CHANGES = dg.TableSchema(
+    columns=[
+        dg.TableColumn("region", "string"),
+        dg.TableColumn("change", "string"),
+        dg.TableColumn("subject", "string"),
+        dg.TableColumn("before", "string"),
+        dg.TableColumn("after", "string"),
+    ]
+)
 _REGIONS_WIDTH = 620
 _REGIONS_TRACK = 240
+
+
+def changes_metadata(changes: "Mapping[str, Few[Change]]") -> dict[str, Any]:
+    """What changed, by region, as a table; and how many changes are not in it, if any."""
+    rows = [
+        (region, change.kind, change.subject, change.before, change.after)
+        for region, found in changes.items()
+        for change in found.items
+    ]
+    records = [
+        dg.TableRecord(
+            {
+                column.name: visible(text[:_MOST_CHARACTERS])
+                for column, text in zip(_CHANGES.columns, row, strict=True)
+            }
+        )
+        for row in rows[:_MOST_ROWS]
+    ]
+    more = len(rows) - len(records) + sum(found.more for found in changes.values())
+    return {
+        "changes": dg.MetadataValue.table(records, _CHANGES),
+        **({"changes_not_shown": more} if more else {}),
+    }
 
 
 def balance_chart(balance: Balance) -> dg.MarkdownMetadataValue:

@@ -49,8 +49,10 @@ def partitions_of(
 
 
 def contiguous(regions: Iterable[str]) -> list[list[str]]:
-    """`regions` in partition order, cut where they are not neighbours: Dagster gives one run a
-    range of partitions, never a choice of them."""
+    """`regions` in partition order, cut into what a run each takes: neighbours, as Dagster gives
+    one run a range of partitions, never a choice of them; and at most
+    `REGIONAL_PARTITIONS_PER_RUN`."""
+    per_run = PARTITIONS_PER_RUN.read()
     wanted = set(regions)
     ranges: list[list[str]] = []
     follows = False
@@ -58,7 +60,7 @@ def contiguous(regions: Iterable[str]) -> list[list[str]]:
         if region not in wanted:
             follows = False
             continue
-        if follows:
+        if follows and len(ranges[-1]) != per_run:
             ranges[-1].append(region)
         else:
             ranges.append([region])
@@ -74,14 +76,25 @@ def range_tags(*members: str) -> dict[str, str]:
     }
 
 
+def regions_in(run: dg.DagsterRun) -> Sequence[str]:
+    """The regions of a run; all where its tags name none."""
+    tags = run.tags
+    first = tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_start")
+    last = tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_end")
+    # The table of regions may have been another one.
+    if first in REGION_IDS and last in REGION_IDS:
+        return REGIONS.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
+    return [] if first else REGION_IDS
+
+
 ALL_REGIONS = range_tags(*REGION_IDS)
 
 
 def run_requests(
     regions: Iterable[str], run_key: Callable[[Sequence[str]], str], requested_by: str
 ) -> Iterator[dg.RunRequest]:
-    """A run for each range of neighbours among `regions`. `run_key` makes a key of the range;
-    Dagster starts only one run per key, ever. A tag of the run names who requested it."""
+    """The runs for `regions`, each over a range (see `contiguous`). `run_key` makes a key of the
+    range; Dagster starts only one run per key, ever. A tag of the run names who requested it."""
     for members in contiguous(regions):
         tags = {**range_tags(*members), "regional/requested_by": requested_by}
         yield dg.RunRequest(run_key=run_key(members), tags=tags)

@@ -1,6 +1,6 @@
 """Schedules: runs at fixed times, never one on top of another."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,7 +14,7 @@ from regional_assets.defs.jobs import (
     SNAPSHOT_JOB,
 )
 from regional_assets.defs.liveness import end_dead_runs
-from regional_assets.defs.partitions import ALL_REGIONS, range_tags, run_requests
+from regional_assets.defs.partitions import regions_in, run_requests
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import (
     MAX_LACKING,
@@ -24,6 +24,7 @@ from regional_assets.intelligence.brief import (
     written_at,
 )
 from regional_assets.intelligence.catalogue import CATALOGUE
+from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import SCHEDULE_HOURS
 from regional_assets.store.errors import STORE_ERRORS
@@ -47,20 +48,31 @@ _schedule = partial(
 
 
 def _regular(
-    name: str, job_name: str, cron_schedule: str, tags: Mapping[str, str], description: str
+    name: str, job_name: str, cron_schedule: str, regions: Sequence[str], description: str
 ) -> dg.ScheduleDefinition:
-    """A schedule that starts one run of the job with these tags at each tick."""
+    """A schedule that runs the job over these regions at each tick; without any, once."""
 
     @_schedule(name=name, job_name=job_name, cron_schedule=cron_schedule, description=description)
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        return _unless_running(context, job_name, [_request(context, tags)])
+        return _unless_running(context, job_name, _requests(context, regions, name))
 
     return schedule
 
 
-def _request(context: dg.ScheduleEvaluationContext, tags: Mapping[str, str]) -> dg.RunRequest:
-    """The only run of this tick."""
-    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat(), tags=tags)
+def _requests(
+    context: dg.ScheduleEvaluationContext, regions: Sequence[str], requested_by: str
+) -> Iterable[dg.RunRequest]:
+    """The runs of this tick over all `regions`; a single one without partitions if there are none.
+    Their keys are the tick's time, with the range where that is not all of the regions."""
+    tick = context.scheduled_execution_time.isoformat()
+
+    def run_key(members: Sequence[str]) -> str:
+        whole = len(members) == len(regions)
+        return tick if whole else f"{tick} {members[0]} to {members[-1]}"
+
+    if not regions:
+        return [dg.RunRequest(run_key=tick)]
+    return run_requests(regions, run_key, requested_by)
 
 
 def _unless_running(
@@ -89,8 +101,8 @@ regional_snapshot_schedule = _regular(
     "regional_snapshot_schedule",
     SNAPSHOT_JOB.name,
     f"0 */{SCHEDULE_HOURS} * * *",
-    ALL_REGIONS,
-    f"Every {SCHEDULE_HOURS} hours, from 00:00 UTC on, one run over all regions, then the "
+    REGION_IDS,
+    f"Every {SCHEDULE_HOURS} hours, from 00:00 UTC on, a run over all regions, then the "
     "summary and the board. A tick is skipped while another run of regional_snapshot_job, "
     "whoever started it, is queued or in progress; the reason names that run.",
 )
@@ -99,7 +111,7 @@ regional_check_schedule = _regular(
     "regional_check_schedule",
     CHECK_JOB.name,
     f"15 */{SCHEDULE_HOURS} * * *",
-    ALL_REGIONS,
+    REGION_IDS,
     "A quarter of an hour after each scheduled run of the snapshots, checks what is stored of "
     "every region. A tick is skipped while another run of the checks is queued or in progress.",
 )
@@ -108,7 +120,7 @@ regional_history_schedule = _regular(
     "regional_history_schedule",
     HISTORY_JOB.name,
     f"30 */{SCHEDULE_HOURS} * * *",
-    ALL_REGIONS,
+    REGION_IDS,
     "Half an hour after each scheduled run of the snapshots, brings the table and the chart of "
     "every region's history up to date. A tick is skipped while another such run is queued or "
     "in progress.",
@@ -118,7 +130,7 @@ observe_inputs_schedule = _regular(
     "observe_inputs_schedule",
     OBSERVE_INPUTS_JOB.name,
     "*/15 * * * *",
-    {},
+    (),
     f"Every 15 minutes, looks at all {len(CATALOGUE)} inputs in one round trip, so that the page "
     "of each shows its age, size and freshness over time. It starts no snapshots. A tick is "
     "skipped while another observation is queued or in progress; the reason names that run.",
@@ -129,39 +141,47 @@ observe_inputs_schedule = _regular(
     job_name=BRIEF_JOB.name,
     cron_schedule="45 0 * * 0",
     description=(
-        "Every Sunday at 00:45 UTC, after the snapshots of 00:00, one run over the weekly briefs "
+        "Every Sunday at 00:45 UTC, after the snapshots of 00:00, a run over the weekly briefs "
         f"of all regions that have one; briefs younger than {STANDS_IN_WORDS} are kept. A tick is "
         "skipped while no language model can be asked, while another run of the briefs is queued "
-        "or in progress, and when no run of the snapshots has ended since 00:00 or one goes on; "
+        "or in progress, and unless the snapshots since 00:00 have a run for each region, and all "
+        "those runs have ended; "
         "regional_brief_retry_schedule then catches up."
     ),
 )
 def regional_brief_schedule(
     context: dg.ScheduleEvaluationContext, narrator: NarratorResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """One run over all regions that have a brief, after the snapshots of its hour."""
+    """A run over all regions that have a brief, after the snapshots of its hour."""
     why_not = narrator.why_not() or _too_early(context)
     if why_not:
         return dg.SkipReason(why_not)
-    request = _request(context, range_tags(*NARRATED_REGIONS))
-    return _unless_running(context, BRIEF_JOB.name, [request])
+    requests = _requests(context, NARRATED_REGIONS, "regional_brief_schedule")
+    return _unless_running(context, BRIEF_JOB.name, requests)
 
 
 def _too_early(context: dg.ScheduleEvaluationContext) -> str | None:
     """Why the snapshots with which the week of this tick begins are not there yet; None when they
-    are. Ticks are late after the daemon was down, and then come in any order."""
+    are. There may be several runs of them. Ticks are late after the daemon was down, and then come
+    in any order."""
     tick = int(context.scheduled_execution_time.timestamp() * 1000)
     began = datetime.fromtimestamp(week_start(tick) / 1000, UTC)
     runs = context.instance.get_runs(
         dg.RunsFilter(job_name=SNAPSHOT_JOB.name, created_after=began), ascending=True
     )
     going_on = [f"run {run.run_id} ({run.status.value})" for run in runs if not run.is_finished]
-    if runs and not going_on:
+    taken = {region for run in runs for region in regions_in(run)}
+    without = [region for region in NARRATED_REGIONS if region not in taken]
+    if going_on:
+        missing = f"{', '.join(going_on)} has not ended"
+    elif without:
+        of = f" of {len(without)} regions, such as {without[0]}," if taken else ""
+        missing = f"no run has taken them{of} yet"
+    else:
         return None
     return (
-        f"the briefs are written after the snapshots of {began:%Y-%m-%d %H:%M} UTC, and "
-        + (f"{', '.join(going_on)} has not ended" if going_on else "no run has taken them yet")
-        + "; regional_brief_retry_schedule catches up"
+        f"the briefs are written after the snapshots of {began:%Y-%m-%d %H:%M} UTC, and {missing}; "
+        "regional_brief_retry_schedule catches up"
     )
 
 

@@ -1,10 +1,8 @@
 """The board of all regions: three round trips, then one page."""
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 
@@ -25,32 +23,16 @@ from regional_assets.intelligence.timing import DAY_MS, last_confirmed
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, TRIGGERS
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs.snapshots import uncollected
-from regional_assets.settings import StoreSettings
 from regional_assets.store.keys import Keys
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.past import Past, read_bodies, read_pasts
 from regional_assets.store.reading import regime_changes
 from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
 
+# The page's name among the files of `REGIONAL_FILES`.
+BOARD_FILE = "board.html"
 _DAYS = 30
 _CHANGES = 12
-
-
-def board_file(settings: StoreSettings) -> Path:
-    """Where the page is written."""
-    return settings.state_dir / "board.html"
-
-
-def write_page(page: str, path: Path) -> None:
-    """Replaces the file as a whole: a reader sees the old page or the new one. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Under a name of its own, as another run may write at the same time.
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @uncollected()

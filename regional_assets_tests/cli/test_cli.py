@@ -5,9 +5,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import redis
 
+from regional_assets.defs.partitions import regions_in
 from regional_assets.intelligence.catalogue import CATALOGUE, COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
@@ -83,6 +85,23 @@ def test_a_failed_region_is_told_apart_and_run_again(command: Command, folder: P
     assert again.stdout.count("written") == 1
     assert again.stdout.count("duplicate of") == 1
     assert command("run", "latam", "--force").stdout.count("written") == 1
+
+
+def test_a_command_is_cut_into_runs_of_so_many_partitions(command: Command, folder: Path) -> None:
+    command("inputs", "load")
+    with client(folder) as connected:
+        # In the first of three runs.
+        connected.set(keys.index(REGION_IDS[1]), "wrong")
+        done = command("run", REGIONAL_PARTITIONS_PER_RUN="3")
+    assert done.returncode == 1
+    assert done.stdout.count("  written") == len(REGION_IDS) - 1
+    assert done.stdout.rstrip().endswith(f"regional-assets run {REGION_IDS[1]}")
+    with dg.DagsterInstance.from_config(str(folder / "dagster")) as instance:
+        runs = instance.get_runs(ascending=True)
+    assert [list(regions_in(run)) for run in runs] == [
+        list(REGION_IDS[at : at + 3]) for at in range(0, len(REGION_IDS), 3)
+    ]
+    assert [run.is_success for run in runs] == [False, True, True]
 
 
 def test_an_unknown_region(command: Command) -> None:

@@ -30,7 +30,7 @@ INPUTS = len(CATALOGUE)
 CHECKS = (
     "settings", "geography", "state folder", "reachability", "encryption", "latency", "version",
     "cluster", "role", "replication", "eviction", "persistence", "memory", "rights", "key types",
-    "clock", "store", "inputs", "Dagster home", "Dagster storage", "Dagster daemon",
+    "clock", "store", "inputs", "files", "Dagster home", "Dagster storage", "Dagster daemon",
 )  # fmt: skip
 
 
@@ -74,6 +74,16 @@ def test_all_is_well_on_the_embedded_server(folder: Path) -> None:
         assert "append-only" in findings["persistence"].found
     finally:
         embedded.stop(folder)
+
+
+def test_where_files_go(valkey_url: str, folder: Path) -> None:
+    for named in (folder / "files", "memory://regional"):
+        findings = doctor(valkey_url, folder, REGIONAL_FILES=str(named))
+        assert (findings["files"].verdict, findings["files"].found) == ("ok", str(named))
+    assert list((folder / "files").iterdir()) == []
+    findings = doctor(valkey_url, folder, REGIONAL_FILES="s3://bucket")
+    assert findings["files"].verdict == "problem"
+    assert "Install s3fs to access S3; install that driver" in findings["files"].found
 
 
 def test_a_server_that_loses_and_evicts(server: Server, folder: Path) -> None:
@@ -292,7 +302,7 @@ def test_a_server_that_does_not_answer(folder: Path) -> None:
     findings = doctor(f"redis://:pass-word@127.0.0.1:{free_port()}", folder)
     assert findings["reachability"].verdict == "problem"
     assert "start it, or correct REDIS_URL" in findings["reachability"].found
-    assert {findings[name].verdict for name in CHECKS[4:-3]} == {"skipped"}
+    assert {findings[name].verdict for name in CHECKS[4:-4]} == {"skipped"}
     assert "pass-word" not in str(findings)
 
 
@@ -323,7 +333,7 @@ def test_settings_that_make_no_sense(server_url: str, folder: Path) -> None:
     assert findings["version"].verdict == "ok"
     environ = {"REGIONAL_ANSWER_TIMEOUT": "never", "REGIONAL_STATE_DIR": str(folder)}
     wrong = list(examine(environ, current_time))
-    assert [f.verdict for f in wrong] == ["problem", "ok", *["skipped"] * 15, *["ok"] * 3]
+    assert [f.verdict for f in wrong] == ["problem", "ok", *["skipped"] * 16, *["ok"] * 3]
     assert doctor("http://x", folder)["reachability"].verdict == "problem"
 
 

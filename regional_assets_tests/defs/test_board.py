@@ -5,16 +5,29 @@ import webbrowser
 from pathlib import Path
 
 import dagster as dg
+import fsspec
 import pytest
 import redis
 from click.testing import CliRunner
 
+from regional_assets.board import view
+from regional_assets.board.view import Change, few
 from regional_assets.cli.main import main
 from regional_assets.defs.assets.board import REGIONAL_BOARD
+from regional_assets.defs.charts import changes_metadata
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets_tests.support.dagster_runs import ALL, materialisations, run, statuses, values
+from regional_assets.runs import board as runs_board
+from regional_assets_tests.support.dagster_runs import (
+    ALL,
+    SUMMARY,
+    materialisations,
+    run,
+    statuses,
+    values,
+)
 from regional_assets_tests.support.stored import latest_id
 from regional_assets_tests.support.stores import keys
+from regional_assets_tests.support.worlds import KEY
 
 
 @pytest.fixture
@@ -47,6 +60,59 @@ def test_it_follows_the_snapshots_in_the_same_run(
     }
     # No unfinished file is left.
     assert [p.name for p in state.glob("*board*")] == ["board.html"]
+
+
+def test_of_many_regions_a_table_has_those_under_most_pressure(
+    instance: dg.DagsterInstance, client: redis.Redis, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_board, "MOST_REGIONS", 3)
+    monkeypatch.setattr(view, "MOST_REGIONS", 3)
+    result = run(instance, tags=ALL)
+    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
+    said = values(found)
+    balances = {}
+    for region in REGION_IDS:
+        body = json.loads(client.get(keys.latest_body(region)) or b"")
+        balances[region] = body["balance"]["net_balance"]
+    rows = {row.data["region"]: row.data for row in said["under_most_pressure"].records}
+    assert list(rows) == sorted(balances, key=lambda region: balances[region])[:3]
+    assert all(row["net_balance"] == balances[region] for region, row in rows.items())
+    assert said["not_shown"] == len(REGION_IDS) - 3
+    assert said["regions"] == 3
+
+    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
+    summed = values(summary)
+    assert [row.data["region"] for row in summed["table"].records] == list(rows)
+    assert summed["not_shown"] == len(REGION_IDS) - 3
+    assert summed["regions"] == len(REGION_IDS)
+
+
+def test_the_summary_has_the_changes_of_its_run(
+    instance: dg.DagsterInstance, client: redis.Redis, state: Path
+) -> None:
+    def changes(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> list[dict[str, object]]:
+        [found] = materialisations(instance, result.run_id, asset).values()
+        return [dict(row.data) for row in values(found)["changes"].records]
+
+    first = run(instance, tags=ALL)
+    assert len(changes(first, SUMMARY)) > 1
+    # The board compares what is stored, the summary has what the run compared.
+    assert changes(first, SUMMARY) == changes(first, REGIONAL_BOARD)
+    assert changes(run(instance, tags=ALL), SUMMARY) == []
+
+    client.delete(KEY["chokepoints"])
+    second = run(instance, tags=ALL)
+    assert changes(second, SUMMARY) == changes(second, REGIONAL_BOARD)
+    assert {"Trigger off"} <= {row["change"] for row in changes(second, SUMMARY)}
+
+
+def test_a_table_of_changes_is_bounded_and_counts_the_rest() -> None:
+    one = Change("Trigger on", "x" * 1000 + "\x1b")
+    said = changes_metadata({f"r{n}": few([one] * 25) for n in range(4)})
+    rows = said["changes"].records
+    assert len(rows) + said["changes_not_shown"] == 100
+    assert len(rows) == 60
+    assert {len(str(row.data["subject"])) for row in rows} == {300}
 
 
 def test_a_run_of_one_partition_writes_the_page_of_all(
@@ -112,6 +178,36 @@ def test_the_command_makes_the_same_page(
     assert len(made) == pytest.approx(len(by_asset), rel=0.01)
 
     assert CliRunner().invoke(main, ["board"]).output == f"{state / 'board.html'}\n"
+
+
+def test_the_page_goes_where_files_go(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    state: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REGIONAL_FILES", "memory://board-test")
+    result = run(instance, tags=ALL)
+    assert result.success
+    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
+    page = fsspec.filesystem("memory").cat("memory://board-test/board.html")
+    assert values(found)["path"] == "memory://board-test/board.html"
+    assert values(found)["bytes"] == len(page)
+    assert not (state / "board.html").exists()
+
+    done = CliRunner().invoke(main, ["board"])
+    assert (done.exit_code, done.output) == (0, "memory://board-test/board.html\n")
+    unopened = CliRunner().invoke(main, ["board", "--open"])
+    assert unopened.exit_code == 2
+    assert "board.html is no file of this machine; name one with --out" in unopened.output
+    monkeypatch.setenv("REGIONAL_FILES", "nothing://x")
+    refused = CliRunner().invoke(main, ["board"])
+    assert refused.exit_code == 1
+    assert "nothing://x/board.html cannot be written: Protocol not known" in refused.output
+    [failure] = run(instance, tags=ALL).get_step_failure_events()
+    assert failure.step_failure_data.error
+    assert "x/board.html cannot be written: Protocol" in failure.step_failure_data.error.message
 
 
 def test_the_command_names_what_is_wrong_and_exits_1(

@@ -164,6 +164,46 @@ def test_sunday_waits_for_the_snapshots_of_its_hour(
         instance.delete_run(run.run_id)
 
 
+def test_sunday_waits_for_all_runs_of_the_snapshots(
+    instance: dg.DagsterInstance, model: Models
+) -> None:
+    def taken(first: str, last: str) -> dg.DagsterRun:
+        ends = {"asset_partition_range_start": first, "asset_partition_range_end": last}
+        return a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS, **ends)
+
+    taken(NARRATED_REGIONS[0], NARRATED_REGIONS[2])
+    of = f"{len(NARRATED_REGIONS) - 3} regions, such as {NARRATED_REGIONS[3]}"
+    said = tick(regional_brief_schedule, instance, THIS_SUNDAY)
+    assert f"no run has taken them of {of}, yet; regional_brief_retry" in said
+    one = a_run(
+        instance,
+        SNAPSHOT_JOB.name,
+        dg.DagsterRunStatus.STARTED,
+        partition=NARRATED_REGIONS[3],
+    )
+    said = tick(regional_brief_schedule, instance, THIS_SUNDAY)
+    assert f"run {one.run_id} (STARTED) has not ended" in said
+    instance.delete_run(one.run_id)
+    taken(NARRATED_REGIONS[3], NARRATED_REGIONS[-1])
+    # A range of regions that are there no more.
+    taken("atlantis", "atlantis")
+    assert not isinstance(tick(regional_brief_schedule, instance, THIS_SUNDAY), str)
+
+
+def test_sunday_is_cut_into_runs_of_so_many_partitions(
+    instance: dg.DagsterInstance, model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "5")
+    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS)
+    requests = tick(regional_brief_schedule, instance, THIS_SUNDAY)
+    assert ranges(requests) == [
+        (NARRATED_REGIONS[0], NARRATED_REGIONS[4]),
+        (NARRATED_REGIONS[5], NARRATED_REGIONS[-1]),
+    ]
+    assert not isinstance(requests, str)
+    assert len({request.run_key for request in requests}) == 2
+
+
 @BOTH
 def test_a_tick_that_overlaps_a_run_is_skipped_and_says_which(
     instance: dg.DagsterInstance,

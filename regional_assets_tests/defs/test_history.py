@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import dagster as dg
+import fsspec
 import pandas as pd
 import pytest
 import redis
@@ -253,6 +254,31 @@ def test_one_region_fails_alone_and_keeps_its_old_table(
 
     client.rename("kept", keys.index("europe"))
     assert history_run(partition_key="europe").success
+
+
+def test_its_tables_go_where_files_go(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    state: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REGIONAL_FILES", "memory://history-test/")
+    result = history_run(tags=ALL)
+    assert result.success
+    said = values(materialisations(instance, result.run_id, REGIONAL_HISTORY)["mena"])
+    assert said["path"] == "memory://history-test/history/mena.csv"
+    with fsspec.open(said["path"], "rt") as file:
+        assert list(pd.read_csv(file, index_col="time").columns) == COLUMNS
+    assert not (state / "history").exists()
+
+    monkeypatch.setenv("REGIONAL_FILES", "nothing://x")
+    [failure] = history_run(tags=ALL).get_step_failure_events()
+    reasons = failure.step_failure_data.user_failure_data
+    assert reasons is not None
+    assert str(reasons.metadata["mena"].value).startswith(
+        "nothing://x/history/mena.csv cannot be written: Protocol not known: nothing; set"
+    )
 
 
 def test_a_server_that_is_not_there_is_one_plain_error(

@@ -97,6 +97,33 @@ def test_exactly_the_regions_whose_content_changes(
     assert "nothing new" in reason(tick(100))
 
 
+def test_at_most_so_many_partitions_in_a_run(
+    tick: Tick,
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "3")
+    seen = tick(0).cursor
+    result = tick(60)
+    starts = range(0, len(REGION_IDS), 3)
+    assert ranges(result) == [(REGION_IDS[n], REGION_IDS[n : n + 3][-1]) for n in starts]
+    assert len(set(keys_of(result))) == len(starts)
+    assert keys_of(tick(60, seen)) == keys_of(result)
+    # One of the runs goes on: its regions alone are waited for.
+    first, *others = result.run_requests or []
+    tags = {name.removeprefix("dagster/"): value for name, value in first.tags.items()}
+    going_on = a_run(
+        instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.STARTED, run_key=first.run_key or ""
+    )
+    instance.add_run_tags(going_on.run_id, {"regional/requested_by": tags["regional/requested_by"]})
+    for request in others:
+        execute(instance, request)
+    said = reason(tick(400))
+    assert f"request 1 for {REGION_IDS[0]} is STARTED (run {going_on.run_id})" in said
+    assert REGION_IDS[3] not in said
+
+
 def keys_of(result: dg.SensorResult) -> list[str | None]:
     return [request.run_key for request in result.run_requests or []]
 

@@ -71,6 +71,26 @@ def test_exactly_the_failed_partitions_are_tried_again_and_a_success_clears_the_
     assert reason(tick(90)) == "no partition has failed"
 
 
+def test_at_most_so_many_partitions_in_a_run(
+    tick: Tick,
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spoil(client, *REGION_IDS)
+    run(instance, tags=ALL)
+    tick(0)
+    monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "5")
+    result = tick(60)
+    assert ranges(result) == [(REGION_IDS[0], REGION_IDS[4]), (REGION_IDS[5], REGION_IDS[-1])]
+    assert len({request.run_key for request in result.run_requests or []}) == 2
+    client.delete(*(keys.index(region) for region in REGION_IDS))
+    for request in result.run_requests or []:
+        assert run(instance, tags=request.tags).success
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    assert reason(tick(90)) == "no partition has failed"
+
+
 def test_pauses_grow_then_it_gives_up_and_says_so_once(
     tick: Tick, instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:

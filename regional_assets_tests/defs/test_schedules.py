@@ -46,16 +46,26 @@ each_schedule = pytest.mark.parametrize(
 )
 
 
-def tick(
+def ticks(
     schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
-) -> dg.RunRequest | str:
-    """The one run that the tick requests, or why it is skipped."""
+) -> list[dg.RunRequest] | str:
+    """The runs that the tick requests, or why it is skipped."""
     context = dg.build_schedule_context(instance=instance, scheduled_execution_time=moment)
     outcome = schedule.evaluate_tick(context)
     if outcome.skip_message:
         assert not outcome.run_requests
         return outcome.skip_message
-    [request] = outcome.run_requests or []
+    return list(outcome.run_requests or [])
+
+
+def tick(
+    schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
+) -> dg.RunRequest | str:
+    """The one run that the tick requests, or why it is skipped."""
+    outcome = ticks(schedule, instance, moment)
+    if isinstance(outcome, str):
+        return outcome
+    [request] = outcome
     return request
 
 
@@ -177,3 +187,50 @@ def test_a_tick_evaluated_again_after_a_crash_finds_its_own_run(
     key = requested(schedule, instance).run_key or ""
     a_run(instance, job, dg.DagsterRunStatus.QUEUED, run_key=key)
     assert requested(schedule, instance).run_key == key
+
+
+def test_a_tick_is_cut_into_runs_of_so_many_partitions(
+    instance: dg.DagsterInstance, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "3")
+    requests = ticks(regional_snapshot_schedule, instance)
+    assert not isinstance(requests, str)
+    done = [
+        list(materialisations(instance, run(instance, tags=request.tags).run_id))
+        for request in requests
+    ]
+    assert done == [list(REGION_IDS[at : at + 3]) for at in range(0, len(REGION_IDS), 3)]
+    assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
+    # The inputs have no partitions.
+    observed = requested(observe_inputs_schedule, instance).tags
+    assert not any(name.startswith("dagster/asset_partition") for name in observed)
+
+
+@pytest.mark.parametrize(
+    "schedule", [regional_snapshot_schedule, regional_check_schedule, regional_history_schedule]
+)
+def test_none_of_the_runs_of_a_tick_is_swallowed_or_doubled(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, schedule: dg.ScheduleDefinition
+) -> None:
+    monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "3")
+    requests = ticks(schedule, instance)
+    assert not isinstance(requests, str)
+    keys = [request.run_key or "" for request in requests]
+    assert len(set(keys)) == len(keys) == -(-len(REGION_IDS) // 3)
+    # The daemon died after the second run: the tick finds it and the first by their keys.
+    first = a_run(instance, schedule.job_name, dg.DagsterRunStatus.SUCCESS, run_key=keys[0])
+    a_run(instance, schedule.job_name, dg.DagsterRunStatus.STARTED, run_key=keys[1])
+    assert ticks(schedule, instance) == requests
+    # The next tick waits for the last of them.
+    last = a_run(instance, schedule.job_name, dg.DagsterRunStatus.QUEUED, run_key=keys[-1])
+    instance.delete_run(first.run_id)
+    noon = SIX.replace(hour=12)
+    [going_on] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    for unfinished in (going_on, last):
+        said = ticks(schedule, instance, noon)
+        assert isinstance(said, str)
+        assert said.startswith(f"Run {unfinished.run_id} of {schedule.job_name} is not finished")
+        instance.delete_run(unfinished.run_id)
+    later = ticks(schedule, instance, noon)
+    assert not isinstance(later, str)
+    assert not {request.run_key for request in later} & set(keys)

@@ -5,39 +5,35 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.charts import regions_map
+from regional_assets.defs.charts import changes_metadata, regions_map
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.text import visible
 
 if TYPE_CHECKING:
     from regional_assets.board.view import Board
 
 REGIONAL_BOARD = dg.AssetKey("regional_board")
 
-# A table of more rows would only take up space in Dagster's storage.
-_MOST_ROWS = 60
-_MOST_CHARACTERS = 300
-
 _DESCRIPTION = """
 All regions on one page, to look at: what changed since the last run, what is missing, and a card
 for each region with its balance, triggers, scenarios, transmission paths, actors, mobility,
 narrative, evidence and the last 30 days.
 
-* **The page** is one HTML file on the machine of the run, at `path`. It loads nothing, runs no
+* **The page** is one HTML file, at `path` (`REGIONAL_FILES`). It loads nothing, runs no
   script and can be sent to anybody. Each run replaces it as a whole.
 * **It is written after every run of the snapshots**, also when a region failed there: a snapshot
   that is damaged or missing is a card that names the reason. `damaged` lists them.
+* `changes` lists what changed. Of more than 50 regions the page has those under most pressure,
+  which `under_most_pressure` lists.
 * `regional-assets board` makes the same page.
 """
 _COLUMNS = dg.TableSchema(
     columns=[
         dg.TableColumn("region", "string"),
-        dg.TableColumn("change", "string"),
-        dg.TableColumn("subject", "string"),
-        dg.TableColumn("before", "string"),
-        dg.TableColumn("after", "string"),
+        dg.TableColumn("regime", "string"),
+        dg.TableColumn("net_balance", "float", "from -1 to 1"),
+        dg.TableColumn("active_triggers", "int"),
     ]
 )
 
@@ -52,15 +48,16 @@ def _write_board(
     context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource, clock: ClockResource
 ) -> Any:
     """Writes the page."""
-    from regional_assets.runs.board import board_file, make_board, write_page
+    from regional_assets.runs.board import BOARD_FILE, make_board
+    from regional_assets.runs.files import FilesError, write
 
     with snapshot_store.open_or_fail() as store:
         board, page = make_board(store, REGION_IDS, clock.now())
-    path = board_file(snapshot_store.settings())
+    content = page.encode()
     try:
-        write_page(page, path)
-    except OSError as error:
-        raise dg.Failure(f"{path} cannot be written: {error.strerror or error}") from None
+        path = write(snapshot_store.settings(), BOARD_FILE, content)
+    except FilesError as error:
+        raise dg.Failure(str(error)) from None
     # Not as an output: Dagster would look for the partitions of the snapshots it was made of, which
     # a run without partitions has not.
     context.log_event(
@@ -68,28 +65,31 @@ def _write_board(
             REGIONAL_BOARD,
             metadata={
                 "path": dg.MetadataValue.path(path),
-                "bytes": path.stat().st_size,
+                "bytes": len(content),
                 "regions": len(board.cards),
                 **({"damaged": board.damaged} if board.damaged else {}),
                 **({"chart": chart} if (chart := regions_map(board.marks)) else {}),
-                "changes": _changes(board),
+                **changes_metadata({card.id: card.changes for card in board.with_news("some")}),
+                **(_most_pressure(board) if board.hidden else {}),
             },
         )
     )
     yield from ()
 
 
-def _changes(board: "Board") -> dg.TableMetadataValue:
-    rows = [
-        (card.id, change.kind, change.subject, change.before, change.after)
-        for card in board.with_news("some")
-        for change in card.changes.items
+def _most_pressure(board: "Board") -> dict[str, Any]:
+    """The regions that the page shows, those under most pressure first, where it has not all."""
+    rows: list[dict[str, Any]] = [
+        {
+            "region": region,
+            "regime": mark.regime,
+            "net_balance": mark.net_balance,
+            "active_triggers": mark.active_triggers,
+        }
+        for region, mark in sorted(board.marks.items(), key=lambda item: item[1].net_balance)
     ]
-    names = [column.name for column in _COLUMNS.columns]
-    cells = [[visible(text[:_MOST_CHARACTERS]) for text in row] for row in rows[:_MOST_ROWS]]
-    return dg.MetadataValue.table(
-        [dg.TableRecord(dict(zip(names, row, strict=True))) for row in cells], _COLUMNS
-    )
+    table = dg.MetadataValue.table([dg.TableRecord(row) for row in rows], _COLUMNS)
+    return {"under_most_pressure": table, "not_shown": board.hidden}
 
 
 # Not by @dg.asset; see `regional_history`. The step does not depend on that of the snapshots, so

@@ -1,9 +1,7 @@
 """`regional_history`: all stored snapshots of a region in one table."""
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,6 +17,7 @@ from regional_assets.store.errors import StoreError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from regional_assets.settings import StoreSettings
     from regional_assets.store.snapshot_store import IndexRead, SnapshotStore
 
 REGIONAL_HISTORY = dg.AssetKey("regional_history")
@@ -35,7 +34,7 @@ Each row is a snapshot: **time** (UTC), **regime**, the axes of the balance vect
 **net_balance**, and **confidence**. The chart shows net balance, coercive pressure and confidence;
 `last_rows` shows the newest snapshots.
 
-* **For analysts**, the table is a CSV file on the machine of the run, at `path`. Read it with
+* **For analysts**, the table is a CSV file, at `path` (`REGIONAL_FILES`). Read it with
   `pd.read_csv(path, index_col="time", parse_dates=["time"])`. Each run replaces it as a whole.
 * **Snapshots that are skipped** are counted and fail nothing: `expired` ones are in the index but
   no longer stored; `unreadable` ones are not snapshots of this region and time.
@@ -63,19 +62,23 @@ def _write_histories(
     context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource
 ) -> Iterator[Any]:
     """Writes the table of each of the run's regions."""
+    from regional_assets.runs.files import FilesError
+
     regions = partitions_of(context, REGIONAL_HISTORY, REGIONS)
     report = PartitionReport(context, REGIONAL_HISTORY, regions, "regions failed")
     with snapshot_store.open_or_fail() as store:
-        folder = snapshot_store.settings().state_dir / "history"
+        settings = snapshot_store.settings()
         for region, index in store.indexes(regions).items():
             if index.error:
                 report.failed(region, index.error)
                 continue
             try:
-                metadata = _write_history(store, region, index, folder)
+                metadata = _write_history(store, region, index, settings)
             # The store serves no other region either.
             except StoreError:
                 raise
+            except FilesError as error:
+                report.failed(region, str(error))
             # Any other error is this region's alone; the others go on.
             except Exception as error:
                 report.failed(region, error)
@@ -147,13 +150,14 @@ def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> His
 
 
 def _write_history(
-    store: "SnapshotStore", region: str, index: "IndexRead", folder: Path
+    store: "SnapshotStore", region: str, index: "IndexRead", settings: "StoreSettings"
 ) -> dict[str, Any]:
     """Writes the file of the region; returns the metadata of its materialisation."""
+    from regional_assets.runs.files import write
+
     history = read_history(store, region, index)
     frame = history.frame
-    path = folder / f"{region}.csv"
-    _write(frame, path)
+    path = write(settings, f"history/{region}.csv", frame.to_csv().encode())
     times = [time.to_pydatetime() for time in frame.index]
     ends = {"first": times[0], "last": times[-1]} if times else {}
     return {
@@ -175,15 +179,3 @@ def _table(frame: "pd.DataFrame") -> dg.TableMetadataValue:
         for time, row in zip(frame.index, frame.to_dict("records"), strict=True)
     ]
     return dg.MetadataValue.table(rows, dg.TableSchema(columns=columns))
-
-
-def _write(frame: "pd.DataFrame", path: Path) -> None:
-    """Replaces the file as a whole: a reader sees the old table or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Under a name of its own, as another run may write the same region.
-    unfinished = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.csv")
-    try:
-        frame.to_csv(unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

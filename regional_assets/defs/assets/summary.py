@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from regional_assets.board.world_map import RegionMark
-from regional_assets.defs.charts import regions_chart, regions_map
+from regional_assets.defs.charts import changes_metadata, regions_chart, regions_map
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_MS, last_confirmed
@@ -45,6 +45,9 @@ confirmations. After a run with a failed region both are kept, so that health ch
 In that record (`seed-meta`), `fetchedAt` is the **oldest** time at which a region was last written
 or confirmed, 0 while a region is missing or unreadable; `recordCount` is how many regions were
 written or confirmed within two schedules.
+
+`changes` lists what changed in the regions that the run wrote: regime, triggers, scenarios, buffers
+and leverage. Of more than 50 regions, `table` has those under most pressure.
 """
 _COLUMNS = dg.TableSchema(
     columns=[
@@ -81,8 +84,10 @@ def materialise_summary(
 ) -> dg.MaterializeResult[Any]:
     """Writes the summary at `now` (ms) unless the stored one is to be kept. `run` is the run before
     it, in which no region failed; None when the summary alone was asked for."""
+    from regional_assets.board.view import MOST_REGIONS
     from regional_assets.store.snapshot_store import Summary
 
+    known: list[Body] = []
     written: list[dict[str, Any]] = []
     drawn: dict[str, RegionMark] = {}
     confirmed: dict[str, int] = {}
@@ -90,7 +95,7 @@ def materialise_summary(
     outcome = ""
 
     def summarise(latest: Mapping[str, "LatestRead"], stored: bytes | None) -> "Summary | None":
-        nonlocal written, drawn, confirmed, damaged, outcome
+        nonlocal known, written, drawn, confirmed, damaged, outcome
         known, damaged = _parsed(latest)
         confirmed = dict.fromkeys(latest, 0)
         for snapshot in known:
@@ -121,6 +126,9 @@ def materialise_summary(
         return Summary({"regions": written, "generatedAt": max(now, newest)}, seed_meta)
 
     store.update_summary(REGION_IDS, summarise)
+    shown = written
+    if len(written) > MOST_REGIONS:
+        shown = sorted(written, key=lambda row: drawn[row["region"]].net_balance)[:MOST_REGIONS]
     return dg.MaterializeResult(
         asset_key=REGIONAL_SUMMARY,
         metadata={
@@ -128,9 +136,25 @@ def materialise_summary(
             **({DAMAGED: damaged} if damaged else {}),
             "regions": len(written),
             "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
-            **_picture(drawn),
-            "table": _table(written, drawn, confirmed, now),
+            **(_changes(known, run) if run else {}),
+            **_picture({row["region"]: drawn[row["region"]] for row in shown}),
+            "table": _table(shown, drawn, confirmed, now),
+            **({"not_shown": more} if (more := len(written) - len(shown)) else {}),
         },
+    )
+
+
+def _changes(known: "list[Body]", run: "RunResult") -> dict[str, Any]:
+    """What changed in the regions that the run wrote, since the snapshot before."""
+    from regional_assets.board.view import changes_of
+
+    bodies = {snapshot.region_id: snapshot for snapshot in known}
+    return changes_metadata(
+        {
+            region.region_id: changes_of(bodies[region.region_id], region.snapshot.changes)
+            for region in run.regions
+            if region.outcome == "written" and region.snapshot and region.region_id in bodies
+        }
     )
 
 
