@@ -66,7 +66,7 @@ def url(port: int, host: str = "localhost", options: str = "") -> str:
 
 def refusal(folder: Path, redis_url: str) -> str:
     """What a user is told."""
-    configured = settings(redis_url, folder, retries=0, connect_timeout=0.5)
+    configured = settings(redis_url, folder, retries=0, connect_timeout=3.0, answer_timeout=3.0)
     store = SnapshotStore(connect(configured), configured)
     with pytest.raises(StoreError) as caught:
         store.read(["mena"])

@@ -20,11 +20,11 @@ keys = Keys()
 
 
 def settings(url: str, folder: Path, **changes: float | str) -> StoreSettings:
-    """Settings that fail fast."""
+    """Settings patient enough for a busy machine."""
     return StoreSettings(
         state_dir=folder,
         redis_url=url,
-        **{"connect_timeout": 2.0, "answer_timeout": 2.0, **changes},  # type: ignore[arg-type]
+        **{"connect_timeout": 20.0, "answer_timeout": 20.0, **changes},  # type: ignore[arg-type]
     )
 
 
