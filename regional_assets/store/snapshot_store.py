@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -16,7 +16,6 @@ from redis.client import Pipeline
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
 from regional_assets.store import verification
@@ -42,6 +41,9 @@ from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.scripts import Call, Script, Wait, run, run_after_values, run_and_wait
 from regional_assets.store.wire import as_text, encode, observations
+
+if TYPE_CHECKING:
+    from regional_assets.intelligence.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -228,7 +230,7 @@ class SnapshotStore:
         return {region: found[region] for region in pointers}
 
     def commit(
-        self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
+        self, snapshots: "Iterable[Snapshot]", *, force: bool = False, deadline: float | None = None
     ) -> list[CommitReply]:
         """Commits each snapshot atomically and independently; one round trip for up to 64.
 
@@ -371,7 +373,7 @@ class SnapshotStore:
         return attempt(self.client, self._settings, command, **limits)
 
 
-def _commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
+def _commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> Call | Refused:
     # One snapshot that cannot be encoded does not keep the others from being committed.
     try:
         return commit_call(keys, snapshot, force, expiry)
