@@ -18,7 +18,6 @@ from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import verification
 from regional_assets.store.attempts import attempt
 from regional_assets.store.cluster import cluster_of
 from regional_assets.store.commit import (
@@ -332,11 +331,15 @@ class SnapshotStore:
 
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
-        return self.attempt(partial(verification.verify, self.client, self.keys, regions, now))
+        from regional_assets.store.verification import verify
+
+        return self.attempt(partial(verify, self.client, self.keys, regions, now))
 
     def verify_summary(self) -> list[str]:
         """What is wrong with the stored summary (see `verification`)."""
-        return self.attempt(partial(verification.verify_summary, self.client, self.keys))
+        from regional_assets.store.verification import verify_summary
+
+        return self.attempt(partial(verify_summary, self.client, self.keys))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
         """Stores input values, by the catalogue's key: all or none, except in a cluster. Raises

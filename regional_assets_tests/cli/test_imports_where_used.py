@@ -10,6 +10,7 @@ RUNS = {"dagster", "pandas", "openai", "httpx2", "jinja2", "regional_assets.inte
 WORLD = {"ahocorasick_rs", "regional_assets.intelligence.world"}
 CLIENT = {"redis", "asyncio", "ssl", "regional_assets.store.connection"}
 SHOWN = {"rich", "msgspec"}
+VERIFIED = {"regional_assets.store.verification"}
 
 
 @pytest.mark.parametrize(
@@ -20,12 +21,12 @@ SHOWN = {"rich", "msgspec"}
         ("status --help", RUNS | WORLD | CLIENT | SHOWN, {"click"}),
         ("acl", RUNS | WORLD | CLIENT | SHOWN, {"regional_assets.store.access"}),
         ("server status", RUNS | WORLD | SHOWN, {"redis"}),
-        ("status", RUNS | WORLD, {"redis", "rich"}),
-        ("show mena", RUNS | WORLD, {"redis"}),
-        ("history mena", RUNS | WORLD, {"redis"}),
-        ("brief show mena", RUNS | WORLD, {"redis"}),
-        ("alerts", RUNS | WORLD, {"redis"}),
-        ("verify", RUNS | WORLD, {"redis"}),
+        ("status", RUNS | WORLD | VERIFIED, {"redis", "rich"}),
+        ("show mena", RUNS | WORLD | VERIFIED, {"redis"}),
+        ("history mena", RUNS | WORLD | VERIFIED, {"redis"}),
+        ("brief show mena", RUNS | WORLD | VERIFIED, {"redis"}),
+        ("alerts", RUNS | WORLD | VERIFIED, {"redis"}),
+        ("verify", RUNS | WORLD, VERIFIED | {"redis"}),
         ("inputs status", RUNS, WORLD | {"redis", "rich"}),
     ],
 )
