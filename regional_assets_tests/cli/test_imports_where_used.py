@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-# What runs, tables, narratives and the board's page need.
+# For runs, tables of pandas, narratives and the board's page.
 RUNS = {"dagster", "pandas", "openai", "httpx2", "jinja2", "regional_assets.intelligence.snapshot"}
 WORLD = {"ahocorasick_rs", "regional_assets.intelligence.world"}
 CLIENT = {"redis", "asyncio", "ssl", "regional_assets.store.connection"}
