@@ -141,7 +141,9 @@ from regional_assets.definitions import defs
 later = {"pandas", "openai", "httpx2", "redis", "msgspec", "ahocorasick_rs"}
 print(later & set(sys.modules))
 print(defs.resources["narrator"].open(), threading.active_count())
-print({"openai", "httpx2"} & set(sys.modules))
+import regional_assets.runs.snapshots
+later = {"regional_assets.narrative.prompt", "regional_assets.store.verification"}
+print((later | {"openai", "httpx2"}) & set(sys.modules))
 """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("REGIONAL_NARRATIVE_")}
     printed = subprocess.run(

@@ -3,7 +3,6 @@
 import click
 
 from regional_assets.cli.command import open_store, plain_errors
-from regional_assets.store.identity import identified, present_store
 from regional_assets.store.state_folder import use_dagster_home
 
 
@@ -17,6 +16,7 @@ def adopt(yes: bool) -> None:
     fails. This shows both stores, asks, and puts the present one on record.
     """
     from regional_assets.defs.instance import put_on_record, store_on_record
+    from regional_assets.store.identity import identified, present_store
 
     home = use_dagster_home()
     known = store_on_record(home)

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+import click
 import msgspec
 from rich.table import Table
 
-from regional_assets.cli.render import plain
+from regional_assets.cli.command import fail_with, open_store
+from regional_assets.cli.render import console, plain
 from regional_assets.intelligence.stored import Time
 from regional_assets.intelligence.text import quoted, visible
+from regional_assets.intelligence.timing import age
+from regional_assets.store.reading import read_waiting_alerts
 
+_MOST = 1000
 _STYLE = {"critical": "red", "high": "yellow"}
 
 
@@ -32,6 +37,21 @@ class RegionalAlert(msgspec.Struct):
     publishedAt: Time
     # The relay takes a missing one for high.
     severity: Literal["critical", "high"] = "high"
+
+
+def show_alerts(now: int) -> None:
+    """The alerts of the queue, and what is wrong with those that are damaged; `now` in ms."""
+    with open_store() as store:
+        waiting, queue = read_waiting_alerts(store, _MOST), store.keys.alert_queue
+    found, damaged = regional_alerts(waiting.messages)
+    if found:
+        console().print(alerts_table(found, "age", lambda at: age(now - at)))
+    more = waiting.total - len(waiting.messages)
+    click.echo(
+        f"{len(found)} regional alerts wait in {queue}, among {waiting.total} messages"
+        + (f", of which the last {more} were not looked at" if more else "")
+    )
+    fail_with([f"{queue}: {problem}" for problem in damaged])
 
 
 def regional_alerts(messages: Iterable[bytes]) -> tuple[list[RegionalAlert], list[str]]:

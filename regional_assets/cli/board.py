@@ -1,6 +1,5 @@
 """`regional-assets board`: what the snapshots say, as one page to look at."""
 
-import webbrowser
 from pathlib import Path
 
 import click
@@ -27,7 +26,8 @@ def board(out: Path | None, opened: bool) -> None:
 
     Exits 1 when a snapshot is damaged; the page names it and shows the rest.
     """
-    # The template engine is for this command alone.
+    import webbrowser
+
     from regional_assets.runs.board import BOARD_FILE, make_board
 
     settings = StoreSettings.from_environment()

@@ -2,19 +2,19 @@
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from regional_assets.cli.command import FAILED, echo_json, open_store, plain_errors
-from regional_assets.cli.render import console, plain
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
-from regional_assets.intelligence.stored import BodyError, WeeklyBrief, read_weekly_brief
 from regional_assets.intelligence.timing import utc
-from regional_assets.store.reading import read_stored_brief
 from regional_assets.store.state_folder import use_dagster_home
+
+if TYPE_CHECKING:
+    from regional_assets.intelligence.stored import WeeklyBrief
 
 
 class _WriteByDefault(click.Group):
@@ -47,6 +47,7 @@ def write_briefs(regions: tuple[str, ...], force: bool) -> None:
     Exits 1 when a region failed; the others are done all the same.
     """
     chosen = _briefed(regions or NARRATED_REGIONS)
+    from regional_assets.cli.render import console
     from regional_assets.cli.run import run_briefs
 
     use_dagster_home()
@@ -61,6 +62,9 @@ def write_briefs(regions: tuple[str, ...], force: bool) -> None:
 def show_brief(region: str, as_json: bool) -> None:
     """Show the weekly brief of REGION."""
     _briefed([region])
+    from regional_assets.intelligence.stored import BodyError, read_weekly_brief
+    from regional_assets.store.reading import read_stored_brief
+
     with open_store() as store:
         stored, key = read_stored_brief(store, region), store.keys.brief(region)
     if stored is None:
@@ -74,7 +78,7 @@ def show_brief(region: str, as_json: bool) -> None:
     if as_json:
         echo_json(key, stored)
     else:
-        _print_brief(console(), found)
+        _print_brief(found)
 
 
 def _briefed(regions: Iterable[str]) -> tuple[str, ...]:
@@ -86,9 +90,12 @@ def _briefed(regions: Iterable[str]) -> tuple[str, ...]:
     return chosen
 
 
-def _print_brief(console: Console, brief: WeeklyBrief) -> None:
+def _print_brief(brief: "WeeklyBrief") -> None:
     """The brief on one screen."""
-    console.print(
+    from regional_assets.cli.render import console, plain
+
+    screen = console()
+    screen.print(
         plain(brief.region_id, "bold"),
         f" {utc(brief.period_start)} to {utc(brief.period_end)}, by",
         plain(f"{brief.model} ({brief.provider})"),
@@ -100,6 +107,6 @@ def _print_brief(console: Console, brief: WeeklyBrief) -> None:
         ("risks", [brief.risk_outlook]),
     ):
         if any(texts):
-            console.print(f"[bold]{title}[/]")
+            screen.print(f"[bold]{title}[/]")
             for text in texts:
-                console.print(plain(f"  {text}"))
+                screen.print(plain(f"  {text}"))

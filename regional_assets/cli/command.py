@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
@@ -16,8 +16,9 @@ from regional_assets.runs.files import FilesError
 from regional_assets.runs.input_files import InputFilesError
 from regional_assets.settings import StoreSettings
 from regional_assets.store.errors import STORE_ERRORS
-from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets.store.wire import decode
+
+if TYPE_CHECKING:
+    from regional_assets.store.snapshot_store import SnapshotStore
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +45,9 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def open_store() -> Iterator[SnapshotStore]:
+def open_store() -> Iterator["SnapshotStore"]:
+    from regional_assets.store.snapshot_store import SnapshotStore
+
     store = SnapshotStore.open(StoreSettings.from_environment())
     try:
         yield store
@@ -55,6 +58,8 @@ def open_store() -> Iterator[SnapshotStore]:
 def echo_json(name: str, stored: bytes) -> None:
     """Prints the stored JSON of that name in ASCII, which is the same JSON in every encoding and
     steers no terminal."""
+    from regional_assets.store.wire import decode
+
     try:
         text = json.dumps(decode(stored), indent=2)
     # A field that no reader knows may hold anything.

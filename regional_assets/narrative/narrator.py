@@ -3,12 +3,14 @@
 import os
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from regional_assets.narrative.answer import Reader
-from regional_assets.narrative.prompt import Prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import NarrativeSettingsError, Provider, providers
+
+if TYPE_CHECKING:
+    from regional_assets.narrative.answer import Reader
+    from regional_assets.narrative.prompt import Prompt
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class Narrator:
         return cls(configured)
 
     def ask(
-        self, questions: Mapping[str, tuple[Prompt, Reader[T]]]
+        self, questions: "Mapping[str, tuple[Prompt, Reader[T]]]"
     ) -> Generator[dict[str, Reply[T]], None, None]:
         """The replies by region, in batches as they come; each region is in exactly one.
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import uuid_utils
 
@@ -25,13 +25,15 @@ from regional_assets.intelligence.snapshot import (
 )
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World, build_world
-from regional_assets.narrative.narrator import Narrator
-from regional_assets.runs.narration import Narration, narrations
 from regional_assets.store.commit import Duplicate, Refused, Superseded, Unreplicated, Written
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.keys import Keys
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
+
+if TYPE_CHECKING:
+    from regional_assets.narrative.narrator import Narrator
+    from regional_assets.runs.narration import Narration
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class RegionResult:
     alerts_queued: int | None = 0
     late: bool = False
     error: str | None = None
-    narration: Narration | None = None
+    narration: "Narration | None" = None
 
     @property
     def failed(self) -> bool:
@@ -99,7 +101,7 @@ def take_snapshots(
     now: int,
     *,
     force: bool = False,
-    narrator: Narrator | None = None,
+    narrator: "Narrator | None" = None,
 ) -> RunResult:
     """Computes and commits the snapshot of each region at `now` (ms).
 
@@ -202,11 +204,13 @@ def _anew(keys: Keys, region: str) -> str:
 
 def _narrate_and_commit(
     store: SnapshotStore,
-    narrator: Narrator,
+    narrator: "Narrator",
     pending: Sequence[tuple[Snapshot, float]],
     latest: Mapping[str, LatestRead],
     force: bool,
 ) -> dict[str, RegionResult]:
+    from regional_assets.runs.narration import narrations
+
     contents = {s.content.region_id: (s.content, spent) for s, spent in pending}
     results: dict[str, RegionResult] = {}
     # Closed even by what ends the run, so that no question outlives it.

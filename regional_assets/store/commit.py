@@ -1,9 +1,8 @@
 """One region's commit: the arguments of `commit.lua` and its reply (SPEC 6)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.store.connection import refusal
 from regional_assets.store.keys import (
     ALERT_GUARD_EXPIRY,
@@ -15,6 +14,9 @@ from regional_assets.store.keys import (
 )
 from regional_assets.store.scripts import Call, Script
 from regional_assets.store.wire import as_text, encode, member
+
+if TYPE_CHECKING:
+    from regional_assets.intelligence.snapshot import Snapshot
 
 COMMIT = Script.load("commit.lua")
 
@@ -59,7 +61,7 @@ class Unreplicated:
 CommitReply = Written | Duplicate | Superseded | Refused | Unreplicated
 
 
-def commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call:
+def commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> Call:
     """The call of `commit.lua` that commits the snapshot under `keys`. `force` writes a duplicate,
     too; `expiry` is that of its body (s). Raises as `encode` does."""
     region, at = snapshot.content.region_id, snapshot.generated_at

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -16,10 +16,8 @@ from redis.client import Pipeline
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
 from regional_assets.settings import StoreSettings
-from regional_assets.store import verification
 from regional_assets.store.attempts import attempt
 from regional_assets.store.cluster import cluster_of
 from regional_assets.store.commit import (
@@ -42,6 +40,9 @@ from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.scripts import Call, Script, Wait, run, run_after_values, run_and_wait
 from regional_assets.store.wire import as_text, encode, observations
+
+if TYPE_CHECKING:
+    from regional_assets.intelligence.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -228,7 +229,7 @@ class SnapshotStore:
         return {region: found[region] for region in pointers}
 
     def commit(
-        self, snapshots: Iterable[Snapshot], *, force: bool = False, deadline: float | None = None
+        self, snapshots: "Iterable[Snapshot]", *, force: bool = False, deadline: float | None = None
     ) -> list[CommitReply]:
         """Commits each snapshot atomically and independently; one round trip for up to 64.
 
@@ -330,11 +331,15 @@ class SnapshotStore:
 
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
-        return self.attempt(partial(verification.verify, self.client, self.keys, regions, now))
+        from regional_assets.store.verification import verify
+
+        return self.attempt(partial(verify, self.client, self.keys, regions, now))
 
     def verify_summary(self) -> list[str]:
         """What is wrong with the stored summary (see `verification`)."""
-        return self.attempt(partial(verification.verify_summary, self.client, self.keys))
+        from regional_assets.store.verification import verify_summary
+
+        return self.attempt(partial(verify_summary, self.client, self.keys))
 
     def write_inputs(self, values: Mapping[str, bytes]) -> None:
         """Stores input values, by the catalogue's key: all or none, except in a cluster. Raises
@@ -371,7 +376,7 @@ class SnapshotStore:
         return attempt(self.client, self._settings, command, **limits)
 
 
-def _commit_call(keys: Keys, snapshot: Snapshot, force: bool, expiry: int) -> Call | Refused:
+def _commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> Call | Refused:
     # One snapshot that cannot be encoded does not keep the others from being committed.
     try:
         return commit_call(keys, snapshot, force, expiry)

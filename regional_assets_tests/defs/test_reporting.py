@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,29 +126,40 @@ def launch_backfill(url: str) -> str:
     return str(launched.get("backfillId", ""))
 
 
+@contextmanager
+def program(folder: Path, module: str, *arguments: str) -> Iterator[None]:
+    """One of Dagster's programs with the quarters, while it is wanted."""
+    command = [sys.executable, "-m", module, *arguments, "-m", quarters.__name__]
+    with (folder / f"{module}.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield
+    finally:
+        stop_group(process)
+
+
 def test_a_backfill_of_the_real_daemon(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As from the UI: its mutation, the webserver, the daemon, and a run in its own process."""
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
     port = str(free_port())
-    command = [sys.executable, "-m", "dagster", "dev", "-m", quarters.__name__, "--port", port]
     launched: list[str] = []
 
     def launch() -> bool:
         launched[:] = [launch_backfill(f"http://127.0.0.1:{port}")]
         return bool(launched[0])
 
-    with (folder / "dev.log").open("w") as log, dg.DagsterInstance.get() as instance:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        try:
-            eventually(launch, timeout=90)
+    def status() -> str:
+        backfill = instance.get_backfill(launched[0])
+        return backfill.status.value if backfill else ""
 
-            def status() -> str:
-                backfill = instance.get_backfill(launched[0])
-                return backfill.status.value if backfill else ""
-
+    with (
+        dg.DagsterInstance.get() as instance,
+        program(folder, "dagster_webserver", "--port", port),
+    ):
+        eventually(launch, timeout=90)
+        # Only now: it looks for backfills as it starts, and then every 30 seconds.
+        with program(folder, "dagster._daemon", "run"):
             eventually(lambda: status() not in ("REQUESTED", "FAILING"), timeout=180)
-        finally:
-            stop_group(server)
         assert status() == "COMPLETED_FAILED"
         [only] = instance.get_runs()
         assert only.status is dg.DagsterRunStatus.FAILURE

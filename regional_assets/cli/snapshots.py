@@ -1,0 +1,83 @@
+"""`regional-assets show`, `status` and `verify`: the stored snapshots."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+from rich.table import Table
+
+from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store
+from regional_assets.cli.render import console, plain, print_snapshot
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.stored import BodyError
+from regional_assets.intelligence.text import visible
+from regional_assets.intelligence.timing import age, last_confirmed
+from regional_assets.store.latest import LatestRead
+
+_NO_SNAPSHOT = "no snapshot yet; `regional-assets run` takes one"
+
+
+def show_snapshot(region: str, as_json: bool) -> None:
+    """The latest snapshot of the region, as it is stored or on one screen."""
+    latest = _latest([region])[region]
+    try:
+        snapshot = latest.parsed(region)
+    except BodyError as error:
+        raise click.ClickException(f"{region}: {error}") from None
+    if snapshot is None or latest.snapshot is None:
+        raise click.ClickException(f"{region}: {_NO_SNAPSHOT}")
+    if as_json:
+        echo_json(f"{region}: {latest.snapshot.key}", latest.snapshot.body)
+    else:
+        print_snapshot(console(), snapshot)
+
+
+def show_status(now: int) -> None:
+    """A line per region; `now` in ms."""
+    table = Table(
+        "region", "age", "confirmed", "regime", "net balance", "confidence", "active triggers"
+    )
+    damaged: list[str] = []
+    for region, latest in _latest(REGION_IDS).items():
+        try:
+            snapshot = latest.parsed(region)
+        except BodyError as error:
+            table.add_row(region, "", "", "damaged, see below")
+            damaged.append(f"{region}: {error}")
+            continue
+        if snapshot is None or latest.snapshot is None:
+            table.add_row(region, "", "", _NO_SNAPSHOT)
+            continue
+        confirmed = last_confirmed(now, snapshot.generated_at, latest.snapshot.confirmed_at)
+        table.add_row(
+            region,
+            age(now - snapshot.generated_at),
+            age(now - confirmed) if confirmed else "not known",
+            snapshot.regime.label,
+            f"{snapshot.balance.net_balance:+.3f}",
+            f"{snapshot.meta.snapshot_confidence:.2f}",
+            plain(", ".join(t.id for t in snapshot.triggers.active)),
+        )
+    console().print(table)
+    fail_with(damaged)
+
+
+def verify_stored(now: int) -> None:
+    """What does not agree, a line per region; `now` in ms."""
+    with open_store() as store:
+        problems = store.verify(REGION_IDS, now)
+        latest = store.read(REGION_IDS, inputs=False).latest
+        summary = store.verify_summary()
+    for region, found in problems.items():
+        agrees = "agrees" if latest[region].snapshot else "nothing stored"
+        click.echo(f"{region}: {visible('; '.join(found)) or agrees}")
+    if summary:
+        click.echo(f"summary: {visible('; '.join(summary))}")
+    nothing = not any(read.snapshot for read in latest.values())
+    if nothing or summary or any(problems.values()):
+        sys.exit(FAILED)
+
+
+def _latest(regions: Sequence[str]) -> Mapping[str, LatestRead]:
+    with open_store() as store:
+        return store.read(regions, inputs=False).latest
