@@ -20,7 +20,7 @@ from regional_assets.cli.render import plain
 from regional_assets.definitions import defs
 from regional_assets.defs.assets.briefs import regional_brief
 from regional_assets.defs.assets.snapshots import regional_snapshots
-from regional_assets.defs.assets.summary import DAMAGED
+from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
 from regional_assets.defs.known_store import EMPTIED_TAG
 from regional_assets.defs.liveness import alive
@@ -59,6 +59,9 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
     for region, error in damaged.items():
         words = plain(f"the summary of all regions was not written: {region}: {error}")
         console.print(words, soft_wrap=True)
+    more = ran.summary.get(NOT_LISTED)
+    if damaged and more and DAMAGED in more.value:
+        console.print(f"and of {more.value[DAMAGED]} more regions, which `status` names")
     if not ran.errors:
         console.print(_NEXT.format(regions[0]), highlight=False)
     return not ran.errors and not damaged

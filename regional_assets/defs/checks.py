@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.dagster_private import CheckTarget, create_checks
+from regional_assets.defs.dagster_private import CheckTarget, check_targets, create_checks
 from regional_assets.defs.partitions import REGIONS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
@@ -165,10 +165,10 @@ def _run_checks(
     regions = context.partition_keys if partitioned else REGION_IDS
     chosen = [c for c in CHECKS if _SPECS[c.name].key in context.selected_asset_check_keys]
     found = _look(snapshot_store, chosen, regions, clock.now())
-    targets = {region: _target(context.instance, region) for region in regions}
+    targets = check_targets(context.instance, REGIONAL_SNAPSHOT, regions)
     for check, problems in found.items():
         for region, reasons in problems.items():
-            yield _evaluation(check, {region: reasons}, region, targets[region])
+            yield _evaluation(check, {region: reasons}, region, targets.get(region))
         if not partitioned:
             # From a run without partitions Dagster expects one result besides those of the regions.
             yield _evaluation(check, problems)
@@ -238,15 +238,3 @@ def _evaluation(
 def _markdown(text: str) -> str:
     """`text` for the UI to render: what it quotes makes no link, image, table or HTML."""
     return re.sub(r"([\\`*\[\]<>|!])", r"\\\1", text)
-
-
-def _target(instance: dg.DagsterInstance, region: str) -> CheckTarget | None:
-    """The materialisation that a check of the region is about; None when there is none yet."""
-    found = instance.fetch_materializations(
-        dg.AssetRecordsFilter(REGIONAL_SNAPSHOT, asset_partitions=[region]), limit=1
-    )
-    for record in found.records:
-        return CheckTarget(
-            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-        )
-    return None

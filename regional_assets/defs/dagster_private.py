@@ -111,6 +111,27 @@ def _materialisation(
     )
 
 
+def check_targets(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partitions: Sequence[str]
+) -> Mapping[str, CheckTarget]:
+    """Partition → its latest materialisation, which a check of it is about, in two queries; without
+    those that have none."""
+    ids = instance.event_log_storage.get_latest_storage_id_by_partition(
+        asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
+    )
+    if not ids:
+        return {}
+    latest = dg.AssetRecordsFilter(asset_key, storage_ids=list(ids.values()))
+    records = instance.fetch_materializations(latest, limit=len(ids)).records
+    return {
+        record.partition_key: CheckTarget(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        for record in records
+        if record.partition_key is not None
+    }
+
+
 def latest_data_versions(instance: dg.DagsterInstance, asset_key: dg.AssetKey) -> Mapping[str, str]:
     """Partition → data version of its latest materialisation, in one query; without those that
     have none."""

@@ -41,7 +41,7 @@ def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[
     those under most pressure. Raises `StoreError` when the server is unavailable."""
     stored = store.read(regions)
     found = {region: _latest(region, read) for region, read in stored.latest.items()}
-    shown = _under_most_pressure(found)
+    shown = under_most_pressure(found)
     metrics = {r: [str(t.metric) for t in TRIGGERS if t.region == r] for r in shown}
     pasts = read_pasts(store, metrics, now - _DAYS * DAY_MS, _CHANGES)
     # So far the snapshots are copies; people are shown what readers find.
@@ -71,8 +71,9 @@ def _latest(region: str, read: LatestRead) -> Body | str | None:
         return str(error)
 
 
-def _under_most_pressure(found: Mapping[str, Body | str | None]) -> list[str]:
-    """The regions to show in their order. What cannot be read comes before any pressure."""
+def under_most_pressure(found: Mapping[str, Body | str | None]) -> list[str]:
+    """The regions to show, in their order: of more than `MOST_REGIONS` those under most pressure.
+    What cannot be read comes before any pressure."""
     if len(found) <= MOST_REGIONS:
         return list(found)
 

@@ -51,6 +51,21 @@ def read_waiting_alerts(store: SnapshotStore, most: int) -> WaitingAlerts:
     return store.attempt(read)
 
 
+def regions_with_latest(store: SnapshotStore, regions: Sequence[str]) -> set[str]:
+    """Those of `regions` whose pointer is there. Raises `StoreError`."""
+
+    def read() -> list[Any]:
+        with store.client.pipeline(transaction=False) as pipeline:
+            for region in regions:
+                pipeline.get(store.keys.latest(region))
+            # A key of another type is there, too.
+            found: list[Any] = pipeline.execute(raise_on_error=False)
+            return found
+
+    latest = zip(regions, store.attempt(read), strict=True)
+    return {region for region, found in latest if found is not None}
+
+
 def regime_changes(
     store: SnapshotStore, region: str, entries: Iterable[bytes]
 ) -> tuple[list[Transition], list[str]]:

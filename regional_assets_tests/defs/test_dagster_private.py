@@ -11,16 +11,18 @@ import pytest
 import regional_assets
 from regional_assets.defs import dagster_private
 from regional_assets.defs.dagster_private import (
-    DATA_VERSION_TAG,
     CheckTarget,
     create_checks,
-    latest_data_versions,
-    log_materialisations,
     plan_partitions,
     read_value,
     write_value,
 )
 from regional_assets.defs.reporting import PartitionReport
+from regional_assets_tests.support.many_partitions import (
+    each_of_many_is_reported,
+    logged,
+    ran_many,
+)
 
 ASSET = dg.AssetKey("reported")
 PARTITIONS = dg.StaticPartitionsDefinition(["a"])
@@ -95,48 +97,6 @@ def test_a_check_target_links_a_result_to_its_materialisation(
     assert found.target_materialization_data.run_id == record.run_id
 
 
-MANY = dg.StaticPartitionsDefinition([f"p{number}" for number in range(120)])
-
-
-@dg.multi_asset(specs=[dg.AssetSpec("many", partitions_def=MANY, skippable=True)])
-def many(context: dg.AssetExecutionContext, config: dict[str, str]) -> Iterator[Any]:
-    """Logs an event as Dagster does and as a batch does, or reports on the last fifty."""
-    asset = dg.AssetKey("many")
-    if config["how"] == "both":
-        context.log_event(event_of("p0"))
-        log_materialisations(context, [event_of("p0")])
-    else:
-        report = PartitionReport(context, asset, context.partition_keys)
-        report.all_materialised((p, {"of": p}, f"v-{p}") for p in context.partition_keys[70:])
-        yield from report.finish()
-
-
-def event_of(partition: str) -> dg.AssetMaterialization:
-    return dg.AssetMaterialization(
-        "many", partition=partition, metadata={"a": 1}, tags={DATA_VERSION_TAG: "v"}
-    )
-
-
-def ran_many(instance: dg.DagsterInstance, how: str, **options: Any) -> dg.ExecuteInProcessResult:
-    definitions = dg.Definitions([many], executor=dg.in_process_executor)
-    return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=instance,
-        raise_on_error=False,
-        run_config={"ops": {"many": {"config": {"how": how}}}},
-        **options,
-    )
-
-
-ALL_OF_MANY = {
-    "dagster/asset_partition_range_start": "p0",
-    "dagster/asset_partition_range_end": "p119",
-}
-
-
-def logged(instance: dg.DagsterInstance, run_id: str) -> list[dg.EventLogEntry]:
-    return list(instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION))
-
-
 def test_a_batch_stores_the_events_that_dagster_logs(instance: dg.DagsterInstance) -> None:
     plain, batched = logged(instance, ran_many(instance, "both", partition_key="p0").run_id)
     assert plain._replace(timestamp=batched.timestamp) == batched
@@ -151,30 +111,7 @@ def test_of_many_partitions_each_is_reported(
     if moved:
         base = "dagster._core.storage.event_log.base.EventLogStorage"
         monkeypatch.delattr(f"{base}.store_event_batch")
-    result = ran_many(instance, "report", tags=ALL_OF_MANY)
-    names = MANY.get_partition_keys()
-    found = instance.get_status_by_partition(dg.AssetKey("many"), names, MANY) or {}
-    assert [s.value if s else "" for s in found.values()] == ["FAILED"] * 70 + ["MATERIALIZED"] * 50
-    entries = logged(instance, result.run_id)
-    events = [entry.asset_materialization for entry in entries if entry.asset_materialization]
-    assert [event.partition for event in events] == names[70:]
-    assert [event.metadata["of"].value for event in events] == names[70:]
-    versions = latest_data_versions(instance, dg.AssetKey("many"))
-    assert versions == {name: f"v-{name}" for name in names[70:]}
-    [record] = instance.get_asset_records([dg.AssetKey("many")])
-    last = record.asset_entry.last_materialization
-    assert last
-    assert last.asset_materialization
-    assert last.asset_materialization.partition == names[-1]
-    [failure] = result.get_step_failure_events()
-    data = failure.step_failure_data.user_failure_data
-    assert data
-    assert list(data.metadata) == names[:50]
-    assert data.description
-    assert data.description.startswith("70 of 120 partitions failed: p0: the run reported nothing")
-    assert data.description.endswith("20 more, which the run's log names")
-    warned = [e for e in instance.all_logs(result.run_id) if "stored one by one" in e.user_message]
-    assert len(warned) == moved
+    each_of_many_is_reported(instance, one_by_one=moved)
 
 
 def test_nothing_else_imports_a_private_module_of_dagster() -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import redis
 
+from regional_assets.board import view
 from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs import board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.stored import latest_id
@@ -76,6 +78,32 @@ def test_a_run_of_one_region_does_not_make_the_others_fresh(
     rows = {row.data["region"]: row.data for row in said["table"].records}
     assert (rows["mena"]["age_hours"], rows["europe"]["age_hours"]) == (0, 13)
     assert rows["europe"]["confirmed"] == "2026-09-21 14:13 UTC"
+
+
+def test_of_many_regions_those_under_most_pressure_are_listed(
+    store: SnapshotStore, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (view, board):
+        monkeypatch.setattr(module, "MOST_REGIONS", 3)
+    net = {
+        region: json.loads(client.get(keys.snapshot_by_id(latest_id(client, region) or "")) or b"")[
+            "balance"
+        ]["net_balance"]
+        for region in REGION_IDS
+    }
+    said = run(store, ["mena"], NOW + 13 * HOUR)
+    listed = [row.data["region"] for row in said["table"].records]
+    assert listed == [r for r in REGION_IDS if r in sorted(net, key=lambda r: net[r])[:3]]
+    assert said["regions"] == len(REGION_IDS)
+    assert said["not_confirmed"] == list(OTHERS[:3])
+    assert said["not_listed"] == {"table": len(net) - 3, "not_confirmed": len(OTHERS) - 3}
+    for region in OTHERS[:4]:
+        client.set(keys.snapshot_by_id(latest_id(client, region) or ""), "{}", keepttl=True)
+    said = run(store, ["mena"], NOW + 14 * HOUR, force=True)
+    assert list(said["damaged"]) == list(OTHERS[:3])
+    assert said["not_listed"]["damaged"] == 1
+    assert said["outcome"].endswith("; 1 more")
+    assert OTHERS[3] not in said["outcome"]
 
 
 def test_a_run_of_all_but_one_tells_the_oldest(store: SnapshotStore, client: redis.Redis) -> None:

@@ -10,6 +10,7 @@ import redis
 
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.resources import SnapshotStoreResource
+from regional_assets.defs.sensors import cursors
 from regional_assets.defs.sensors.inputs import Watch, input_sensor
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.replay.replay import ReplayClock
@@ -239,6 +240,36 @@ def test_a_change_that_goes_away_is_forgotten() -> None:
     watch.see({"latam": "b"}, 30)
     assert set(watch.changes) == {"latam"}
     assert Watch.load(watch.dump(), 30) == watch
+
+
+def test_the_cursor_grows_with_the_regions_alone() -> None:
+    def requested(number: int) -> Watch:
+        watch = Watch()
+        regions = [f"region-{n:05}" for n in range(number)]
+        watch.see(dict.fromkeys(regions, "digest"), 0)
+        watch.request(regions, 60, {region: ["id", "version"] for region in regions})
+        return watch
+
+    few, many = requested(100), requested(1000)
+    assert len(many.dump()) < 11 * len(few.dump())
+    # A request for other regions, or a later try, is another run.
+    again = requested(100)
+    again.see(
+        dict.fromkeys(again.requests, "digest"), 0, {r: ["id", "version"] for r in few.requests}
+    )
+    again.request(list(again.changes), 120, {r: ["id", "version"] for r in again.changes})
+    keys = {r.run_key for watch in (few, many, again) for r in watch.requests.values()}
+    assert len(keys) == 3
+
+
+def test_a_reason_names_few_of_many_regions(tick: Tick, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cursors, "_NAMED", 2)
+    assert f"changed: mena, {REGION_IDS[1]}, and {len(REGION_IDS) - 2} more;" in reason(tick(0))
+    tick(60)
+    assert f"for mena became no run; again in 59 s; request 1 for {REGION_IDS[1]}" in (
+        said := reason(tick(61))
+    )
+    assert said.endswith(f"; and {len(REGION_IDS) - 2} more")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 
 from regional_assets.cli.doctor import examine
@@ -10,6 +12,11 @@ from regional_assets.runs.clock import current_time
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.state_folder import CONFIGURATION
 from regional_assets_tests.support.deployment import FILES
+from regional_assets_tests.support.many_partitions import (
+    each_of_many_is_reported,
+    logged,
+    ran_many,
+)
 from regional_assets_tests.support.postgres import Postgres, postgres_server
 
 
@@ -49,6 +56,40 @@ def test_the_file_works_and_doctor_says_what_does_not(
     assert found.verdict == "problem"
     assert 'database "missing" does not exist' in found.found
     assert postgres.password not in found.found
+
+
+@pytest.fixture
+def instance(postgres: Postgres, folder: Path) -> Iterator[dg.DagsterInstance]:
+    """One with the storage of deploy/dagster.yaml."""
+    home = folder / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text((FILES / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(home)) as opened:
+        yield opened
+
+
+def test_of_many_partitions_each_is_reported(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a batch, which PostgreSQL stores at once, no event is stored by itself."""
+    storage = type(instance.event_log_storage)
+    assert storage.__name__ == "PostgresEventLogStorage"
+    one_by_one: list[str] = []
+    store = storage.store_event
+
+    def recording(self: Any, event: dg.EventLogEntry) -> None:
+        if event.asset_materialization:
+            one_by_one.append(event.run_id)
+        store(self, event)
+
+    monkeypatch.setattr(storage, "store_event", recording)
+    each_of_many_is_reported(instance)
+    assert one_by_one == []
+
+
+def test_a_batch_stores_the_events_that_dagster_logs(instance: dg.DagsterInstance) -> None:
+    plain, batched = logged(instance, ran_many(instance, "both", partition_key="p0").run_id)
+    assert plain._replace(timestamp=batched.timestamp) == batched
 
 
 def shared(file: Path) -> list[str]:

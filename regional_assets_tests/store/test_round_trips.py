@@ -1,5 +1,6 @@
 """What a run costs the network: counted on the connection and by the server."""
 
+import math
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from regional_assets.intelligence.catalogue import INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store import verification
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.month import live_through
@@ -133,6 +135,26 @@ def test_batches_of_reads_are_bounded(store: SnapshotStore, sent: list[Any]) -> 
     assert list(found.latest) == ["europe", *many]
     assert [region for region, read in found.latest.items() if read.snapshot] == ["europe", "mena"]
     assert all(found.values[key].data for key in INPUT_KEYS)
+
+
+def test_verifying_is_two_round_trips_per_batch_of_regions(
+    store: SnapshotStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one more where nothing is stored of a region, for all keys; 10,000 regions are at most
+    40 together."""
+    batches = math.ceil(10_000 / verification._BATCH)
+    # Of a region there may be some ten keys.
+    assert 2 * batches + math.ceil(10 * 10_000 / verification._SCANNED) - 2 <= 40
+    monkeypatch.setattr(verification, "_BATCH", 3)
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    sent.clear()
+    assert store.verify(REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert len(sent) == 2 * math.ceil(len(REGION_IDS) / 3)
+    sent.clear()
+    found = store.verify([*REGION_IDS, "unknown"], NOW)
+    assert not any(found[region] for region in REGION_IDS)
+    assert len(sent) == 2 * math.ceil((len(REGION_IDS) + 1) / 3) + 1
 
 
 @pytest.mark.parametrize("copy", ["absent", "of another snapshot"])

@@ -2,9 +2,10 @@
 Summary)."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -33,6 +34,8 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
 REGIONAL_SUMMARY = dg.AssetKey("regional_summary")
 # The metadata in which a summary that was not written names the damaged snapshots, by region.
 DAMAGED = "damaged"
+# How many more regions there are than a list of the metadata names, by list.
+NOT_LISTED = "not_listed"
 
 _DESCRIPTION = """
 All regions on one page, from their stored snapshots: regime, confidence, active triggers and what
@@ -83,19 +86,20 @@ def materialise_summary(
     store: "SnapshotStore", now: int, run: "RunResult | None" = None
 ) -> dg.MaterializeResult[Any]:
     """Writes the summary at `now` (ms) unless the stored one is to be kept. `run` is the run before
-    it, in which no region failed; None when the summary alone was asked for."""
+    it, in which no region failed; None when the summary alone was asked for. The metadata list at
+    most as many regions as the board, those under most pressure."""
     from regional_assets.board.view import MOST_REGIONS
+    from regional_assets.runs.board import under_most_pressure
     from regional_assets.store.snapshot_store import Summary
 
-    known: list[Body] = []
-    written: list[dict[str, Any]] = []
+    written: dict[str, Body] = {}
     drawn: dict[str, RegionMark] = {}
     confirmed: dict[str, int] = {}
     damaged: dict[str, str] = {}
     outcome = ""
 
     def summarise(latest: Mapping[str, "LatestRead"], stored: bytes | None) -> "Summary | None":
-        nonlocal known, written, drawn, confirmed, damaged, outcome
+        nonlocal written, drawn, confirmed, damaged, outcome
         known, damaged = _parsed(latest)
         confirmed = dict.fromkeys(latest, 0)
         for snapshot in known:
@@ -103,7 +107,7 @@ def materialise_summary(
             read = latest[region].snapshot
             at = read.confirmed_at if read else None
             confirmed[region] = last_confirmed(now, snapshot.generated_at, at)
-        written = [_row(snapshot) for snapshot in known]
+        written = {snapshot.region_id: snapshot for snapshot in known}
         drawn = {
             s.region_id: RegionMark(
                 s.balance.net_balance,
@@ -120,40 +124,43 @@ def materialise_summary(
         newest = max((snapshot.generated_at for snapshot in known), default=0)
         if damaged or not known or (run is not None and not _is_due(run, newest, stored)):
             why = [f"{region} cannot be read: {words}" for region, words in damaged.items()]
+            if len(why) > MOST_REGIONS:
+                why[MOST_REGIONS:] = [f"{len(why) - MOST_REGIONS} more"]
             outcome = f"stands: {'; '.join(why) or 'no region changed'}"
             return Summary(None, seed_meta) if stored else None
         outcome = "written"
-        return Summary({"regions": written, "generatedAt": max(now, newest)}, seed_meta)
+        rows = [_row(snapshot) for snapshot in known]
+        return Summary({"regions": rows, "generatedAt": max(now, newest)}, seed_meta)
 
     store.update_summary(REGION_IDS, summarise)
-    shown = written
-    if len(written) > MOST_REGIONS:
-        shown = sorted(written, key=lambda row: drawn[row["region"]].net_balance)[:MOST_REGIONS]
+    shown = [written[region] for region in under_most_pressure(written)]
+    stale = [region for region, at in confirmed.items() if now - at >= YOUNG_MS]
+    lists = {DAMAGED: damaged, "not_confirmed": stale, "table": written}
+    more = {n: len(found) - MOST_REGIONS for n, found in lists.items() if len(found) > MOST_REGIONS}
     return dg.MaterializeResult(
         asset_key=REGIONAL_SUMMARY,
         metadata={
             "outcome": outcome,
-            **({DAMAGED: damaged} if damaged else {}),
+            **({DAMAGED: dict(islice(damaged.items(), MOST_REGIONS))} if damaged else {}),
             "regions": len(written),
-            "not_confirmed": [r for r, at in confirmed.items() if now - at >= YOUNG_MS],
-            **(_changes(known, run) if run else {}),
-            **_picture({row["region"]: drawn[row["region"]] for row in shown}),
-            "table": _table(shown, drawn, confirmed, now),
-            **({"not_shown": more} if (more := len(written) - len(shown)) else {}),
+            "not_confirmed": stale[:MOST_REGIONS],
+            **({NOT_LISTED: more} if more else {}),
+            **(_changes(written, run) if run else {}),
+            **_picture({snapshot.region_id: drawn[snapshot.region_id] for snapshot in shown}),
+            "table": _table(shown, confirmed, now),
         },
     )
 
 
-def _changes(known: "list[Body]", run: "RunResult") -> dict[str, Any]:
+def _changes(written: "Mapping[str, Body]", run: "RunResult") -> dict[str, Any]:
     """What changed in the regions that the run wrote, since the snapshot before."""
     from regional_assets.board.view import changes_of
 
-    bodies = {snapshot.region_id: snapshot for snapshot in known}
     return changes_metadata(
         {
-            region.region_id: changes_of(bodies[region.region_id], region.snapshot.changes)
+            region.region_id: changes_of(written[region.region_id], region.snapshot.changes)
             for region in run.regions
-            if region.outcome == "written" and region.snapshot and region.region_id in bodies
+            if region.outcome == "written" and region.snapshot and region.region_id in written
         }
     )
 
@@ -211,17 +218,14 @@ def _row(snapshot: "Body") -> dict[str, Any]:
 
 
 def _table(
-    rows: list[dict[str, Any]],
-    drawn: Mapping[str, RegionMark],
-    confirmed: Mapping[str, int],
-    now: int,
+    snapshots: Iterable["Body"], confirmed: Mapping[str, int], now: int
 ) -> dg.TableMetadataValue:
     cells = []
-    for row in rows:
-        at = confirmed[row["region"]]
+    for snapshot in snapshots:
+        at = confirmed[snapshot.region_id]
         timed = {
-            **row,
-            "net_balance": drawn[row["region"]].net_balance,
+            **_row(snapshot),
+            "net_balance": snapshot.balance.net_balance,
             "confirmed": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000)),
             "age_hours": round((now - at) / HOUR_MS, 1),
         }

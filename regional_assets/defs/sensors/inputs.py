@@ -12,7 +12,7 @@ from regional_assets.defs.dagster_private import latest_data_versions
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import run_requests
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
-from regional_assets.defs.sensors.cursors import MOST_TRIES, UNREADABLE_CURSOR
+from regional_assets.defs.sensors.cursors import MOST_TRIES, UNREADABLE_CURSOR, named, run_key
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.settings import MIN_RUN_INTERVAL, SETTLE, SensorSettings
 from regional_assets.store.errors import STORE_ERRORS
@@ -134,11 +134,11 @@ class Watch:
         evaluated again starts no second run, and a later request is another run. Their changes are
         forgotten: what differs after the run has to settle again."""
         tries = {r: self.requests[r].tries + 1 if r in self.requests else 1 for r in regions}
-        run_key = json.dumps([(r, self.changes.pop(r).first, tries[r]) for r in regions])
+        key = run_key((r, self.changes.pop(r).first, tries[r]) for r in regions)
         for region in regions:
-            self.requests[region] = Request(run_key, now, tries[region], stored[region])
+            self.requests[region] = Request(key, now, tries[region], stored[region])
         self.requested_at = now
-        return run_key
+        return key
 
 
 @dg.sensor(
@@ -178,13 +178,17 @@ def input_sensor(
     }
     stored = {region: [contents[region].latest_id, known.get(region)] for region in differing}
     watch.see(differing, seconds, stored)
-    runs = {region: _run_of(context.instance, r.run_key) for region, r in watch.requests.items()}
+    made = {
+        key: _run_of(context.instance, key) for key in {r.run_key for r in watch.requests.values()}
+    }
+    runs = {region: made[request.run_key] for region, request in watch.requests.items()}
     in_progress = {region for region, run in runs.items() if run and not run.is_finished}
     chosen = [r for r in watch.settled(seconds, settings) if r not in in_progress]
     skip_reason = _why_not(watch, chosen, seconds, settings)
     if skip_reason:
-        reasons = [skip_reason, *_in_vain(watch, runs, settings, seconds)]
-        return dg.SensorResult(skip_reason="; ".join(reasons), cursor=watch.dump())
+        in_vain = named(_in_vain(watch, runs, settings, seconds), "; ")
+        reasons = "; ".join(filter(None, [skip_reason, in_vain]))
+        return dg.SensorResult(skip_reason=reasons, cursor=watch.dump())
     requests = run_requests(
         chosen, lambda members: watch.request(members, seconds, stored), _REQUESTED_BY
     )
@@ -217,7 +221,7 @@ def _why_not(
     """Why nothing is requested, as the UI shows it."""
     if not watch.changes:
         return f"nothing new: all {len(REGION_IDS)} regions say what is stored"
-    regions = ", ".join(watch.changes)
+    regions = named(watch.changes, ", ")
     if not chosen:
         wait = min(settings.settle - (now - change.since) for change in watch.changes.values())
         return f"changed: {regions}" + (f"; settling for another {wait:.0f} s" if wait > 0 else "")

@@ -10,7 +10,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import REGIONS, run_requests
 from regional_assets.defs.resources import ClockResource
-from regional_assets.defs.sensors.cursors import UNREADABLE_CURSOR
+from regional_assets.defs.sensors.cursors import UNREADABLE_CURSOR, named, run_key
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.settings import RECOVERY_ATTEMPTS, RECOVERY_PAUSE, SensorSettings
 
@@ -68,14 +68,14 @@ def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -
     statuses = (
         context.instance.get_status_by_partition(REGIONAL_SNAPSHOT, list(REGION_IDS), REGIONS) or {}
     )
-    named = {region: status.value if status else "" for region, status in statuses.items()}
+    found = {region: status.value if status else "" for region, status in statuses.items()}
     # A partition that is being tried keeps its trouble until that run has ended.
     troubles = {
         region: trouble
         for region, trouble in _load(context.cursor, now, settings.recovery_pause).items()
-        if named.get(region) in ("FAILED", "IN_PROGRESS")
+        if found.get(region) in ("FAILED", "IN_PROGRESS")
     }
-    failed = [region for region in REGION_IDS if named.get(region) == "FAILED"]
+    failed = [region for region in REGION_IDS if found.get(region) == "FAILED"]
     for region in failed:
         troubles.setdefault(region, Trouble(0, now + settings.recovery_pause, False, now))
     abandoned = [
@@ -105,17 +105,17 @@ def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -
 
 def _run_key(regions: Sequence[str], troubles: dict[str, Trouble]) -> str:
     """The troubles and the try: when a tick is evaluated again, no run is started again."""
-    return json.dumps([(r, troubles[r].since, troubles[r].tries) for r in regions])
+    return run_key((r, troubles[r].since, troubles[r].tries) for r in regions)
 
 
 def _why_not(failed: Iterable[str], troubles: dict[str, Trouble], now: float) -> str:
-    waiting = [
+    waiting = (
         f"{region}: given up after {troubles[region].tries} tries"
         if troubles[region].given_up
         else f"{region}: try {troubles[region].tries + 1} in {troubles[region].due - now:.0f} s"
         for region in failed
-    ]
-    return "; ".join(waiting) or "no partition has failed"
+    )
+    return named(waiting, "; ") or "no partition has failed"
 
 
 def _given_up(region: str, trouble: Trouble) -> dg.AssetObservation:
