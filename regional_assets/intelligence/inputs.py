@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+
+import msgspec
 
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.numbers import is_number
@@ -113,6 +116,10 @@ _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=flo
 
 
 def _decode(data: bytes) -> Any:
+    # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
+    # standard library (other encodings, lone surrogates), whose words also name the place.
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(data)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     try:
         return _DECODER.decode(text)
