@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-import msgspec
-
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
@@ -116,6 +114,9 @@ _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=flo
 
 
 def _decode(data: bytes) -> Any:
+    # Here, because definitions need this module's names but parse nothing.
+    import msgspec
+
     # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
     # standard library (other encodings, lone surrogates), whose words also name the place.
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
