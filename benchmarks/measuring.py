@@ -54,17 +54,18 @@ def paired(
     ours: Callable[[], object],
     rounds: int,
     before: Callable[[], object] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
-    """Wall times of both, taken alternately in this process, after one round that is not
-    counted; who is first changes with every round. `before` runs before each, untimed."""
+    """Times of both by `clock` (seconds), taken alternately in this process, after one round that
+    is not counted; who is first changes with every round. `before` runs before each, untimed."""
 
     def seconds(function: Callable[[], object]) -> float:
         before()
         # Neither pays for the other's garbage.
         gc.collect()
-        started = time.perf_counter()
+        started = clock()
         function()
-        return time.perf_counter() - started
+        return clock() - started
 
     taken: list[tuple[float, float]] = []
     for position in range(rounds + 1):

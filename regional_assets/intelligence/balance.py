@@ -105,8 +105,8 @@ def balance(world: "World", region_id: str) -> Balance:
 def _coercive_pressure(world: "World", region: Region, tally: _Tally) -> float:
     axis = "coercive_pressure"
     signals = [s for s in world.signals.get(region.id, ()) if s.coercive]
-    critical = sum(s.severity == "CRITICAL" for s in signals)
-    high = sum(s.severity == "HIGH" for s in signals)
+    severities = [s.severity for s in signals]
+    critical, high = severities.count("CRITICAL"), severities.count("HIGH")
     rising = sum(
         f.trend in RISING and f.domain in ("military", "conflict")
         for f in world.forecasts.get(region.id, ())

@@ -1,12 +1,10 @@
 """The evidence of a snapshot (SPEC 4, Evidence)."""
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from operator import attrgetter
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.geography import REGIONS, Corridor
+from regional_assets.intelligence.readers import Forecast, RiskScore, Signal
 from regional_assets.intelligence.text import clean, words
 from regional_assets.intelligence.threats import THREATS
 from regional_assets.intelligence.world import World
@@ -16,9 +14,6 @@ MAX_EVIDENCE = 30
 _CII_THRESHOLD = 50
 _FORECAST_THRESHOLD = 0.3
 _SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4, "": 0.5}
-
-
-T = TypeVar("T")
 
 
 class Evidence(NamedTuple):
@@ -35,88 +30,104 @@ class Evidence(NamedTuple):
 
     def as_json(self, now: int) -> dict[str, Any]:
         """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
-        observed_at = now if self.observed_at is None else self.observed_at
-        return self._replace(observed_at=observed_at)._asdict()
+        item = self._asdict()
+        if self.observed_at is None:
+            item["observed_at"] = now
+        return item
 
 
-def newest(items: Iterable[Evidence], default: float) -> list[Evidence]:
+class _Record(NamedTuple):
+    """What an item can be made of: `make(*of)`. Of many records few are shown, and only these are
+    made, which cleans their texts."""
+
+    observed_at: int | None
+    make: Callable[..., Evidence]
+    of: tuple[Any, ...]
+
+
+T = TypeVar("T", Evidence, _Record)
+
+
+def newest(items: Iterable[T], default: float) -> list[T]:
     """The newest thirty of `items`, newest first; `default` (ms) stands in for a missing time."""
     found = sorted(
-        items, key=lambda item: -(default if item.observed_at is None else item.observed_at)
+        items,
+        key=lambda item: default if item.observed_at is None else item.observed_at,
+        reverse=True,
     )
     return found[:MAX_EVIDENCE]
 
 
-def evidence(world: World, region_id: str) -> Iterator[Evidence]:
-    """All evidence of the region that can be among the newest thirty, block by block, each in
-    input order."""
-    signals = world.signals.get(region_id, ())
-    for position, signal in _eligible(signals, attrgetter("detected_at")):
-        yield Evidence(
-            signal.id or f"xss:{position}",
-            "market_signal",
-            "cross-source",
-            signal.summary or signal.type or "signal of an unknown type",
-            _SEVERITY_CONFIDENCE[signal.severity],
-            signal.detected_at,
-            theater=signal.theater,
-        )
-    for score in world.key_risk_scores.get(region_id, ()):
-        if score.score >= _CII_THRESHOLD:
-            trend = score.trend.lower()
-            yield Evidence(
-                f"cii:{score.country}",
-                "cii_spike",
-                "risk-scores",
-                f"{score.country} instability index at {score.score:g}"
-                + (f", {trend}" if trend else ""),
-                0.9,
-                score.computed_at,
-            )
+def evidence(world: World, region_id: str) -> list[Evidence]:
+    """The region's evidence, newest first; the time of the run stands in for a missing one. Items
+    of one time are in the order of the blocks, each in input order."""
     corridors = {c.chokepoint: c for c in REGIONS[region_id].corridors}
-    for chokepoint, level in world.chokepoints.items():
-        corridor = corridors.get(chokepoint)
-        if corridor and THREATS[level].severity > 0:
-            yield Evidence(
-                f"chokepoint:{chokepoint}",
-                "chokepoint_status",
-                "supply-chain",
-                f"{corridor.name} at threat level {words(level)}",
-                0.95,
-                None,
-                corridor=chokepoint,
-            )
-    likely = [
-        forecast
-        for forecast in world.forecasts.get(region_id, ())
-        if forecast.probability >= _FORECAST_THRESHOLD
+    records = [
+        *(
+            _Record(signal.detected_at, _of_signal, (position, signal))
+            for position, signal in enumerate(world.signals.get(region_id, ()))
+        ),
+        *(
+            _Record(score.computed_at, _of_score, (score,))
+            for score in world.key_risk_scores.get(region_id, ())
+            if score.score >= _CII_THRESHOLD
+        ),
+        *(
+            _Record(None, _of_corridor, (corridors[chokepoint], level))
+            for chokepoint, level in world.chokepoints.items()
+            if chokepoint in corridors and THREATS[level].severity > 0
+        ),
+        *(
+            _Record(forecast.updated_at, _of_forecast, (forecast,))
+            for forecast in world.forecasts.get(region_id, ())
+            if forecast.probability >= _FORECAST_THRESHOLD
+        ),
     ]
-    for _, forecast in _eligible(likely, attrgetter("updated_at")):
-        yield Evidence(
-            f"forecast:{forecast.id}",
-            "news_headline",
-            "forecast",
-            forecast.title or f"{clean(forecast.domain) or 'untitled'} forecast",
-            forecast.confidence,
-            forecast.updated_at,
-        )
+    return [record.make(*record.of) for record in newest(records, world.now)]
 
 
-def _eligible(
-    records: Sequence[T], observed_at: Callable[[T], int | None]
-) -> Iterable[tuple[int, T]]:
-    """The records that can be among the newest thirty, whatever stands in for a missing time,
-    each with its position, in input order: the many others are neither cleaned nor sorted."""
-    if len(records) <= MAX_EVIDENCE:
-        return enumerate(records)
-    dated = {
-        position: time
-        for position, record in enumerate(records)
-        if (time := observed_at(record)) is not None
-    }
-    undated = (position for position in range(len(records)) if position not in dated)
-    chosen = [
-        *islice(undated, MAX_EVIDENCE),
-        *heapq.nlargest(MAX_EVIDENCE, dated, key=dated.__getitem__),
-    ]
-    return [(position, records[position]) for position in sorted(chosen)]
+def _of_signal(position: int, signal: Signal) -> Evidence:
+    return Evidence(
+        signal.id or f"xss:{position}",
+        "market_signal",
+        "cross-source",
+        signal.summary or signal.type or "signal of an unknown type",
+        _SEVERITY_CONFIDENCE[signal.severity],
+        signal.detected_at,
+        theater=signal.theater,
+    )
+
+
+def _of_score(score: RiskScore) -> Evidence:
+    trend = score.trend.lower()
+    return Evidence(
+        f"cii:{score.country}",
+        "cii_spike",
+        "risk-scores",
+        f"{score.country} instability index at {score.score:g}" + (f", {trend}" if trend else ""),
+        0.9,
+        score.computed_at,
+    )
+
+
+def _of_corridor(corridor: Corridor, level: str) -> Evidence:
+    return Evidence(
+        f"chokepoint:{corridor.chokepoint}",
+        "chokepoint_status",
+        "supply-chain",
+        f"{corridor.name} at threat level {words(level)}",
+        0.95,
+        None,
+        corridor=corridor.chokepoint or "",
+    )
+
+
+def _of_forecast(forecast: Forecast) -> Evidence:
+    return Evidence(
+        f"forecast:{forecast.id}",
+        "news_headline",
+        "forecast",
+        forecast.title or f"{clean(forecast.domain) or 'untitled'} forecast",
+        forecast.confidence,
+        forecast.updated_at,
+    )

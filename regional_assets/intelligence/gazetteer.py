@@ -176,6 +176,7 @@ def forecast_named(region_text: str) -> tuple[str, ...]:
     return _known_place(text) if len(text) <= _MAX_NAME else _forecast_named(text)
 
 
+@cache
 def with_every_forecast(named: tuple[str, ...]) -> tuple[str, ...]:
     """The regions of a forecast whose text names `named`: these, and those that take every one."""
     return tuple(dict.fromkeys((*named, *_EVERY_FORECAST)))

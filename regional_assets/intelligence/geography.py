@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -104,8 +105,13 @@ class Region:
     @property
     def corridors(self) -> tuple[Corridor, ...]:
         """The corridors in the region's theaters or claimed by one of them."""
-        claimed = {_CLAIMS[theater] for theater in self.theaters if theater in _CLAIMS}
-        return tuple(c for c in CORRIDORS if c.theater in self.theaters or c.id in claimed)
+        return _corridors_of(self.theaters)
+
+
+@cache
+def _corridors_of(theaters: tuple[str, ...]) -> tuple[Corridor, ...]:
+    claimed = {_CLAIMS[theater] for theater in theaters if theater in _CLAIMS}
+    return tuple(c for c in CORRIDORS if c.theater in theaters or c.id in claimed)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -113,6 +114,13 @@ _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=flo
 
 
 def _decode(data: bytes) -> Any:
+    # Here, because definitions need this module's names but parse nothing.
+    import msgspec
+
+    # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
+    # standard library (other encodings, lone surrogates), whose words also name the place.
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(data)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     try:
         return _DECODER.decode(text)

@@ -40,13 +40,18 @@ _DOMAINS = {
     "diplomatic": ("diplomat", "alliance", "treaty", "summit"),
     "maritime": ("strait", "chokepoint", "maritime", "shipping", "naval"),
 }
-_ALLIANCE = ("alliance", "treaty", "coordination", "coalition")
 _ALLIANCES = ("nato", "gcc")
+_ALLIANCE = ("alliance", "treaty", "coordination", "coalition", *_ALLIANCES)
 _BREAKING = ("fragment", "collapse", "breakdown")
+
+_DOMAINS_OF = {
+    word: [domain for domain, words in _DOMAINS.items() if word in words]
+    for word in chain(*_DOMAINS.values())
+}
 
 # The name first, so that a search leaps from one to the next instead of testing every place.
 _WHOLE_WORD = {name: re.compile(rf"{name}(?<!\w{name})(?!\w)") for name in (*_ALIASES, *_ALLIANCES)}
-_WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *chain(*_DOMAINS.values())})
+_WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *_DOMAINS_OF})
 
 
 class Mentions(NamedTuple):
@@ -61,17 +66,18 @@ class Mentions(NamedTuple):
 
 def mentions(text: str) -> Mentions:
     """What a lower-cased text mentions."""
-    contained = _contained(text)
-    if not contained:
+    found = {
+        word
+        for word in _contained(text)
+        if word not in _WHOLE_WORD or _WHOLE_WORD[word].search(text)
+    }
+    if not found:
         return Mentions()
-    whole = {name for name in contained & _WHOLE_WORD.keys() if _WHOLE_WORD[name].search(text)}
     return Mentions(
-        actors=tuple(dict.fromkeys([name for alias, name in _ALIASES.items() if alias in whole])),
-        domains=frozenset(
-            [domain for domain, words in _DOMAINS.items() if not contained.isdisjoint(words)]
-        ),
-        alliance=not contained.isdisjoint(_ALLIANCE) or not whole.isdisjoint(_ALLIANCES),
-        breaking=not contained.isdisjoint(_BREAKING),
+        actors=tuple(dict.fromkeys([name for alias, name in _ALIASES.items() if alias in found])),
+        domains=frozenset([domain for word in found for domain in _DOMAINS_OF.get(word, ())]),
+        alliance=not found.isdisjoint(_ALLIANCE),
+        breaking=not found.isdisjoint(_BREAKING),
     )
 
 

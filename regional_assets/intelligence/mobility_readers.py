@@ -123,7 +123,7 @@ def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
             region = GEOGRAPHY.region_of_position(lat, lon)
             label = "other"
             if region is None:
-                tally.nowhere(_position(lat, lon))
+                tally.nowhere_at(lat, lon)
                 continue
         tallies[region].levels[level if level in ("high", "medium") else "low"] += 1
         tallies[region].sub_regions.add(label)
@@ -145,12 +145,7 @@ def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
             if region:
                 counts[region] += 1
             else:
-                tally.nowhere(_position(lat, lon))
+                tally.nowhere_at(lat, lon)
         else:
             tally.skipped += 1
     return counts
-
-
-def _position(lat: float, lon: float) -> str:
-    """A position to whole degrees, as a label."""
-    return f"{abs(lat):.0f}°{'N' if lat >= 0 else 'S'} {abs(lon):.0f}°{'E' if lon >= 0 else 'W'}"

@@ -45,9 +45,12 @@ _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 class RiskScore(NamedTuple):
     """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` the
-    feed's own record."""
+    feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
+    those that have it as a key country."""
 
     country: str
+    regions: tuple[str, ...]
+    key_regions: tuple[str, ...]
     score: float
     computed_at: int | None
     row: Payload
@@ -66,9 +69,15 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
             tally.skipped += 1
             continue
         iso2 = country.strip().upper()
-        if not (GEOGRAPHY.region_of_country(iso2) or GEOGRAPHY.regions_of_key_country(iso2)):
+        region, key_regions = (
+            GEOGRAPHY.region_of_country(iso2),
+            GEOGRAPHY.regions_of_key_country(iso2),
+        )
+        if not (region or key_regions):
             tally.nowhere(iso2)
-        found.append(RiskScore(iso2, score, time_of(row.get("computedAt")), row))
+        regions = (region,) if region else ()
+        at = time_of(row.get("computedAt"))
+        found.append(RiskScore(iso2, regions, key_regions, score, at, row))
     return tuple(found)
 
 
@@ -155,10 +164,11 @@ def _horizons(row: Payload, probability: float) -> tuple[dict[str, float], bool]
 
 
 class Signal(NamedTuple):
-    """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `id`, `type`, `theater` and `summary`, from
-    the feed's own record `row`, are clean, and "" where the feed gives none."""
+    """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `theater` and, from the feed's own record
+    `row`, `id`, `type` and `summary` are clean, and "" where the feed gives none."""
 
     regions: tuple[str, ...]
+    theater: str
     severity: str
     detected_at: int | None
     coercive: bool
@@ -173,10 +183,6 @@ class Signal(NamedTuple):
         return clean(text_of(self.row.get("type")))
 
     @property
-    def theater(self) -> str:
-        return clean(text_of(self.row.get("theater")))
-
-    @property
     def summary(self) -> str:
         return clean(self.row.get("summary"))
 
@@ -184,19 +190,24 @@ class Signal(NamedTuple):
 def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
     """The signals of any region."""
     # Thousands of signals share a few words here.
-    regions_of, severity_of = cache(gazetteer.signal_regions), cache(_severity)
+    place_of, severity_of = cache(_place), cache(_severity)
     found = []
     for row in tally.objects(payload.get("signals")):
         theater = text_of(row.get("theater"))
-        regions = regions_of(theater)
+        regions, cleaned = place_of(theater)
         severity = severity_of(text_of(row.get("severity")))
         tally.incomplete += not severity
         if regions:
             coercive = text_of(row.get("type")) not in _NOT_COERCIVE
-            found.append(Signal(regions, severity, time_of(row.get("detectedAt")), coercive, row))
+            at = time_of(row.get("detectedAt"))
+            found.append(Signal(regions, cleaned, severity, at, coercive, row))
         else:
             tally.nowhere(theater)
     return tuple(found)
+
+
+def _place(theater: str) -> tuple[tuple[str, ...], str]:
+    return gazetteer.signal_regions(theater), clean(theater)
 
 
 def _severity(text: str) -> str:

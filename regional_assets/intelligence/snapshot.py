@@ -121,7 +121,7 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
         if reading.fault:
             raise TriggerError(f"{reading.trigger.id}: {reading.fault!r}") from reading.fault
     found_actors = actors(world, region_id)
-    items = newest(evidence(world, region_id), world.now)
+    items = evidence(world, region_id)
     about = {
         **VERSIONS,
         "snapshot_confidence": world.confidence.score,
@@ -137,7 +137,7 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
         "triggers": _triggers_json(own, now=0),
         "mobility": mobility(world, region_id),
         # Undated items first, whatever the clock says: the same items have the same digest later.
-        "evidence": [tuple(item) for item in newest(items, math.inf)],
+        "evidence": newest(items, math.inf),
     }
     return Content(
         region_id=region_id,

@@ -43,8 +43,18 @@ class Tally:
         self.unplaced += 1
         if len(self.labels) < _MAX_LABELS:
             label = ", ".join(filter(None, (visible(clean(name, _MAX_LABEL)) for name in names)))
-            if (label := label or "(no name)") not in self.labels:
-                self.labels.append(label)
+            self._name(label or "(no name)")
+
+    def nowhere_at(self, lat: float, lon: float) -> None:
+        """As `nowhere`, of a record that has a position (degrees): whole degrees are its name."""
+        self.unplaced += 1
+        if len(self.labels) < _MAX_LABELS:
+            north, east = "N" if lat >= 0 else "S", "E" if lon >= 0 else "W"
+            self._name(f"{abs(lat):.0f}°{north} {abs(lon):.0f}°{east}"[:_MAX_LABEL])
+
+    def _name(self, label: str) -> None:
+        if label not in self.labels:
+            self.labels.append(label)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.catalogue import CATALOGUE, INPUTS, InputSpec
 from regional_assets.intelligence.confidence import Confidence, confidence
-from regional_assets.intelligence.geography import GEOGRAPHY
 from regional_assets.intelligence.inputs import InputState, StoredValue, read_input
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal, Transit
@@ -86,12 +85,8 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     alerts = (*read("faa_delays", ()), *read("intl_delays", ()))
     return World(
         now=now,
-        risk_scores=_by_region(
-            risk_scores, lambda s: _listed(GEOGRAPHY.region_of_country(s.country))
-        ),
-        key_risk_scores=_by_region(
-            risk_scores, lambda s: GEOGRAPHY.regions_of_key_country(s.country)
-        ),
+        risk_scores=_by_region(risk_scores, attrgetter("regions")),
+        key_risk_scores=_by_region(risk_scores, attrgetter("key_regions")),
         forecasts=_by_region(read("forecasts", ()), attrgetter("regions")),
         signals=_by_region(read("cross_source_signals", ()), attrgetter("regions")),
         chokepoints=read("chokepoints", {}),

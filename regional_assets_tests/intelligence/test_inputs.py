@@ -10,7 +10,13 @@ import pytest
 
 from regional_assets.intelligence import world as world_module
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
-from regional_assets.intelligence.inputs import InputState, StoredValue, read_input, read_inputs
+from regional_assets.intelligence.inputs import (
+    InputState,
+    StoredValue,
+    parse_json,
+    read_input,
+    read_inputs,
+)
 from regional_assets.intelligence.world import build_world
 from regional_assets_tests.support.worlds import COMPANION, KEY, NOW, encoded
 
@@ -96,6 +102,22 @@ def test_what_is_no_object_is_missing_even_if_its_companion_is_fresh(text: str) 
     assert payload_of(text) is None
     assert found.freshness == "missing"
     assert "not an object" in (found.problem or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbf5",
+        '"\N{EURO SIGN}"'.encode("utf-16"),
+        rb'"\ud800\u0041"',
+        b'"\xed\xa0\x80"',
+        b"[1e400, 5e-324, -0, -0.0, 18446744073709551616, 9007199254740993.0]",
+        b"1" * 400,
+        b'{"a": 1, "a": {"\xe2\x82\xac": "\\ud83d\\ude00"}}',
+    ],
+)
+def test_json_is_read_as_the_standard_library_reads_it(text: bytes) -> None:
+    assert repr(parse_json(StoredValue(text))) == repr((json.loads(text), None))
 
 
 def test_a_number_that_no_reader_can_hold_costs_its_record_only() -> None:
