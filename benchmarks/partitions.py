@@ -1,5 +1,8 @@
 """What Dagster takes for a thousand partitions in one run, with its storage on PostgreSQL: the
-snapshot job beside an asset of as many partitions that does nothing."""
+snapshot job beside an asset of as many partitions that does nothing.
+
+It fills the database of deploy/example.env (`DAGSTER_POSTGRES_...`), an empty one of its own.
+"""
 
 import multiprocessing
 import os
@@ -16,11 +19,10 @@ from benchmarks.measuring import Figure, server, show
 from regional_assets.runs.chosen_geography import install_chosen
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import StoreSettings
-from regional_assets_tests.support.deployment import FILES
-from regional_assets_tests.support.postgres import postgres_server
 
 PARTITIONS = 1_000
 
+_CONFIGURATION = Path(__file__).parent.parent / "deploy" / "dagster.yaml"
 _PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 _MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
@@ -29,11 +31,9 @@ def figures() -> list[Figure]:
     """In a process of its own, because it has a geography of its own."""
     with (
         server() as settings,
-        tempfile.TemporaryDirectory(prefix="ra-", dir="/tmp") as folder,
-        postgres_server(Path(folder)) as postgres,
+        tempfile.TemporaryDirectory() as folder,
     ):
         environment = {
-            **postgres.environment,
             "REDIS_URL": settings.redis_url or "",
             "REGIONAL_STATE_DIR": folder,
             "REGIONAL_GEOGRAPHY": "benchmarks.generated_geography:regions",
@@ -57,7 +57,7 @@ def _figures(settings: StoreSettings, folder: str, environment: Mapping[str, str
     assert len(REGION_IDS) == PARTITIONS
     home = Path(folder) / "home"
     home.mkdir()
-    (home / "dagster.yaml").write_text((FILES / "dagster.yaml").read_text())
+    (home / "dagster.yaml").write_text(_CONFIGURATION.read_text())
     with SnapshotStore.open(settings).client as client:
         SnapshotStore(client, settings).write_inputs(inputs(REGION_IDS, current_time()))
     ours = defs.resolve_job_def("regional_snapshot_job")
