@@ -117,7 +117,8 @@ def running_ui(home: Path) -> str | None:
 def daemons(home: Path) -> list[int]:
     """The processes that are daemons of that Dagster home on this machine; none is found where
     there is no /proc."""
-    found = []
+    # Process → its parent.
+    found: dict[int, int] = {}
     for process in sorted(Path("/proc").glob("[0-9]*")):
         # It may have ended, or be another user's.
         with suppress(OSError):
@@ -127,8 +128,10 @@ def daemons(home: Path) -> list[int]:
                 word.endswith((b"dagster._daemon", b"dagster-daemon")) for word in words
             )
             if is_daemon and f"{DAGSTER_HOME.name}={home}".encode() in settings:
-                found.append(int(process.name))
-    return found
+                stat = (process / "stat").read_bytes()
+                found[int(process.name)] = int(stat.rpartition(b")")[2].split()[1])
+    # A child that a daemon starts looks like it until it is another program.
+    return [process for process, parent in found.items() if parent not in found]
 
 
 def hold_ui_lock(home: Path, address: str) -> None:

@@ -14,7 +14,7 @@ import trustme
 from regional_assets.cli.doctor import examine
 from regional_assets.runs.clock import current_time
 from regional_assets.store import embedded
-from regional_assets.store.state_folder import CONFIGURATION, running_ui
+from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
 from regional_assets_tests.support.waiting import eventually
 
@@ -165,6 +165,26 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         eventually(lambda: running_ui(home) is None, START)
         third = command("ui", DAGSTER_HOME="a/home")
         assert in_one_line(third, f"a daemon of {home} runs already, in process ")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
+def test_a_program_that_a_daemon_starts_is_no_second_daemon(folder: Path) -> None:
+    """Between fork and exec it has the daemon's command line; on a busy machine for long."""
+    code = "import os, time; os.fork(); print(flush=True); time.sleep(600)"
+    forked = subprocess.Popen(
+        [sys.executable, "-c", code, "dagster._daemon"],
+        env={**os.environ, "DAGSTER_HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert forked.stdout
+        # Both are there.
+        assert forked.stdout.read(2) == b"\n\n"
+        assert daemons(folder) == [forked.pid]
+    finally:
+        os.killpg(forked.pid, signal.SIGKILL)
+        forked.communicate()
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
