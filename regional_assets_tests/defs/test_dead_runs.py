@@ -154,10 +154,11 @@ def test_a_schedule_does_not_wait_for_a_killed_run(
     with (
         dg.DagsterInstance.local_temp(str(folder), overrides=retries) as instance,
         hanging_run(valkey_url, folder) as (process, run_id),
-    ):
-        context = dg.build_schedule_context(
+        # It enters the instance, and so has to leave it first.
+        dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2026, 8, 22, 6, tzinfo=UTC)
-        )
+        ) as context,
+    ):
         assert "is not finished" in (regional_snapshot_schedule.evaluate_tick(context)[1] or "")
         kill(process)
         requests, skipped, *_ = regional_snapshot_schedule.evaluate_tick(context)
