@@ -2,19 +2,14 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import redis
-from redis.client import Pipeline
 from redis.exceptions import NoPermissionError
 
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
-from regional_assets.intelligence.triggers import TRIGGERS
-from regional_assets.store.connection import refusal
 from regional_assets.store.history_verification import Kept, history_problems
 from regional_assets.store.keys import (
     DAY,
@@ -25,11 +20,17 @@ from regional_assets.store.keys import (
     is_snapshot_id,
 )
 from regional_assets.store.latest import copied_from
+from regional_assets.store.verification_views import (
+    BATCH,
+    Stored,
+    View,
+    bodies_of,
+    look,
+    milliseconds,
+    stored_snapshots,
+)
 from regional_assets.store.wire import as_text, confirmation, observations
 
-# Regions that are looked at, and snapshots that are read, in one round trip. More would block the
-# server's other clients for too long.
-_BATCH = 640
 # How often to look at a region that other runs keep writing.
 _LOOKS = 3
 # Keys that are looked through in one round trip.
@@ -52,8 +53,8 @@ def verify(
     found: dict[str, list[str]] = {}
     empty: set[str] = set()
     waiting = iter(regions)
-    while batch := list(islice(waiting, _BATCH)):
-        views = _look(client, keys, batch)
+    while batch := list(islice(waiting, BATCH)):
+        views = look(client, keys, batch)
         found |= _settled(client, keys, views, now)
         empty |= {v.region for v in views if not (v.errors or v.latest or v.index)}
     empty = {region for region in empty if not found[region]}
@@ -86,105 +87,12 @@ def verify_summary(client: redis.Redis, keys: Keys) -> list[str]:
                 problems.append(f"{name} is {error}")
         elif any(expires_at != _ABSENT for expires_at in expiries):
             problems.append(f"{name} is {'absent' if expires_at == _ABSENT else 'no string'}")
-        problems += _expiry_problems(name, expires_at, _ms(time), SUMMARY_EXPIRY, None)
+        problems += _expiry_problems(name, expires_at, milliseconds(time), SUMMARY_EXPIRY, None)
     return problems
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What is stored of a region but for its snapshots, at one moment (`at`, ms, by the server's
-    clock): observations and expiries (ms) by key; or why it cannot be read."""
-
-    keys: Keys
-    region: str
-    at: int
-    latest: bytes | None
-    index: Sequence[tuple[bytes, float]]
-    history: Sequence[bytes]
-    confirmed: bytes | None
-    copy: bytes | None
-    observed: Mapping[str, Sequence[tuple[bytes, float]]]
-    expiries: Mapping[str, int]
-    errors: Sequence[str]
-
-    @property
-    def times(self) -> dict[str, float]:
-        """The index: snapshot id → time (ms)."""
-        return {as_text(member): at for member, at in self.index}
-
-    def is_same(self, other: "_View") -> bool:
-        """Whether no run wrote a snapshot between the two looks."""
-        return (self.latest, self.index, self.history) == (other.latest, other.index, other.history)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A snapshot by id, what is at its time, and when the two expire (ms)."""
-
-    body: bytes | None
-    copy: bytes | None
-    expires_at: int
-    copy_expires_at: int
-
-
-def _look(client: redis.Redis, keys: Keys, regions: Sequence[str]) -> list[_View]:
-    # One transaction gives a view of one moment; a snapshot never changes under its id.
-    with client.pipeline(transaction=True) as pipeline:
-        pipeline.time()
-        observed = {region: _queue_look(pipeline, keys, region) for region in regions}
-        time, *answers = pipeline.execute(raise_on_error=False)
-    replies = iter(answers)
-    views = []
-    for region, (names, of_triggers) in observed.items():
-        expiries = list(islice(replies, len(names)))
-        values = list(islice(replies, len(names)))
-        latest, index, history, confirmed, copy, *of_region = values
-        views.append(
-            _View(
-                keys,
-                region,
-                _ms(time),
-                latest,
-                index,
-                history,
-                confirmed,
-                copy,
-                observed=dict(zip(of_triggers, of_region, strict=True)),
-                expiries=dict(zip(names, expiries, strict=True)),
-                errors=[
-                    f"{name}: {refusal(reply)}"
-                    for name, reply in zip(names, values, strict=True)
-                    if isinstance(reply, Exception)
-                ],
-            )
-        )
-    return views
-
-
-def _queue_look(pipeline: Pipeline, keys: Keys, region: str) -> tuple[list[str], list[str]]:
-    """Queues the reads of a region: of each key the expiry, then of each the value. Returns the
-    keys, and those of them that hold observations."""
-    observed = [keys.observations(region, str(t.metric)) for t in TRIGGERS if t.region == region]
-    names = [
-        *(keys.latest(region), keys.index(region), keys.regime_history(region)),
-        keys.confirmed(region),
-        keys.latest_body(region),
-        *observed,
-    ]
-    for name in names:
-        pipeline.pexpiretime(name)
-    pipeline.get(names[0])
-    pipeline.zrange(names[1], 0, -1, withscores=True)
-    pipeline.lrange(names[2], 0, -1)
-    pipeline.get(names[3])
-    pipeline.get(names[4])
-    for name in observed:
-        pipeline.zrange(name, 0, -1, withscores=True)
-    return names, observed
-
-
 def _settled(
-    client: redis.Redis, keys: Keys, views: Sequence[_View], now: int
+    client: redis.Redis, keys: Keys, views: Sequence[View], now: int
 ) -> dict[str, list[str]]:
     """Region → problems. A region that has any is looked at again, because another run may have
     written it meanwhile."""
@@ -194,16 +102,16 @@ def _settled(
         troubled = {view.region: view for view in views if found[view.region]}
         if not troubled:
             break
-        again = _look(client, keys, list(troubled))
+        again = look(client, keys, list(troubled))
         views = [view for view in again if not view.is_same(troubled[view.region])]
     return found
 
 
 def _all_problems(
-    client: redis.Redis, keys: Keys, views: Sequence[_View], now: int
+    client: redis.Redis, keys: Keys, views: Sequence[View], now: int
 ) -> dict[str, list[str]]:
     members = {view.region: _members(client, view, now) for view in views if not view.errors}
-    stored = _stored(
+    stored = stored_snapshots(
         client, keys, ((r, id, at) for r, (ids, _) in members.items() for id, at in ids.items())
     )
     return {
@@ -213,27 +121,7 @@ def _all_problems(
     }
 
 
-def _stored(
-    client: redis.Redis, keys: Keys, members: Iterable[tuple[str, str, float]]
-) -> Iterator[_Stored]:
-    """What is stored of each snapshot (region, id, time in ms), in their order. It is read in
-    batches across regions, so that few are held at a time."""
-    waiting = iter(members)
-    while batch := list(islice(waiting, _BATCH)):
-        by_id = [keys.snapshot_by_id(id) for _, id, _ in batch]
-        by_time = [keys.snapshot_at(region, f"{at:.0f}") for region, _, at in batch]
-        with client.pipeline(transaction=False) as pipeline:
-            # MGET, unlike GET, treats a key of another type as absent.
-            pipeline.mget(by_id)
-            pipeline.mget(by_time)
-            for name in (*by_id, *by_time):
-                pipeline.pexpiretime(name)
-            bodies, copies, *expiries = pipeline.execute()
-        size = len(batch)
-        yield from map(_Stored, bodies, copies, expiries[:size], expiries[size:])
-
-
-def _members(client: redis.Redis, view: _View, now: int) -> tuple[dict[str, float], list[str]]:
+def _members(client: redis.Redis, view: View, now: int) -> tuple[dict[str, float], list[str]]:
     """The snapshots of the region (id → time, ms) by its index and its pointer, and what is wrong
     with these two."""
     keys = view.keys
@@ -255,7 +143,7 @@ def _members(client: redis.Redis, view: _View, now: int) -> tuple[dict[str, floa
     elif view.latest is not None and not is_snapshot_id(latest_id):
         problems.append(f"{latest_name} holds no snapshot id")
     elif view.latest is not None and latest_id not in members:
-        [body] = _bodies(client, keys, [latest_id])
+        [body] = bodies_of(client, keys, [latest_id])
         try:
             generated_at = read_body(view.region, latest_id, body or b"").generated_at
             members[latest_id] = index.get(latest_id, generated_at)
@@ -274,10 +162,10 @@ def _oldest(now: int) -> int:
 
 def _problems(
     client: redis.Redis,
-    view: _View,
+    view: View,
     members: Mapping[str, float],
     known: Sequence[str],
-    stored: Iterator[_Stored],
+    stored: Iterator[Stored],
     now: int,
 ) -> list[str]:
     """The problems of a region: those that are `known`, and those of its `members`, of which
@@ -314,12 +202,12 @@ def _problems(
         kept,
         latest.regime.label if latest else None,
         _oldest(now),
-        partial(_bodies, client, view.keys),
+        partial(bodies_of, client, view.keys),
     )
 
 
 def _pointer_problems(
-    view: _View, generated_at: int, latest_id: str, index: Mapping[str, float], now: int
+    view: View, generated_at: int, latest_id: str, index: Mapping[str, float], now: int
 ) -> list[str]:
     latest_name, index_name, *_ = view.expiries
     problems = []
@@ -341,7 +229,7 @@ def _pointer_problems(
 
 
 def _read_snapshots(
-    view: _View, members: Mapping[str, float], stored: Iterator[_Stored], now: int
+    view: View, members: Mapping[str, float], stored: Iterator[Stored], now: int
 ) -> tuple[dict[str, Kept], list[str]]:
     """The readable ones of the snapshots in the index (`members`: id → time), and the problems of
     all, by id and at their times."""
@@ -382,7 +270,7 @@ def _read_snapshots(
 
 
 def _observation_problems(
-    view: _View, name: str, members: Sequence[tuple[bytes, float]], now: int, newest: float
+    view: View, name: str, members: Sequence[tuple[bytes, float]], now: int, newest: float
 ) -> list[str]:
     try:
         found = observations(member for member, _ in members)
@@ -442,12 +330,3 @@ def _lost(keys: Keys, region: str, name: str) -> str:
         f"{keys.latest(region)} and {keys.index(region)} are absent, but there is {name}: restore "
         "them, or run the region to start it anew"
     )
-
-
-def _bodies(client: redis.Redis, keys: Keys, snapshot_ids: Sequence[str]) -> list[bytes | None]:
-    found: Any = client.mget([keys.snapshot_by_id(id) for id in snapshot_ids])
-    return list(found)
-
-
-def _ms(time: tuple[int, int]) -> int:
-    return time[0] * 1000 + time[1] // 1000
