@@ -6,6 +6,7 @@ once.
 
 import io
 import os
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -260,6 +261,8 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
     os.chdir(home)
     place = ["-m", "regional_assets.definitions", "--host", host, "--port", str(port)]
     command = [sys.executable, "-m", "dagster", "dev", *place, *context.args]
+    # Dagster treats SIGTERM as SIGINT, which a background process of a script ignores.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
 
 

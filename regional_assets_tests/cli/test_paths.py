@@ -112,10 +112,11 @@ def test_input_files_that_cannot_be_loaded(
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`regional-assets ui`, started in `folder`."""
+    """`regional-assets ui`, started in `folder` as a script starts its background processes."""
+    background = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
     with (folder / "ui.log").open("wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, "ui", "--port", str(free_port())],
+            [*background, *COMMAND, "ui", "--port", str(free_port())],
             env={**os.environ, "REGIONAL_STATE_DIR": "state", **environment},
             cwd=folder,
             stdout=log,
@@ -165,6 +166,14 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         eventually(lambda: running_ui(home) is None, START)
         third = command("ui", DAGSTER_HOME="a/home")
         assert in_one_line(third, f"a daemon of {home} runs already, in process ")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
+def test_a_ui_in_the_background_ends_by_sigterm(folder: Path) -> None:
+    with running(folder) as ui:
+        eventually(lambda: daemons(folder / "state" / "dagster"), START)
+        ui.terminate()
+        ui.wait(START)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
