@@ -17,14 +17,18 @@ import redis
 from regional_assets.board import world_map
 from regional_assets.definitions import defs
 from regional_assets.defs import charts
-from regional_assets.defs.assets.history import REGIONAL_HISTORY, read_history
+from regional_assets.defs.assets.history import REGIONAL_HISTORY, history_of
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import line_chart, regions_chart
 from regional_assets.defs.partitions import REGIONS
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.geography import GEOGRAPHY, REGION_IDS
+from regional_assets.runs import files
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.settings import StoreSettings
+from regional_assets.store import past
+from regional_assets.store.past import read_histories
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, values
 from regional_assets_tests.support.stores import keys, settings
@@ -110,10 +114,10 @@ def test_one_run_writes_the_table_of_every_region(
     assert result.success
     found = materialisations(instance, result.run_id, REGIONAL_HISTORY)
     assert list(found) == list(REGION_IDS)
-    for region, index in store.indexes(REGION_IDS).items():
+    for region, kept in read_histories(store, REGION_IDS):
         said = values(found[region])
         stored = bodies(client, region)
-        frame = read_history(store, region, index).frame
+        frame = history_of(region, kept).frame
         assert list(frame.columns) == COLUMNS
         assert str(frame.index.dtype) == "datetime64[us, UTC]"
         assert milliseconds(frame) == taken
@@ -141,7 +145,8 @@ def test_one_run_writes_the_table_of_every_region(
 
 
 def test_the_table_changes_with_the_inputs(store: SnapshotStore, taken: list[int]) -> None:
-    frame = read_history(store, "mena", store.indexes(["mena"])["mena"]).frame
+    [(_, kept)] = read_histories(store, ["mena"])
+    frame = history_of("mena", kept).frame
     assert frame["maritime_access"].nunique() > 1
     assert frame["confidence"].is_unique
 
@@ -150,7 +155,8 @@ def test_more_snapshots_than_one_answer_carries(store: SnapshotStore) -> None:
     now = current_time()
     for n in range(120):
         take_snapshots(store, ["latam"], now - n * HOUR, force=True)
-    frame = read_history(store, "latam", store.indexes(["latam"])["latam"]).frame
+    [(_, kept)] = read_histories(store, ["latam"])
+    frame = history_of("latam", kept).frame
     assert milliseconds(frame) == [now - n * HOUR for n in reversed(range(120))]
 
 
@@ -254,6 +260,61 @@ def test_one_region_fails_alone_and_keeps_its_old_table(
 
     client.rename("kept", keys.index("europe"))
     assert history_run(partition_key="europe").success
+
+
+def test_in_a_run_over_many_each_says_little(
+    instance: dg.DagsterInstance,
+    taken: list[int],
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    state: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = materialisations(instance, history_run(tags=ALL).run_id, REGIONAL_HISTORY)
+    before = (state / "history" / "mena.csv").read_bytes()
+    monkeypatch.setattr("regional_assets.defs.reporting.FEW", len(REGION_IDS) - 1)
+    result = history_run(tags=ALL)
+    assert result.success
+    for region, found in materialisations(instance, result.run_id, REGIONAL_HISTORY).items():
+        everything = values(full[region])
+        assert values(found) == {
+            name: everything[name] for name in {*everything} - {"chart", "last_rows"}
+        }
+        assert len(dg.serialize_value(found)) < 1_500
+    assert (state / "history" / "mena.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("few", [len(REGION_IDS), 1], ids=["one by one", "as a batch"])
+def test_when_the_server_stops_serving_what_is_written_is_materialised(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    taken: list[int],
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    valkey_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+) -> None:
+    monkeypatch.setattr("regional_assets.defs.reporting.FEW", few)
+    # Two regions at a time, and the three snapshots of each.
+    monkeypatch.setattr(past, "_PER_TRIP", 2)
+    client.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@all"])
+    monkeypatch.setenv("REDIS_URL", valkey_url.replace("unix://", "unix://reader:x@"))
+    write = files.write
+
+    def written(configured: StoreSettings, name: str, content: bytes) -> str:
+        if name == f"history/{REGION_IDS[2]}.csv":
+            client.acl_setuser("reader", commands=["-mget"])
+        return write(configured, name, content)
+
+    monkeypatch.setattr(files, "write", written)
+    try:
+        result = history_run(tags=ALL)
+    finally:
+        client.acl_deluser("reader")
+    assert not result.success
+    found = materialisations(instance, result.run_id, REGIONAL_HISTORY)
+    assert list(found) == list(REGION_IDS[:3])
+    [failure] = result.get_step_failure_events()
+    assert "refuses" in (failure.step_failure_data.error_display_string or "")
 
 
 def test_its_tables_go_where_files_go(
