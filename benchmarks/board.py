@@ -9,6 +9,7 @@ from benchmarks.measuring import Figure, paired, server, show
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store.past import read_bodies
 from regional_assets.store.snapshot_store import SnapshotStore
 
 _DAYS = 30
@@ -25,7 +26,7 @@ def figures() -> list[Figure]:
             take_snapshots(store, REGION_IDS, NOW - run * _STEP, force=True)
         board, page = make_board(store, REGION_IDS, NOW)
         ids = [day.meta.snapshot_id for card in board.cards for day in card.record.days]
-        bodies = [body for body in store.bodies(ids) if body]
+        bodies = [body for body in read_bodies(store, ids) if body]
         found = paired(
             partial(_parsed, bodies), partial(make_board, store, REGION_IDS, NOW), rounds=20
         )

@@ -14,9 +14,10 @@ import redis
 from regional_assets.settings import DAGSTER_HOME, INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
 from regional_assets.store import access, embedded
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.clusters import kind_of_store
 from regional_assets_tests.support.model_server import Models, serving
-from regional_assets_tests.support.servers import redis_server
-from regional_assets_tests.support.stores import OpenStore, WriterStore, keys
+from regional_assets_tests.support.servers import emptied, redis_server
+from regional_assets_tests.support.stores import OpenStore, keys
 
 # The same examples in every run; a finding becomes a test of its own.
 hypothesis.settings.register_profile("same", derandomize=True, database=None)
@@ -67,27 +68,20 @@ def redis_url(session_folder: Path) -> Iterator[str]:
 @pytest.fixture(params=["valkey", "redis"])
 def server_url(request: pytest.FixtureRequest) -> str:
     """Each of the two servers, emptied."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    with redis.Redis.from_url(url) as client:
-        client.flushall()
-    return url
+    return emptied(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture
 def store(server_url: str, folder: Path) -> Iterator[SnapshotStore]:
-    """A store on each of the two servers, emptied; on Redis the project has the rights of the
-    writer that `regional-assets acl` prints."""
-    kind = WriterStore if server_url.endswith("redis.sock") else OpenStore
-    with kind(server_url, folder) as opened:
+    """A store on each server of `server_url`."""
+    with kind_of_store(server_url)(server_url, folder) as opened:
         yield opened
 
 
 @pytest.fixture
 def valkey_store(valkey_url: str, folder: Path) -> Iterator[SnapshotStore]:
     """A store on the embedded server, emptied."""
-    with redis.Redis.from_url(valkey_url) as client:
-        client.flushall()
-    with OpenStore(valkey_url, folder) as opened:
+    with OpenStore(emptied(valkey_url), folder) as opened:
         yield opened
 
 

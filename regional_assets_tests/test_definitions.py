@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,8 @@ import pytest
 
 import regional_assets
 from regional_assets.definitions import build
+from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
 from regional_assets.defs.resources import RESOURCES
 
 PROJECT = Path(regional_assets.__file__).parent.parent
@@ -69,3 +72,13 @@ def test_the_briefs_are_there_when_a_model_is_configured_rightly_or_wrongly(
     ).stdout
     assert ("regional_brief_job" in printed) == there
     assert "regional_snapshot_job" in printed
+
+
+@pytest.mark.parametrize("key", [REGIONAL_SNAPSHOT, REGIONAL_SUMMARY])
+def test_assets_go_stale_after_two_missed_schedules(key: dg.AssetKey) -> None:
+    node = build(narrated=False).resolve_asset_graph().get(key)
+    assert node.freshness_policy == dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(hours=6.5), fail_window=timedelta(hours=12.5)
+    )
+    assert node.owners == ["team:regional-intelligence"]
+    assert node.tags["domain"] == "regional-intelligence"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from regional_assets.intelligence.regime import RegimeLabel
 from regional_assets.intelligence.stored import Body, Outline
@@ -102,19 +102,16 @@ def line_of(days: Sequence[Outline | Body]) -> Line | None:
 
 
 def _spans(days: Sequence[Outline | Body], x: Callable[[int], float]) -> list[Span]:
-    """The regimes in their order, each from its first day to the first of the next."""
+    """The regimes in their order. Two meet in the middle between the last day of one and the first
+    of the other, so that a regime of one day is seen at either end, too."""
     runs = [(label, list(run)) for label, run in groupby(days, key=lambda day: day.regime.label)]
-    ends = [run[0].generated_at for _, run in runs[1:]] + [days[-1].generated_at]
+    meetings = [
+        x((before[-1].generated_at + after[0].generated_at) // 2)
+        for (_, before), (_, after) in pairwise(runs)
+    ]
     return [
-        Span(
-            label,
-            # A single day fills the width.
-            x(run[0].generated_at) if len(days) > 1 else 0,
-            x(end) - (x(run[0].generated_at) if len(days) > 1 else 0),
-            run[0].generated_at,
-            run[-1].generated_at,
-        )
-        for (label, run), end in zip(runs, ends, strict=True)
+        Span(label, start, end - start, run[0].generated_at, run[-1].generated_at)
+        for (label, run), (start, end) in zip(runs, pairwise([0, *meetings, WIDTH]), strict=True)
     ]
 
 

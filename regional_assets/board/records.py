@@ -14,10 +14,10 @@ class Record:
     `problem` why it cannot be shown (both empty: the region has none yet).
 
     `changes` compares the snapshot with the one before (None: it cannot be compared, `problems`
-    gives the reason). `days` has the last snapshot of each
-    day, oldest first, without the `lost_days` that cannot be read; `transitions` the regime
-    changes, newest first; `observed` the last observation by metric, and `baselines` the trailing
-    mean by trigger id. `problems` is what else could not be read.
+    gives the reason). `days` has the last snapshot of each day, oldest first, without the
+    `lost_days` that cannot be read; `transitions` the regime changes, newest first; `observed` the
+    last observation by metric, and `baselines` the trailing mean by trigger id. `problems` is what
+    else could not be read.
     """
 
     snapshot: Body | None = None

@@ -85,8 +85,8 @@ class RegionMark:
 def world_map(marks: Mapping[str, RegionMark]) -> str | None:
     """The map as an SVG element that refers to nothing outside it.
 
-    A region that `marks` lacks is hatched and labelled "no readable snapshot". None
-    when the outlines are of other regions than this process has.
+    A region that `marks` lacks is hatched and labelled "no readable snapshot". None when the
+    outlines are of other regions than this process has.
     """
     drawing = _outlines()
     countries = {id: " ".join(sorted(region.countries)) for id, region in REGIONS.items()}

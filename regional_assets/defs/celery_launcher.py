@@ -28,7 +28,7 @@ class WatchingCeleryRunLauncher(CeleryRunLauncher):
         super().__init__(**config)
         # Run → since when no worker has had it.
         self._missing: dict[str, float] = {}
-        # What the workers said last, and when: one question serves all runs of a round.
+        # The workers' last answer, and its time: one question serves all runs of a round.
         self._tasks: set[str] = set()
         self._asked: float | None = None
 

@@ -18,8 +18,8 @@ EMPTIED_TAG = "regional_assets/store_emptied"
 
 
 class RunRecord:
-    """The record as a run sees it, which shows what it met; as a tick does, which has no
-    `context.run`, it is only compared with."""
+    """The record as a run uses it, whose tags then name the store that it met. A tick, which has no
+    `context.run`, only compares."""
 
     def __init__(self, instance: dg.DagsterInstance, context: dg.InitResourceContext) -> None:
         self._instance = instance

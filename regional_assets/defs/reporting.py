@@ -75,15 +75,23 @@ class PartitionReport:
     def all_materialised(
         self, partitions: Iterable[tuple[str, Mapping[str, Any], str | None]]
     ) -> None:
-        """Materialises each partition now, with its metadata and data version. Of many, 250 at once
-        are stored, where Dagster's storage can."""
-        events = (self._event(*each) for each in partitions)
-        while batch := list(islice(events, _BATCH)):
-            if self.brief:
+        """Materialises each partition as it comes, with its metadata and data version. Of many, 250
+        at once are stored, where Dagster's storage can; those that came before an error of
+        `partitions` are stored, too."""
+        if not self.brief:
+            for each in partitions:
+                self.materialised(*each)
+            return
+        batch: list[dg.AssetMaterialization] = []
+        try:
+            for each in partitions:
+                batch.append(self._event(*each))
+                if len(batch) == _BATCH:
+                    full, batch = batch, []
+                    log_materialisations(self._context, full)
+        finally:
+            if batch:
                 log_materialisations(self._context, batch)
-            else:
-                for event in batch:
-                    self._context.log_event(event)
 
     def _event(
         self, partition: str, metadata: Mapping[str, Any] | None, data_version: str | None

@@ -16,6 +16,7 @@ from regional_assets.defs.jobs import (
 from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.partitions import regions_in, run_requests
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.defs.sensors.cursors import named
 from regional_assets.intelligence.brief import (
     MAX_LACKING,
     STANDS_IN_WORDS,
@@ -175,8 +176,8 @@ def _too_early(context: dg.ScheduleEvaluationContext) -> str | None:
     if going_on:
         missing = f"{', '.join(going_on)} has not ended"
     elif without:
-        of = f" of {len(without)} regions, such as {without[0]}," if taken else ""
-        missing = f"no run has taken them{of} yet"
+        those = f"those of {len(without)} regions, such as {without[0]}," if taken else "them"
+        missing = f"no run has taken {those} yet"
     else:
         return None
     return (
@@ -209,8 +210,7 @@ def regional_brief_retry_schedule(
     why_not = narrator.why_not()
     if why_not:
         return dg.SkipReason(why_not)
-    tick = context.scheduled_execution_time
-    now = int(tick.timestamp() * 1000)
+    now = int(context.scheduled_execution_time.timestamp() * 1000)
     try:
         with snapshot_store.open() as opened:
             store = BriefStore(opened)
@@ -227,14 +227,10 @@ def regional_brief_retry_schedule(
     except STORE_ERRORS as error:
         return dg.SkipReason(str(error))
     if len(hopeless) == len(without):
-        reasons = "; ".join(f"{region}: {reason}" for region, reason in hopeless.items())
+        reasons = named((f"{region}: {reason}" for region, reason in hopeless.items()), "; ")
         return dg.SkipReason(f"no brief can be written before there are new snapshots: {reasons}")
-    requests = run_requests(
-        [region for region in without if region not in hopeless],
-        # The tick and the regions: when this tick is evaluated again, no run is started again.
-        run_key=lambda members: f"{tick.isoformat()} {' '.join(members)}",
-        requested_by="regional_brief_retry_schedule",
-    )
+    regions = [region for region in without if region not in hopeless]
+    requests = _requests(context, regions, "regional_brief_retry_schedule")
     return _unless_running(context, BRIEF_JOB.name, requests)
 
 

@@ -54,7 +54,10 @@ def checked_table(rows: Iterable[Region]) -> tuple[Region, ...]:
     if not table:
         raise GeographyError("there is no region")
     if not any(region.narrated for region in table):
-        raise GeographyError("no region is narrated; briefs are off without a model, too")
+        raise GeographyError(
+            "no region is narrated: leave `narrated = false` out of one at least (without a "
+            "language model nothing is narrated anyway)"
+        )
     source = resources.files("regional_assets.intelligence") / "reference" / "country_names.csv"
     with source.open(encoding="utf-8") as file:
         countries = {row["iso2"] for row in csv.DictReader(file)}

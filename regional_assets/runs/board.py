@@ -50,7 +50,8 @@ def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[
         for region in shown
         if (snapshot := stored.latest[region].snapshot)
     }
-    bodies = read_bodies(store, [*dict.fromkeys([*latest_ids.values(), *_wanted(found, pasts)])])
+    ids = list(dict.fromkeys([*latest_ids.values(), *_wanted(found, pasts)]))
+    bodies = dict(zip(ids, read_bodies(store, ids), strict=True))
     for region, snapshot_id in latest_ids.items():
         pointer = Pointer(region, snapshot_id.encode(), None)
         found[region] = _latest(region, pointer.with_body(store.keys, bodies[snapshot_id]))

@@ -25,11 +25,18 @@ from regional_assets.intelligence.snapshot import (
 )
 from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
 from regional_assets.intelligence.world import World, build_world
-from regional_assets.store.commit import Duplicate, Refused, Superseded, Unreplicated, Written
+from regional_assets.store.commit import (
+    CommitReply,
+    Duplicate,
+    Refused,
+    Superseded,
+    Unreplicated,
+    Written,
+)
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.keys import Keys
 from regional_assets.store.latest import LatestRead
-from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
+from regional_assets.store.snapshot_store import BATCH, SnapshotStore, StoreRead
 
 if TYPE_CHECKING:
     from regional_assets.narrative.narrator import Narrator
@@ -233,12 +240,14 @@ def _commit(
     deadline = time.monotonic() + store.region_deadline
     while pending:
         started = time.perf_counter()
+        replies: list[CommitReply] = []
         try:
-            replies = store.commit(
-                [snapshot for snapshot, _ in pending], force=force, deadline=deadline
-            )
+            # Message by message: what the server answered before it was lost is known.
+            for start in range(0, len(pending), BATCH):
+                batch = [snapshot for snapshot, _ in pending[start : start + BATCH]]
+                replies += store.commit(batch, force=force, deadline=deadline)
         except StoreError as error:
-            replies = [Refused(str(error))] * len(pending)
+            replies += [Refused(str(error))] * (len(pending) - len(replies))
         superseded: list[tuple[Snapshot, float]] = []
         for (snapshot, spent), reply in zip(pending, replies, strict=True):
             region = snapshot.content.region_id

@@ -4,6 +4,7 @@ summary (SPEC 6, Weekly brief)."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import redis
@@ -13,7 +14,7 @@ from regional_assets.store.connection import refusal
 from regional_assets.store.keys import BRIEF_EXPIRY
 from regional_assets.store.latest import LatestRead, StoredSnapshot
 from regional_assets.store.scripts import Call, Script, run
-from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets.store.snapshot_store import BATCH, SnapshotStore, Summary
 from regional_assets.store.wire import encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
@@ -42,25 +43,28 @@ class BriefStore:
         self._keys = store.keys
 
     def read(self, regions: Sequence[str]) -> dict[str, BriefRead]:
-        """The sources of the briefs of `regions`, in two round trips. Raises `StoreError` when the
-        server is unavailable."""
+        """The sources of the briefs of `regions`: one round trip, and one for every 100 snapshots.
+        Raises `StoreError` when the server is unavailable."""
         names = [
-            name
-            for region in regions
-            for name in (
+            (
                 self._keys.latest(region),
                 self._keys.confirmed(region),
                 self._keys.regime_history(region),
                 self._keys.brief(region),
             )
+            for region in regions
         ]
-        call = Call(names, [_ENTRIES])
+        calls = [
+            Call(list(chain(*names[start : start + BATCH])), [_ENTRIES])
+            for start in range(0, len(names), BATCH)
+        ]
 
-        def read() -> Any:
-            [reply] = run(self._client, _READ, [call])
-            if isinstance(reply, Exception):
-                raise reply
-            return reply
+        def read() -> list[Any]:
+            replies = run(self._client, _READ, calls)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            return list(chain(*replies))
 
         found = dict(zip(regions, self._store.attempt(read, patient=False), strict=True))
         latest = self._store.latest({region: _pointer(reply) for region, reply in found.items()})

@@ -104,7 +104,7 @@ class Cluster:
 
     def _ask(self) -> list[tuple[int, int, list[Address]]]:
         silent = {}
-        # In any order: one of them may be cut off, and know only what was before.
+        # In random order, because one of them may be cut off and out of date.
         candidates = random.sample(list(self._clients), len(self._clients))
         for asked in sorted(candidates, key=self._suspects.__contains__):
             try:

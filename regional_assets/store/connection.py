@@ -58,8 +58,7 @@ _CERTIFICATE_ADVICE = {9: _CLOCK_ADVICE, 10: _CLOCK_ADVICE, 62: _HOST_ADVICE, 64
 def connect(settings: StoreSettings) -> redis.Redis:
     """A client of the configured server, or of the embedded one (started if necessary) when there
     is no `redis_url`; in a cluster, of the node that has the keys; with Sentinels, of the primary
-    that they name. It connects with the first
-    command. Raises `SettingsError`.
+    that they name. It connects with the first command. Raises `SettingsError`.
 
     The client itself does not repeat commands: `SnapshotStore` does, under a deadline.
     """

@@ -64,8 +64,8 @@ def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: Record
     """Compares the present store, whose `identity` was read, with the one on record. Raises
     `StoreError` when it is another.
 
-    One that has no id at the address on record was emptied there: it gets the same id again. Two
-    who find that at once so give it the same.
+    One that has no id at the address on record was emptied there: it gets the same id again, so
+    that two runs that find it at once agree.
     """
     present, known = _present(client, keys, identity), record.known()
     emptied = known is not None and not identity and present.address == known.address
@@ -85,8 +85,14 @@ def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: Record
 
 
 def identified(client: redis.Redis, keys: Keys, store: MetStore, identity: str = "") -> MetStore:
-    """The store after it was given this id, or a random one, unless it has one meanwhile."""
+    """The store after it was given this id, or a random one, unless it has one meanwhile. Raises
+    `StoreError` when something else has the key."""
     identity = store.identity or identity or str(uuid.uuid4())
-    # One step, so that all who do this at once find the same.
-    before = client.set(keys.identity, identity, nx=True, get=True)
+    try:
+        # One step, so that all who do this at once find the same.
+        before = client.set(keys.identity, identity, nx=True, get=True)
+    except redis.ResponseError as error:
+        if str(error).startswith("WRONGTYPE"):
+            raise StoreError(f"{keys.identity} holds no identity of a store: delete it") from None
+        raise
     return replace(store, identity=as_text(before) if isinstance(before, bytes) else identity)

@@ -21,6 +21,8 @@ Result = tuple[Verdict, str, str]
 
 _SLOTS = 16_384
 _NAMED = 3
+# Commands that a script looks at. More would block the server's other clients for too long.
+_PER_SCRIPT = 2_000
 _RIGHTS = Script.load("rights.lua", read_only=True)
 
 
@@ -39,13 +41,16 @@ def rights(client: redis.Redis, keys: Keys) -> Result:
 
 def _rights_at(client: redis.Redis, keys: Keys) -> Result:
     uses = list(access.uses(keys, REGION_IDS))
-    [reply] = run(client, _RIGHTS, [Call([], [json.dumps(use.words) for use in uses])])
+    batches = [uses[start : start + _PER_SCRIPT] for start in range(0, len(uses), _PER_SCRIPT)]
+    calls = [Call([], [json.dumps(use.words) for use in batch]) for batch in batches]
     advice = "`regional-assets acl` prints the rules of a user who may"
-    if isinstance(reply, NoPermissionError):
-        return "problem", f"this user may not run scripts: {reply}", advice
-    if isinstance(reply, Exception):
-        raise reply
-    refused = [uses[position - 1] for position in reply]
+    refused: list[access.Use] = []
+    for batch, reply in zip(batches, run(client, _RIGHTS, calls), strict=True):
+        if isinstance(reply, NoPermissionError):
+            return "problem", f"this user may not run scripts: {reply}", advice
+        if isinstance(reply, Exception):
+            raise reply
+        refused += [batch[position - 1] for position in reply]
     if not refused:
         return "ok", "this user may do all that a run does", ""
     wanted = Counter(use.command for use in uses)

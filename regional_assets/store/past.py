@@ -1,8 +1,9 @@
-"""What is stored of the past of several regions, in two round trips."""
+"""What is stored of the past of several regions, in few round trips and bounded memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import redis
@@ -13,7 +14,8 @@ from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import as_text, observations
 
-# A body is some 20 kB: a command copies 2 MB, and a round trip carries 8 MB.
+# A body is some 20 kB, and so is the index of 90 days: a command copies 2 MB of bodies, and a round
+# trip carries 8 MB of either.
 _PER_COMMAND = 100
 _PER_TRIP = 400
 
@@ -59,16 +61,44 @@ def read_pasts(
     return {region: _past(keys, region, names, replies) for region, names in metrics.items()}
 
 
-def read_bodies(store: SnapshotStore, snapshot_ids: Sequence[str]) -> dict[str, bytes | None]:
-    """The stored snapshots by id, None for one that is absent; up to 400 in a round trip. Raises
-    `StoreError` when the server is unavailable."""
-    found: dict[str, bytes | None] = {}
-    for start in range(0, len(snapshot_ids), _PER_TRIP):
-        ids = snapshot_ids[start : start + _PER_TRIP]
-        names = [store.keys.snapshot_by_id(i) for i in ids]
-        bodies = store.attempt(partial(_mget, store.client, names))
-        found |= dict(zip(ids, bodies, strict=True))
-    return found
+@dataclass(frozen=True, slots=True)
+class StoredHistory:
+    """All snapshots of a region's index, oldest first: id, generated_at (ms) and body, None for one
+    that is absent; or the server's error when the index cannot be read."""
+
+    snapshots: Sequence[tuple[str, float, bytes | None]] = ()
+    error: str | None = None
+
+
+def read_histories(
+    store: SnapshotStore, regions: Sequence[str]
+) -> Iterator[tuple[str, StoredHistory]]:
+    """The history of each region, read lazily: the indexes of up to 400 regions in a round trip,
+    then their bodies, up to 400 in each. Raises `StoreError` when the server is unavailable."""
+    for start in range(0, len(regions), _PER_TRIP):
+        batch = regions[start : start + _PER_TRIP]
+        names = [store.keys.index(region) for region in batch]
+        indexes = [
+            reply if isinstance(reply, Exception) else _entries(reply)
+            for reply in store.attempt(partial(_read_indexes, store.client, names))
+        ]
+        readable = [index for index in indexes if not isinstance(index, Exception)]
+        bodies = read_bodies(store, (snapshot_id for index in readable for snapshot_id, _ in index))
+        for region, name, index in zip(batch, names, indexes, strict=True):
+            if isinstance(index, Exception):
+                yield region, StoredHistory(error=f"{name}: {refusal(index)}")
+            else:
+                # Whole, so that the next region's bodies come next, whatever becomes of this one.
+                found = zip(index, islice(bodies, len(index)), strict=True)
+                yield region, StoredHistory([(*entry, body) for entry, body in found])
+
+
+def read_bodies(store: SnapshotStore, snapshot_ids: Iterable[str]) -> Iterator[bytes | None]:
+    """The stored snapshots with these ids, None for one that is absent; read lazily, up to 400 in a
+    round trip. Raises `StoreError` when the server is unavailable."""
+    names = map(store.keys.snapshot_by_id, snapshot_ids)
+    while batch := list(islice(names, _PER_TRIP)):
+        yield from store.attempt(partial(_mget, store.client, batch))
 
 
 def _mget(client: redis.Redis, names: Sequence[str]) -> list[bytes | None]:
@@ -76,6 +106,17 @@ def _mget(client: redis.Redis, names: Sequence[str]) -> list[bytes | None]:
         for start in range(0, len(names), _PER_COMMAND):
             pipeline.mget(names[start : start + _PER_COMMAND])
         return [body for reply in pipeline.execute() for body in reply]
+
+
+def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
+    with client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.zrange(name, 0, -1, withscores=True)
+        return pipeline.execute(raise_on_error=False)
+
+
+def _entries(index: Iterable[tuple[bytes, float]]) -> list[tuple[str, float]]:
+    return [(as_text(member), at) for member, at in index]
 
 
 def _past(keys: Keys, region: str, metrics: Sequence[str], replies: Iterator[Any]) -> Past:
@@ -88,9 +129,7 @@ def _past(keys: Keys, region: str, metrics: Sequence[str], replies: Iterator[Any
             return ()
         return reply
 
-    entries, newest = (
-        [(as_text(member), at) for member, at in found(keys.index(region))] for _ in range(2)
-    )
+    entries, newest = (_entries(found(keys.index(region))) for _ in range(2))
     transitions = found(keys.regime_history(region))
     observed: dict[str, Observation] = {}
     for metric in metrics:

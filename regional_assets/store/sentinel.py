@@ -86,8 +86,7 @@ class Sentinels(Sentinel):
         )
 
     def ask_another(self) -> None:
-        """Another Sentinel is asked first: the one that was may be cut off, and know only what was
-        before."""
+        """Another Sentinel is asked first, because this one may be cut off and out of date."""
         self.sentinels = [*self.sentinels[1:], *self.sentinels[:1]]
 
     def _ask_first(self, at: str) -> None:

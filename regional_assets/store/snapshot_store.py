@@ -2,7 +2,7 @@
 one atomic commit (SPEC 6)."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,12 +28,7 @@ from regional_assets.store.commit import (
     commit_reply,
     confirmed,
 )
-from regional_assets.store.connection import (
-    address,
-    connect,
-    refusal,
-    unavailable,
-)
+from regional_assets.store.connection import address, connect, unavailable
 from regional_assets.store.errors import StoreError, one_line
 from regional_assets.store.identity import Record, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
@@ -53,8 +48,8 @@ _READ = Script.load("read.lua", read_only=True)
 # Seconds before a transaction starts over.
 _WATCH_DELAY = 0.02
 
-# Regions per message, which bounds its size whatever their number.
-_BATCH = 64
+# Regions per script or message, which bounds its time and size whatever their number.
+BATCH = 64
 # A body is some 20 kB, so that a reply stays within a few MB.
 _BODIES = 100
 
@@ -75,15 +70,6 @@ class StoreRead:
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
     observed: Mapping[str, ObservationsRead]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRead:
-    """The entries of a region's index, oldest first: snapshot ids with generated_at (ms); or the
-    server's error when it cannot be read."""
-
-    entries: Sequence[tuple[str, float]] = ()
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +145,10 @@ class SnapshotStore:
         triggers = TRAILING_TRIGGERS if inputs else ()
         observed = [self.keys.observations(t.region, str(t.metric)) for t in triggers]
         copied = [self.keys.latest_body(region) for region in regions] if inputs else []
-        values, copies, found = self._read(plain, observed, regions[:_BATCH], copied[:_BATCH])
+        values, copies, found = self._read(plain, observed, regions[:BATCH], copied[:BATCH])
         # A script over more regions would block the server's other clients for too long.
-        for start in range(_BATCH, len(regions), _BATCH):
-            batch = slice(start, start + _BATCH)
+        for start in range(BATCH, len(regions), BATCH):
+            batch = slice(start, start + BATCH)
             _, more, replies = self._read([], [], regions[batch], copied[batch])
             copies += more
             found += replies
@@ -241,7 +227,7 @@ class SnapshotStore:
         expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
         waiting = iter(snapshots)
-        while batch := [_commit_call(self.keys, s, force, expiry) for s in islice(waiting, _BATCH)]:
+        while batch := [_commit_call(self.keys, s, force, expiry) for s in islice(waiting, BATCH)]:
             calls = [call for call in batch if isinstance(call, Call)]
             answered = iter(self._commit(calls, deadline))
             replies += [next(answered) if isinstance(call, Call) else call for call in batch]
@@ -311,23 +297,6 @@ class SnapshotStore:
             self.client.transaction, within_deadline, *watched, watch_delay=_WATCH_DELAY
         )
         self.attempt(attempt, deadline=deadline)
-
-    def indexes(self, regions: Sequence[str]) -> dict[str, IndexRead]:
-        """The index of each region, in one round trip. Raises `StoreError` when the server is
-        unavailable."""
-        names = [self.keys.index(region) for region in regions]
-        replies = self.attempt(partial(_read_indexes, self.client, names))
-        return {
-            region: _index(name, reply)
-            for region, name, reply in zip(regions, names, replies, strict=True)
-        }
-
-    def bodies(self, snapshot_ids: Sequence[str]) -> Iterator[bytes | None]:
-        """The stored snapshots with these ids, None for one that is absent; read lazily, one round
-        trip for every 100. Raises `StoreError` when the server is unavailable."""
-        for start in range(0, len(snapshot_ids), _BODIES):
-            names = [self.keys.snapshot_by_id(i) for i in snapshot_ids[start : start + _BODIES]]
-            yield from self.attempt(partial(self.client.execute_command, "MGET", *names))
 
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
@@ -399,16 +368,3 @@ def _get_each(client: redis.Redis, names: Iterable[str]) -> list[Any]:
         for name in names:
             pipeline.get(name)
         return pipeline.execute(raise_on_error=False)
-
-
-def _read_indexes(client: redis.Redis, names: Iterable[str]) -> list[Any]:
-    with client.pipeline(transaction=False) as pipeline:
-        for name in names:
-            pipeline.zrange(name, 0, -1, withscores=True)
-        return pipeline.execute(raise_on_error=False)
-
-
-def _index(name: str, reply: Any) -> IndexRead:
-    if isinstance(reply, Exception):
-        return IndexRead(error=f"{name}: {refusal(reply)}")
-    return IndexRead([(as_text(member), at) for member, at in reply])

@@ -139,5 +139,5 @@ def bodies_of(client: redis.Redis, keys: Keys, snapshot_ids: Sequence[str]) -> l
 
 
 def milliseconds(time: tuple[int, int]) -> int:
-    """The server\'s time (s, µs) in ms."""
+    """The server's time (s, µs) in ms."""
     return time[0] * 1000 + time[1] // 1000

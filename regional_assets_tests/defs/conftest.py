@@ -24,6 +24,12 @@ def instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dagst
 
 
 @pytest.fixture
+def state(instance: dg.DagsterInstance, folder: Path) -> Path:
+    """The state folder of the instance's runs."""
+    return folder / "state"
+
+
+@pytest.fixture
 def client(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
     """The server that the runs use, with the sample inputs."""
     monkeypatch.setenv("REDIS_URL", valkey_url)

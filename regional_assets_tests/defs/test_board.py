@@ -3,6 +3,7 @@
 import json
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import fsspec
@@ -30,10 +31,14 @@ from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY
 
 
-@pytest.fixture
-def state(instance: dg.DagsterInstance, folder: Path) -> Path:
-    """The state folder of the runs."""
-    return folder / "state"
+def said_in(
+    instance: dg.DagsterInstance,
+    result: dg.ExecuteInProcessResult,
+    asset: dg.AssetKey = REGIONAL_BOARD,
+) -> dict[str, Any]:
+    """The metadata of the asset's one materialisation in the run."""
+    [found] = materialisations(instance, result.run_id, asset).values()
+    return values(found)
 
 
 @pytest.mark.parametrize("tags", [ALL, {}], ids=["range", "without partitions"])
@@ -42,8 +47,7 @@ def test_it_follows_the_snapshots_in_the_same_run(
 ) -> None:
     result = run(instance, tags=tags)
     assert result.success
-    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
-    said, path = values(found), state / "board.html"
+    said, path = said_in(instance, result), state / "board.html"
     page = path.read_text(encoding="utf-8")
     assert said["path"] == str(path)
     assert said["bytes"] == len(page.encode())
@@ -68,8 +72,7 @@ def test_of_many_regions_a_table_has_those_under_most_pressure(
     monkeypatch.setattr(runs_board, "MOST_REGIONS", 3)
     monkeypatch.setattr(view, "MOST_REGIONS", 3)
     result = run(instance, tags=ALL)
-    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
-    said = values(found)
+    said = said_in(instance, result)
     balances = {}
     for region in REGION_IDS:
         body = json.loads(client.get(keys.latest_body(region)) or b"")
@@ -80,8 +83,7 @@ def test_of_many_regions_a_table_has_those_under_most_pressure(
     assert said["not_shown"] == len(REGION_IDS) - 3
     assert said["regions"] == 3
 
-    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
-    summed = values(summary)
+    summed = said_in(instance, result, SUMMARY)
     assert {row.data["region"] for row in summed["table"].records} == set(rows)
     assert summed["not_listed"]["table"] == len(REGION_IDS) - 3
     assert summed["regions"] == len(REGION_IDS)
@@ -91,8 +93,7 @@ def test_the_summary_has_the_changes_of_its_run(
     instance: dg.DagsterInstance, client: redis.Redis, state: Path
 ) -> None:
     def changes(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> list[dict[str, object]]:
-        [found] = materialisations(instance, result.run_id, asset).values()
-        return [dict(row.data) for row in values(found)["changes"].records]
+        return [dict(row.data) for row in said_in(instance, result, asset)["changes"].records]
 
     first = run(instance, tags=ALL)
     assert len(changes(first, SUMMARY)) > 1
@@ -120,8 +121,7 @@ def test_a_run_of_one_partition_writes_the_page_of_all(
 ) -> None:
     assert run(instance, tags=ALL).success
     result = run(instance, partition_key="latam", force=True)
-    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
-    assert values(found)["regions"] == len(REGION_IDS)
+    assert said_in(instance, result)["regions"] == len(REGION_IDS)
 
 
 def test_when_a_region_fails_its_card_names_the_reason(
@@ -134,8 +134,7 @@ def test_when_a_region_fails_its_card_names_the_reason(
     client.delete(keys.latest_body("mena"))
     result = run(instance, tags=ALL, force=True)
     assert not result.success
-    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
-    assert list(values(found)["damaged"]) == ["mena"]
+    assert list(said_in(instance, result)["damaged"]) == ["mena"]
     assert name in (state / "board.html").read_text(encoding="utf-8")
 
 
@@ -190,10 +189,10 @@ def test_the_page_goes_where_files_go(
     monkeypatch.setenv("REGIONAL_FILES", "memory://board-test")
     result = run(instance, tags=ALL)
     assert result.success
-    [found] = materialisations(instance, result.run_id, REGIONAL_BOARD).values()
+    said = said_in(instance, result)
     page = fsspec.filesystem("memory").cat("memory://board-test/board.html")
-    assert values(found)["path"] == "memory://board-test/board.html"
-    assert values(found)["bytes"] == len(page)
+    assert said["path"] == "memory://board-test/board.html"
+    assert said["bytes"] == len(page)
     assert not (state / "board.html").exists()
 
     done = CliRunner().invoke(main, ["board"])

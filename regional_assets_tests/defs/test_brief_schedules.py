@@ -15,6 +15,7 @@ from regional_assets.defs.schedules import (
     regional_brief_retry_schedule,
     regional_brief_schedule,
 )
+from regional_assets.defs.sensors import cursors
 from regional_assets.intelligence.brief import week_start
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import HOUR_MS
@@ -172,9 +173,9 @@ def test_sunday_waits_for_all_runs_of_the_snapshots(
         return a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS, **ends)
 
     taken(NARRATED_REGIONS[0], NARRATED_REGIONS[2])
-    of = f"{len(NARRATED_REGIONS) - 3} regions, such as {NARRATED_REGIONS[3]}"
+    those = f"{len(NARRATED_REGIONS) - 3} regions, such as {NARRATED_REGIONS[3]}"
     said = tick(regional_brief_schedule, instance, THIS_SUNDAY)
-    assert f"no run has taken them of {of}, yet; regional_brief_retry" in said
+    assert f"no run has taken those of {those}, yet; regional_brief_retry" in said
     one = a_run(
         instance,
         SNAPSHOT_JOB.name,
@@ -260,6 +261,16 @@ def test_regions_without_a_young_snapshot_are_not_retried(
     ]
 
 
+def test_a_reason_names_few_of_many_regions(
+    instance: dg.DagsterInstance, told: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cursors, "_NAMED", 2)
+    said = tick(regional_brief_retry_schedule, instance, WEDNESDAY, Later(hours=13))
+    assert isinstance(said, str)
+    assert said.count("its snapshot is 13 hours old") == 2
+    assert said.endswith(f"; and {len(NARRATED_REGIONS) - 2} more")
+
+
 def test_exactly_the_regions_that_lack_one_are_retried(
     instance: dg.DagsterInstance, told: redis.Redis
 ) -> None:
@@ -273,8 +284,8 @@ def test_exactly_the_regions_that_lack_one_are_retried(
     assert ranges(requests) == [("mena", "east-asia"), ("latam", "latam")]
     assert not isinstance(requests, str)
     assert [request.run_key for request in requests] == [
-        "2026-08-05T08:00:00+00:00 mena east-asia",
-        "2026-08-05T08:00:00+00:00 latam",
+        "2026-08-05T08:00:00+00:00 mena to east-asia",
+        "2026-08-05T08:00:00+00:00 latam to latam",
     ]
     # A tick that is evaluated again after a crash finds its own first run.
     a_run(instance, BRIEF_JOB.name, dg.DagsterRunStatus.QUEUED, run_key=requests[0].run_key or "")

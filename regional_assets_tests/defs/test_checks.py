@@ -1,8 +1,7 @@
-"""The checks through Dagster, on damage that is really in the store; freshness of the assets."""
+"""The checks through Dagster, on damage that is really in the store."""
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, statuses
-from regional_assets_tests.support.stored import put_body
+from regional_assets_tests.support.stored import latest_id, put_body
 from regional_assets_tests.support.stores import OpenStore, keys
 from regional_assets_tests.support.worlds import KEY
 
@@ -70,9 +69,7 @@ def failing(result: dg.ExecuteInProcessResult) -> set[tuple[str, str | None]]:
 
 
 def body_name(client: redis.Redis, region: str) -> str:
-    found = client.get(keys.latest(region))
-    assert isinstance(found, bytes)
-    return keys.snapshot_by_id(found.decode())
+    return keys.snapshot_by_id(latest_id(client, region) or "")
 
 
 def body(client: redis.Redis, region: str = "europe") -> dict[str, Any]:
@@ -84,8 +81,7 @@ def put(client: redis.Redis, snapshot: Any, region: str = "europe") -> None:
     """Puts a body in the place of the stored one, by id and at its time, with their expiry;
     encoded as the store does unless it is text."""
     stored = snapshot.encode() if isinstance(snapshot, str) else encode(snapshot)
-    snapshot_id = body_name(client, region).removeprefix(keys.snapshot_by_id(""))
-    put_body(client, region, snapshot_id, stored)
+    put_body(client, region, latest_id(client, region) or "", stored)
 
 
 def keys_of(client: redis.Redis, region: str) -> list[bytes]:
@@ -402,13 +398,3 @@ def test_the_floor_is_from_0_to_1(text: str) -> None:
     assert CONFIDENCE_FLOOR.read({"REGIONAL_CONFIDENCE_FLOOR": "0"}) == 0
     with pytest.raises(SettingsError, match="REGIONAL_CONFIDENCE_FLOOR"):
         CONFIDENCE_FLOOR.read({"REGIONAL_CONFIDENCE_FLOOR": text})
-
-
-@pytest.mark.parametrize("key", [REGIONAL_SNAPSHOT, SUMMARY])
-def test_assets_go_stale_after_two_missed_schedules(key: dg.AssetKey) -> None:
-    node = defs.resolve_asset_graph().get(key)
-    assert node.freshness_policy == dg.FreshnessPolicy.time_window(
-        warn_window=timedelta(hours=6.5), fail_window=timedelta(hours=12.5)
-    )
-    assert node.owners == ["team:regional-intelligence"]
-    assert node.tags["domain"] == "regional-intelligence"

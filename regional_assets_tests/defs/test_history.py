@@ -1,12 +1,9 @@
 """`regional_history` through Dagster: a real instance, real runs, a real server."""
 
-import base64
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import dagster as dg
 import fsspec
@@ -14,19 +11,21 @@ import pandas as pd
 import pytest
 import redis
 
-from regional_assets.board import world_map
 from regional_assets.definitions import defs
-from regional_assets.defs import charts
-from regional_assets.defs.assets.history import REGIONAL_HISTORY, read_history
+from regional_assets.defs.assets.history import REGIONAL_HISTORY, history_of
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.charts import line_chart, regions_chart
 from regional_assets.defs.partitions import REGIONS
 from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import GEOGRAPHY, REGION_IDS
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.runs import files
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.settings import StoreSettings
+from regional_assets.store import past
+from regional_assets.store.past import read_histories
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, values
+from regional_assets_tests.support.dagster_runs import ALL, materialisations, values
+from regional_assets_tests.support.pictures import svg, texts
 from regional_assets_tests.support.stores import keys, settings
 
 HOUR = 3_600_000
@@ -39,16 +38,7 @@ def store(client: redis.Redis, valkey_url: str, folder: Path) -> SnapshotStore:
 
 
 @pytest.fixture
-def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state folder of the runs."""
-    monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder / "state"))
-    return folder / "state"
-
-
-@pytest.fixture
-def history_run(
-    instance: dg.DagsterInstance, state: Path
-) -> Callable[..., dg.ExecuteInProcessResult]:
+def history_run(instance: dg.DagsterInstance) -> Callable[..., dg.ExecuteInProcessResult]:
     """Runs the job."""
     job = defs.resolve_job_def("regional_history_job")
 
@@ -82,16 +72,6 @@ def milliseconds(frame: pd.DataFrame) -> list[int]:
     return [round(time.timestamp() * 1000) for time in frame.index]
 
 
-def svg(picture: str) -> ElementTree.Element:
-    """The SVG in a picture's Markdown; raises when it is not well-formed."""
-    encoded = picture.partition(";base64,")[2].removesuffix(")")
-    return ElementTree.fromstring(base64.b64decode(encoded, validate=True))
-
-
-def texts(image: ElementTree.Element) -> list[str]:
-    return [element.text or "" for element in image.iter("{http://www.w3.org/2000/svg}text")]
-
-
 def bodies(client: redis.Redis, region: str) -> list[dict[str, Any]]:
     """The stored snapshots, oldest first."""
     ids: Any = client.zrange(keys.index(region), 0, -1)
@@ -110,10 +90,10 @@ def test_one_run_writes_the_table_of_every_region(
     assert result.success
     found = materialisations(instance, result.run_id, REGIONAL_HISTORY)
     assert list(found) == list(REGION_IDS)
-    for region, index in store.indexes(REGION_IDS).items():
+    for region, kept in read_histories(store, REGION_IDS):
         said = values(found[region])
         stored = bodies(client, region)
-        frame = read_history(store, region, index).frame
+        frame = history_of(region, kept).frame
         assert list(frame.columns) == COLUMNS
         assert str(frame.index.dtype) == "datetime64[us, UTC]"
         assert milliseconds(frame) == taken
@@ -141,7 +121,8 @@ def test_one_run_writes_the_table_of_every_region(
 
 
 def test_the_table_changes_with_the_inputs(store: SnapshotStore, taken: list[int]) -> None:
-    frame = read_history(store, "mena", store.indexes(["mena"])["mena"]).frame
+    [(_, kept)] = read_histories(store, ["mena"])
+    frame = history_of("mena", kept).frame
     assert frame["maritime_access"].nunique() > 1
     assert frame["confidence"].is_unique
 
@@ -150,7 +131,8 @@ def test_more_snapshots_than_one_answer_carries(store: SnapshotStore) -> None:
     now = current_time()
     for n in range(120):
         take_snapshots(store, ["latam"], now - n * HOUR, force=True)
-    frame = read_history(store, "latam", store.indexes(["latam"])["latam"]).frame
+    [(_, kept)] = read_histories(store, ["latam"])
+    frame = history_of("latam", kept).frame
     assert milliseconds(frame) == [now - n * HOUR for n in reversed(range(120))]
 
 
@@ -256,6 +238,61 @@ def test_one_region_fails_alone_and_keeps_its_old_table(
     assert history_run(partition_key="europe").success
 
 
+def test_in_a_run_over_many_each_says_little(
+    instance: dg.DagsterInstance,
+    taken: list[int],
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    state: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = materialisations(instance, history_run(tags=ALL).run_id, REGIONAL_HISTORY)
+    before = (state / "history" / "mena.csv").read_bytes()
+    monkeypatch.setattr("regional_assets.defs.reporting.FEW", len(REGION_IDS) - 1)
+    result = history_run(tags=ALL)
+    assert result.success
+    for region, found in materialisations(instance, result.run_id, REGIONAL_HISTORY).items():
+        everything = values(full[region])
+        assert values(found) == {
+            name: everything[name] for name in {*everything} - {"chart", "last_rows"}
+        }
+        assert len(dg.serialize_value(found)) < 1_500
+    assert (state / "history" / "mena.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("few", [len(REGION_IDS), 1], ids=["one by one", "as a batch"])
+def test_when_the_server_stops_serving_what_is_written_is_materialised(
+    instance: dg.DagsterInstance,
+    client: redis.Redis,
+    taken: list[int],
+    history_run: Callable[..., dg.ExecuteInProcessResult],
+    valkey_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+) -> None:
+    monkeypatch.setattr("regional_assets.defs.reporting.FEW", few)
+    # Two regions at a time, and the three snapshots of each.
+    monkeypatch.setattr(past, "_PER_TRIP", 2)
+    client.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@all"])
+    monkeypatch.setenv("REDIS_URL", valkey_url.replace("unix://", "unix://reader:x@"))
+    write = files.write
+
+    def written(configured: StoreSettings, name: str, content: bytes) -> str:
+        if name == f"history/{REGION_IDS[2]}.csv":
+            client.acl_setuser("reader", commands=["-mget"])
+        return write(configured, name, content)
+
+    monkeypatch.setattr(files, "write", written)
+    try:
+        result = history_run(tags=ALL)
+    finally:
+        client.acl_deluser("reader")
+    assert not result.success
+    found = materialisations(instance, result.run_id, REGIONAL_HISTORY)
+    assert list(found) == list(REGION_IDS[:3])
+    [failure] = result.get_step_failure_events()
+    assert "refuses" in (failure.step_failure_data.error_display_string or "")
+
+
 def test_its_tables_go_where_files_go(
     instance: dg.DagsterInstance,
     client: redis.Redis,
@@ -320,56 +357,6 @@ def test_the_asset_explains_itself() -> None:
     assert node.owners == ["team:regional-intelligence"]
     assert node.group_name == "snapshots"
     assert node.parent_keys == {dg.AssetKey("regional_snapshot")}
-
-
-def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: redis.Redis) -> None:
-    result = run(instance, tags=ALL)
-    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
-    found = texts(svg(values(summary)["chart"]))
-    # The table says the same in words.
-    balances = {r.data["region"]: r.data["net_balance"] for r in values(summary)["table"].records}
-    for region in REGION_IDS:
-        [body] = bodies(client, region)
-        assert GEOGRAPHY.regions[region].label in found
-        regime = body["regime"]["label"].replace("_", " ")
-        assert f"{body['balance']['net_balance']:+.3f} {regime}" in found
-        assert balances[region] == body["balance"]["net_balance"]
-
-
-def test_regions_without_outlines_are_drawn_as_bars(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    others = {id: GEOGRAPHY.regions[id] for id in REGION_IDS if id != "latam"}
-    monkeypatch.setattr(world_map, "REGIONS", others)
-    result = run(instance, tags=ALL)
-    [summary] = materialisations(instance, result.run_id, SUMMARY).values()
-    said = values(summary)
-    assert said["no_map"] == "the world map has outlines of the built-in regions only"
-    assert "east-asia" in texts(svg(said["chart"]))
-
-
-def test_text_cannot_leave_its_place_in_a_picture() -> None:
-    hostile = '</text><script>"&\x00\ud800'
-    for picture in (
-        regions_chart([(hostile, hostile, -1.0), ("b", "calm", 1.0)]),
-        line_chart("c", [datetime.now(UTC)], {hostile: [0.5]}),
-    ):
-        image = svg(picture.value or "")
-        assert not list(image.iter("{http://www.w3.org/2000/svg}script"))
-        assert any('</text><script>"&??' in text for text in texts(image))
-
-
-def test_a_long_line_is_thinned_and_keeps_its_peaks() -> None:
-    line = [0.1] * 5000
-    line[1234], line[4321] = 1.0, -1.0
-    times = [datetime.now(UTC) + timedelta(minutes=n) for n in range(len(line))]
-    image = svg(line_chart("c", times, {"net": line}).value or "")
-    [polyline] = image.iter("{http://www.w3.org/2000/svg}polyline")
-    points = [tuple(map(float, point.split(","))) for point in polyline.attrib["points"].split()]
-    assert len(points) <= charts._MOST_POINTS + 1
-    assert points == sorted(points, key=lambda point: point[0])
-    heights = {height for _, height in points}
-    assert {charts._height(1.0), charts._height(-1.0)} <= heights
 
 
 def test_a_run_that_was_launched_without_partitions_writes_all(

@@ -2,7 +2,7 @@
 
 import json
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,47 +13,26 @@ from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.defs.sensors import cursors
 from regional_assets.defs.sensors.inputs import Watch, input_sensor
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.replay.replay import ReplayClock
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     DAMAGED_CURSORS,
+    Tick,
     a_run,
     materialisations,
     ranges,
     reason,
     run,
+    ticking,
     values,
 )
 
 
-class Tick(Protocol):
-    """A tick so many seconds after the start, with this cursor or the one that the last left."""
-
-    def __call__(self, seconds: float, given: str | None = None) -> dg.SensorResult: ...
-
-
 @pytest.fixture
 def tick(instance: dg.DagsterInstance, client: redis.Redis) -> Tick:
-    started = current_time()
-    cursor: list[str | None] = [None]
-
-    def at(seconds: float, given: str | None = None) -> dg.SensorResult:
-        with dg.build_sensor_context(
-            instance=instance,
-            cursor=given or cursor[0],
-            resources={
-                "snapshot_store": SnapshotStoreResource(),
-                "clock": ReplayClock(at=started + int(seconds * 1000)),
-            },
-        ) as context:
-            result = input_sensor(context)
-        assert isinstance(result, dg.SensorResult)
-        cursor[0] = result.cursor
-        return result
-
-    return at
+    store = SnapshotStoreResource()
+    return ticking(input_sensor, instance, current_time(), snapshot_store=store)
 
 
 def execute(instance: dg.DagsterInstance, request: dg.RunRequest) -> dict[str | None, Any]:

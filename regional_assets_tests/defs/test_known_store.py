@@ -109,6 +109,15 @@ def test_a_store_that_has_an_identity_keeps_it(
     assert client.get(keys.identity) == b"of-the-store"
 
 
+def test_something_else_under_the_key_of_the_identity_is_named(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    client.hset(keys.identity, "no", "identity")
+    said = words(take(instance))
+    assert f"{keys.identity} holds no identity of a store: delete it" in said
+    assert known_store(instance) is None
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_a_run_of_any_job_fails_with_another_store_and_names_both(
     told: redis.Redis,

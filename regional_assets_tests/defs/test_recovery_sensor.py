@@ -1,6 +1,5 @@
 """The recovery sensor through Dagster: real failures, real repairs, with the clock set."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import dagster as dg
@@ -11,37 +10,22 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import contiguous
 from regional_assets.defs.sensors.recovery import recovery_sensor
 from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.replay.replay import ReplayClock
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     DAMAGED_CURSORS,
+    Tick,
     ranges,
     reason,
     run,
     statuses,
+    ticking,
 )
 from regional_assets_tests.support.stores import keys
-
-Tick = Callable[[float], dg.SensorResult]
 
 
 @pytest.fixture
 def tick(instance: dg.DagsterInstance) -> Tick:
-    """A tick at so many seconds, with the cursor that the one before left."""
-    cursor: list[str | None] = [None]
-
-    def at(seconds: float) -> dg.SensorResult:
-        context = dg.build_sensor_context(
-            instance=instance,
-            cursor=cursor[0],
-            resources={"clock": ReplayClock(at=int(seconds * 1000))},
-        )
-        result = recovery_sensor(context)
-        assert isinstance(result, dg.SensorResult)
-        cursor[0] = result.cursor
-        return result
-
-    return at
+    return ticking(recovery_sensor, instance)
 
 
 def spoil(client: redis.Redis, *regions: str) -> None:
@@ -156,16 +140,11 @@ def test_a_cursor_of_a_clock_that_ran_ahead_heals(
     ],
 )
 def test_a_cursor_that_cannot_be_read_is_a_new_beginning(
-    instance: dg.DagsterInstance, client: redis.Redis, cursor: str
+    tick: Tick, instance: dg.DagsterInstance, client: redis.Redis, cursor: str
 ) -> None:
     spoil(client, "europe")
     run(instance, tags=ALL)
-    context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"clock": ReplayClock(at=0)}
-    )
-    result = recovery_sensor(context)
-    assert isinstance(result, dg.SensorResult)
-    assert "europe: try 1 in 60 s" in reason(result)
+    assert "europe: try 1 in 60 s" in reason(tick(0, cursor))
 
 
 def test_ranges() -> None:

@@ -46,35 +46,36 @@ each_schedule = pytest.mark.parametrize(
 )
 
 
-def ticks(
-    schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
-) -> list[dg.RunRequest] | str:
-    """The runs that the tick requests, or why it is skipped."""
+def tick(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime) -> Any:
+    """What became of the tick; Dagster does not export the type."""
     context = dg.build_schedule_context(instance=instance, scheduled_execution_time=moment)
-    outcome = schedule.evaluate_tick(context)
-    if outcome.skip_message:
-        assert not outcome.run_requests
-        return outcome.skip_message
-    return list(outcome.run_requests or [])
+    return schedule.evaluate_tick(context)
 
 
-def tick(
+def all_requested(
     schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
-) -> dg.RunRequest | str:
-    """The one run that the tick requests, or why it is skipped."""
-    outcome = ticks(schedule, instance, moment)
-    if isinstance(outcome, str):
-        return outcome
-    [request] = outcome
-    return request
+) -> list[dg.RunRequest]:
+    """The runs that the tick requests."""
+    outcome = tick(schedule, instance, moment)
+    assert outcome.run_requests
+    return list(outcome.run_requests)
 
 
 def requested(
     schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
 ) -> dg.RunRequest:
+    """The one run that the tick requests."""
+    [request] = all_requested(schedule, instance, moment)
+    return request
+
+
+def skipped(
+    schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime = SIX
+) -> str:
+    """Why the tick requests no run."""
     outcome = tick(schedule, instance, moment)
-    assert isinstance(outcome, dg.RunRequest)
-    return outcome
+    assert not outcome.run_requests
+    return outcome.skip_message or ""
 
 
 def evaluations(result: dg.ExecuteInProcessResult) -> list[Any]:
@@ -156,8 +157,7 @@ def test_a_tick_that_overlaps_a_run_is_skipped_and_says_which(
     instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str, status: str
 ) -> None:
     run = a_run(instance, job, dg.DagsterRunStatus[status])
-    said = tick(schedule, instance)
-    assert isinstance(said, str)
+    said = skipped(schedule, instance)
     assert said.startswith(f"Run {run.run_id} of {job} is not finished ({status}), so the tick")
 
 
@@ -193,11 +193,9 @@ def test_a_tick_is_cut_into_runs_of_so_many_partitions(
     instance: dg.DagsterInstance, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "3")
-    requests = ticks(regional_snapshot_schedule, instance)
-    assert not isinstance(requests, str)
     done = [
         list(materialisations(instance, run(instance, tags=request.tags).run_id))
-        for request in requests
+        for request in all_requested(regional_snapshot_schedule, instance)
     ]
     assert done == [list(REGION_IDS[at : at + 3]) for at in range(0, len(REGION_IDS), 3)]
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
@@ -213,24 +211,21 @@ def test_none_of_the_runs_of_a_tick_is_swallowed_or_doubled(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, schedule: dg.ScheduleDefinition
 ) -> None:
     monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "3")
-    requests = ticks(schedule, instance)
-    assert not isinstance(requests, str)
+    requests = all_requested(schedule, instance)
     keys = [request.run_key or "" for request in requests]
     assert len(set(keys)) == len(keys) == -(-len(REGION_IDS) // 3)
     # The daemon died after the second run: the tick finds it and the first by their keys.
     first = a_run(instance, schedule.job_name, dg.DagsterRunStatus.SUCCESS, run_key=keys[0])
     a_run(instance, schedule.job_name, dg.DagsterRunStatus.STARTED, run_key=keys[1])
-    assert ticks(schedule, instance) == requests
+    assert all_requested(schedule, instance) == requests
     # The next tick waits for the last of them.
     last = a_run(instance, schedule.job_name, dg.DagsterRunStatus.QUEUED, run_key=keys[-1])
     instance.delete_run(first.run_id)
     noon = SIX.replace(hour=12)
     [going_on] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     for unfinished in (going_on, last):
-        said = ticks(schedule, instance, noon)
-        assert isinstance(said, str)
+        said = skipped(schedule, instance, noon)
         assert said.startswith(f"Run {unfinished.run_id} of {schedule.job_name} is not finished")
         instance.delete_run(unfinished.run_id)
-    later = ticks(schedule, instance, noon)
-    assert not isinstance(later, str)
+    later = all_requested(schedule, instance, noon)
     assert not {request.run_key for request in later} & set(keys)

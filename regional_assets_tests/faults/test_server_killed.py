@@ -6,13 +6,17 @@ import signal
 import threading
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import redis
 
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.snapshot import Snapshot
+from regional_assets.runs import snapshots
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import embedded
-from regional_assets.store.commit import Written
+from regional_assets.store.commit import CommitReply, Written
 from regional_assets.store.errors import StoreError
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.chains import Chain
@@ -26,7 +30,7 @@ from regional_assets_tests.support.stored import (
 )
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import LONG, eventually, sample
-from regional_assets_tests.support.worlds import NOW
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 REPETITIONS = 100 if LONG else 3
 
@@ -80,6 +84,33 @@ def test_killed_in_the_middle_of_commits(state: Path, repetition: int) -> None:
             assert found in (sent, sent[:-1])
             assert told(client, region) == should_be_told(region, [None, *bodies(client, found)])
         assert unknown_keys(client) == set()
+
+
+def test_what_was_committed_before_the_server_died_is_not_reported_as_failed(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "BATCH", 3)
+    store = open_store(state)
+    store.write_inputs(sample_values())
+    commit = store.commit
+    sizes: list[int] = []
+
+    def dying(pending: list[Snapshot], **options: Any) -> list[CommitReply]:
+        sizes.append(len(pending))
+        if len(sizes) == 3:
+            kill(store.client)
+        return commit(pending, **options)
+
+    monkeypatch.setattr(store, "commit", dying)
+    found = take_snapshots(store, REGION_IDS, NOW).regions
+    store.client.close()
+    assert sizes == [3, 3, 2]
+    assert [region.outcome for region in found] == ["written"] * 6 + ["failed"] * 2
+    assert all("does not answer" in (region.error or "") for region in found[6:])
+    with open_store(state).client as client:
+        for region in found:
+            latest = client.get(keys.latest(region.region_id))
+            assert latest == (region.stored_id.encode() if region.stored_id else None)
 
 
 def test_a_torn_write_leaves_no_half_commit(state: Path) -> None:

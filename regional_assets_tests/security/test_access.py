@@ -4,6 +4,8 @@ That it is enough for the writer, the store's own tests show: on Redis they all 
 (see conftest).
 """
 
+import math
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +17,12 @@ import pytest
 import redis
 
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.store import access
+from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.store import access, node_diagnosis
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.everything import everything
+from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW
 
@@ -223,3 +227,21 @@ def test_what_the_command_prints_can_be_given_to_a_server(server_url: str) -> No
             assert "-@all" in created["categories"]
             assert len(created["passwords"]) == 1
             assert not any(channel for channel in created["channels"])
+
+
+@pytest.mark.parametrize("server_url", ["redis"], indirect=True)
+def test_scripts_look_at_a_bounded_number_of_rights(
+    server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis.Redis.from_url(server_url) as admin:
+        rule = re.sub(r"~dedup:[^ )]+", "", RULES[WRITER].replace(WRITER, "limited"))
+        admin.execute_command(*rule.split())
+        with redis.Redis.from_url(server_url, username="limited", password=access.PASSWORD) as user:
+            whole = node_diagnosis.rights(user, keys)
+            monkeypatch.setattr(node_diagnosis, "_PER_SCRIPT", 100)
+            admin.config_resetstat()
+            assert node_diagnosis.rights(user, keys) == whole
+        counted = calls(admin)
+        admin.acl_deluser("limited")
+    assert "lacks rights on dedup:snapshot:v1:mena:0" in whole[1]
+    assert counted["evalsha_ro"] == math.ceil(len([*access.uses(keys, REGION_IDS)]) / 100)

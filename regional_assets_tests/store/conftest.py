@@ -4,19 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 
 from regional_assets.store import access
 from regional_assets.store.keys import Keys
-from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.clusters import (
-    ClusterServers,
-    ClusterStore,
-    Unprefixed,
-    cluster,
-)
+from regional_assets_tests.support.clusters import ClusterServers, Unprefixed, cluster
 from regional_assets_tests.support.own_servers import program
-from regional_assets_tests.support.stores import OpenStore, WriterStore, settings
+from regional_assets_tests.support.servers import emptied
+from regional_assets_tests.support.stores import settings
 
 
 @pytest.fixture(scope="session")
@@ -35,20 +29,4 @@ def server_url(request: pytest.FixtureRequest) -> str:
         servers: ClusterServers = request.getfixturevalue("cluster_servers")
         servers.flush()
         return servers.url
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    with redis.Redis.from_url(url) as client:
-        client.flushall()
-    return url
-
-
-@pytest.fixture
-def store(server_url: str, folder: Path) -> Iterator[SnapshotStore]:
-    """A store on each of them; on Redis and on the cluster the project has the rights of the writer
-    that `regional-assets acl` prints."""
-    kind: type[OpenStore] = OpenStore
-    if server_url.startswith("redis+cluster"):
-        kind = ClusterStore
-    elif server_url.endswith("redis.sock"):
-        kind = WriterStore
-    with kind(server_url, folder) as opened:
-        yield opened
+    return emptied(request.getfixturevalue(f"{request.param}_url"))

@@ -8,9 +8,10 @@ from redis.connection import AbstractConnection
 
 from regional_assets.intelligence.catalogue import INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import verification, verification_views
+from regional_assets.store import brief_store, past, verification, verification_views
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.month import live_through
@@ -156,6 +157,54 @@ def test_verifying_is_two_round_trips_per_batch_of_regions(
     found = store.verify([*REGION_IDS, "unknown"], NOW)
     assert not any(found[region] for region in REGION_IDS)
     assert len(sent) == 2 * math.ceil((len(REGION_IDS) + 1) / 3) + 1
+
+
+def test_histories_are_read_in_batches(
+    store: SnapshotStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of 10,000 regions with a snapshot each are 50 round trips."""
+    assert 2 * math.ceil(10_000 / past._PER_TRIP) <= 50
+    monkeypatch.setattr(past, "_PER_TRIP", 4)
+    monkeypatch.setattr(past, "_PER_COMMAND", 3)
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    take_snapshots(store, ["mena"], NOW + 1, force=True)
+    store.client.set(keys.index("latam"), "no index")
+    sent.clear()
+    histories = past.read_histories(store, REGION_IDS)
+    found = dict([next(histories)])
+    # Nothing is read before it is wanted: the first batch's indexes and bodies.
+    assert len(sent) == 2
+    found |= histories
+    assert len(REGION_IDS) == 8
+    # The first four regions have five snapshots, the others three.
+    assert len(sent) == (1 + 2) + (1 + 1)
+    assert list(found) == list(REGION_IDS)
+    for region, history in found.items():
+        times = [at for _, at, _ in history.snapshots]
+        assert times == {"mena": [NOW, NOW + 1], "latam": []}.get(region, [NOW])
+        for snapshot_id, _, body in history.snapshots:
+            assert body == store.client.get(keys.snapshot_by_id(snapshot_id))
+    assert (found["latam"].error or "").startswith(f"{keys.index('latam')}: WRONGTYPE")
+
+
+def test_the_sources_of_briefs_are_read_by_scripts_over_bounded_numbers_of_regions(
+    store: SnapshotStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brief_store, "BATCH", 3)
+    store.write_inputs(sample_values())
+    take_snapshots(store, NARRATED_REGIONS, NOW)
+    briefs = brief_store.BriefStore(store)
+    briefs.read(NARRATED_REGIONS)
+    store.client.config_resetstat()
+    sent.clear()
+    found = briefs.read(NARRATED_REGIONS)
+    assert len(sent) == 2
+    assert calls(store.client)["evalsha_ro"] == math.ceil(len(NARRATED_REGIONS) / 3)
+    for region in NARRATED_REGIONS:
+        read = found[region].snapshot
+        assert read
+        assert read.parsed(region).region_id == region
 
 
 @pytest.mark.parametrize("copy", ["absent", "of another snapshot"])

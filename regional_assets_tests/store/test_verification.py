@@ -12,7 +12,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import verification, verification_views
 from regional_assets.store.keys import DAY, REGIME_HISTORY_LENGTH, SNAPSHOT_EXPIRY
-from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.stored import put_body
@@ -263,13 +263,6 @@ def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None
     assert not any(found.values())
 
 
-def write_summary(store: SnapshotStore) -> None:
-    row = {"region": "mena", "regime": "calm", "confidence": 0.5, "active_triggers": 0}
-    summary = {"regions": [{**row, "trigger_reason": "scheduled_6h"}], "generatedAt": NOW}
-    meta = {"fetchedAt": NOW, "recordCount": 1}
-    store.update_summary(REGION_IDS, lambda *_: Summary(summary, meta))
-
-
 @pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
 def test_snapshots_to_which_nothing_leads_are_found(client: redis.Redis) -> None:
     """By a user who may look through all keys."""
@@ -279,46 +272,6 @@ def test_snapshots_to_which_nothing_leads_are_found(client: redis.Redis) -> None
     assert "are absent, but there is intelligence:snapshot:v1:mena:17900000" in problem
     client.delete(*client.scan_iter("intelligence:snapshot:v1:mena:*"))
     assert verify(client, keys, REGION_IDS, NOW)["mena"] == []
-
-
-def test_the_summary_expires(client: redis.Redis, store: SnapshotStore) -> None:
-    assert store.verify_summary() == []
-    write_summary(store)
-    assert store.verify_summary() == []
-    for name in (keys.summary, keys.summary_seed_meta):
-        client.expire(name, 7 * DAY)
-        whole = f"{store.keys.prefix}{name}"
-        expected = f"{whole} expires in 7 days, and should in 0 to 1 days"
-        assert store.verify_summary() == [expected]
-        client.persist(name)
-        assert store.verify_summary() == [f"{whole} has no expiry, and would stay for ever"]
-        client.expire(name, DAY)
-
-
-@pytest.mark.parametrize("name", [keys.summary, keys.summary_seed_meta])
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda c, name: c.delete(name), "is absent"),
-        (lambda c, name: (c.delete(name), c.lpush(name, "x"), c.expire(name, 60)), "is no string"),
-        (lambda c, name: c.set(name, "x", keepttl=True), "JSON is malformed"),
-        (lambda c, name: c.set(name, "{}", keepttl=True), "missing required field"),
-        (lambda c, name: c.set(name, "[" * 100_000, keepttl=True), "Expected `object`"),
-        (lambda c, name: c.set(name, c.get(name).replace(b't":1', b't":-1')), "Expected `int`"),
-    ],
-)
-def test_a_damaged_summary_is_named(
-    client: redis.Redis,
-    store: SnapshotStore,
-    name: str,
-    damage: Callable[[redis.Redis, str], object],
-    said: str,
-) -> None:
-    write_summary(store)
-    damage(client, name)
-    [problem, *_] = store.verify_summary()
-    assert problem.startswith(f"{store.keys.prefix}{name} is ")
-    assert said in problem
 
 
 def test_the_next_snapshot_puts_times_of_the_future_right(

@@ -21,7 +21,7 @@ from regional_assets.store.connection import connect
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.servers import free_port, redis_program
-from regional_assets_tests.support.stores import WriterStore, settings
+from regional_assets_tests.support.stores import OpenStore, WriterStore, settings
 from regional_assets_tests.support.waiting import eventually
 
 CONFIGURATION = Path(regional_assets.__file__).parent / "deploy" / "cluster" / "redis.conf"
@@ -225,3 +225,11 @@ class ClusterStore(WriterStore):
         self._writer.ping()
         everything = connect(configured)
         SnapshotStore.__init__(self, Unprefixed.from_pool(everything.connection_pool), configured)
+
+
+def kind_of_store(url: str) -> type[OpenStore]:
+    """The store for a test's server: on Redis and on a cluster the project has the rights of the
+    writer that `regional-assets acl` prints."""
+    if url.startswith("redis+cluster"):
+        return ClusterStore
+    return WriterStore if url.endswith("redis.sock") else OpenStore

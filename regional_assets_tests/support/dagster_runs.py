@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 import pytest
@@ -19,6 +19,7 @@ from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
 from regional_assets.defs.partitions import REGIONS, range_tags
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.replay.replay import ReplayClock
 
 # As they are when a language model is configured.
 WITH_BRIEFS = build(narrated=True)
@@ -73,6 +74,33 @@ def observations(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.Asse
     by_name = {observation.asset_key.path[-1]: observation for observation in found}
     assert len(by_name) == len(found)
     return by_name
+
+
+class Tick(Protocol):
+    """A sensor's tick so many seconds after the start, with this cursor or the one that the tick
+    before left."""
+
+    def __call__(self, seconds: float, given: str | None = None) -> dg.SensorResult: ...
+
+
+def ticking(
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, start: int = 0, **resources: Any
+) -> Tick:
+    """The ticks of a sensor with these resources, the clock set; `start` in ms."""
+    cursor: str | None = None
+
+    def tick(seconds: float, given: str | None = None) -> dg.SensorResult:
+        nonlocal cursor
+        clock = ReplayClock(at=start + int(seconds * 1000))
+        with dg.build_sensor_context(
+            instance=instance, cursor=given or cursor, resources={"clock": clock, **resources}
+        ) as context:
+            result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        cursor = result.cursor
+        return result
+
+    return tick
 
 
 def ranges(result: dg.SensorResult) -> list[tuple[str, str]]:

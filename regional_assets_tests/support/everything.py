@@ -14,6 +14,7 @@ from regional_assets.settings import INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_
 from regional_assets.store import access
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.narrative_cache import read_cache, write_cache
+from regional_assets.store.past import read_histories
 from regional_assets.store.reading import (
     read_regime_history,
     read_stored_brief,
@@ -39,8 +40,7 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     take_snapshots(store, ["mena"], NOW - 1, force=True)
     store.verify(REGION_IDS, NOW)
     store.verify_summary()
-    [ids, *_] = [[i for i, _ in read.entries] for read in store.indexes(REGION_IDS).values()]
-    list(store.bodies(ids))
+    list(read_histories(store, REGION_IDS))
     read_waiting_alerts(store, 10)
     briefs = BriefStore(store)
     briefs.read(REGION_IDS)

@@ -23,6 +23,13 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def emptied(url: str) -> str:
+    """The server's address; all that it held is gone."""
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
+
+
 def stop_group(leader: subprocess.Popen[bytes]) -> None:
     """Ends a process that leads a session, and all that it started, as Ctrl-C does; what does not
     end by that is killed."""

@@ -67,6 +67,11 @@ def world_of(now: int = NOW, **inputs: Any) -> World:
     return build_world(encoded(inputs), now)
 
 
+def calm(now: int = NOW, flights: int = 0) -> World:
+    """A calm world; each number of flights is another content."""
+    return world_of(now, military_flights={"flights": [{"lat": 30, "lon": 40}] * flights})
+
+
 def sample_values(now: int = NOW) -> dict[str, bytes]:
     """The sample inputs by Redis key."""
     return read_input_files(SAMPLE_INPUTS, now)

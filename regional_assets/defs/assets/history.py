@@ -1,6 +1,6 @@
 """`regional_history`: all stored snapshots of a region in one table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,12 @@ from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_poli
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.intelligence.balance import AXES
-from regional_assets.store.errors import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from regional_assets.settings import StoreSettings
-    from regional_assets.store.snapshot_store import IndexRead, SnapshotStore
+    from regional_assets.store.past import StoredHistory
+    from regional_assets.store.snapshot_store import SnapshotStore
 
 REGIONAL_HISTORY = dg.AssetKey("regional_history")
 
@@ -62,28 +61,33 @@ def _write_histories(
     context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource
 ) -> Iterator[Any]:
     """Writes the table of each of the run's regions."""
-    from regional_assets.runs.files import FilesError
+    from regional_assets.runs.files import FilesError, write
+    from regional_assets.store.past import read_histories
 
     regions = partitions_of(context, REGIONAL_HISTORY, REGIONS)
     report = PartitionReport(context, REGIONAL_HISTORY, regions, "regions failed")
-    with snapshot_store.open_or_fail() as store:
+
+    def written(store: "SnapshotStore") -> Iterator[tuple[str, Mapping[str, Any], None]]:
         settings = snapshot_store.settings()
-        for region, index in store.indexes(regions).items():
-            if index.error:
-                report.failed(region, index.error)
+        for region, stored in read_histories(store, regions):
+            if stored.error:
+                report.failed(region, stored.error)
                 continue
             try:
-                metadata = _write_history(store, region, index, settings)
-            # The store serves no other region either.
-            except StoreError:
-                raise
+                history = history_of(region, stored)
+                path = write(settings, f"history/{region}.csv", history.frame.to_csv().encode())
+                metadata = _metadata(history, path)
+                metadata |= {} if report.brief else _details(history)
             except FilesError as error:
                 report.failed(region, str(error))
             # Any other error is this region's alone; the others go on.
             except Exception as error:
                 report.failed(region, error)
             else:
-                report.materialised(region, metadata)
+                yield region, metadata, None
+
+    with snapshot_store.open_or_fail() as store:
+        report.all_materialised(written(store))
     yield from report.finish()
 
 
@@ -112,9 +116,8 @@ regional_history = dg.AssetsDefinition(
 )
 
 
-def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> History:
-    """The table of the snapshots that `index`, which was read without error, lists. Raises
-    `StoreError` when the server does not serve."""
+def history_of(region: str, stored: "StoredHistory") -> History:
+    """The table of what is stored of the region, whose index was read without error."""
     import pandas as pd
 
     from regional_assets.intelligence.stored import BodyError, read_body
@@ -122,8 +125,7 @@ def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> His
     times: list[int] = []
     rows: list[list[Any]] = []
     expired = unreadable = 0
-    bodies = store.bodies([snapshot_id for snapshot_id, _ in index.entries])
-    for (snapshot_id, at), body in zip(index.entries, bodies, strict=True):
+    for snapshot_id, at, body in stored.snapshots:
         if body is None:
             expired += 1
             continue
@@ -149,26 +151,29 @@ def read_history(store: "SnapshotStore", region: str, index: "IndexRead") -> His
     return History(frame, expired, unreadable)
 
 
-def _write_history(
-    store: "SnapshotStore", region: str, index: "IndexRead", settings: "StoreSettings"
-) -> dict[str, Any]:
-    """Writes the file of the region; returns the metadata of its materialisation."""
-    from regional_assets.runs.files import write
-
-    history = read_history(store, region, index)
-    frame = history.frame
-    path = write(settings, f"history/{region}.csv", frame.to_csv().encode())
-    times = [time.to_pydatetime() for time in frame.index]
-    ends = {"first": times[0], "last": times[-1]} if times else {}
+def _metadata(history: History, path: str) -> dict[str, Any]:
+    """What a list of partitions needs; all there is when they are many."""
+    times = history.frame.index
     return {
-        "rows": len(frame),
+        "rows": len(times),
         "path": dg.MetadataValue.path(path),
-        **{name: dg.MetadataValue.timestamp(time) for name, time in ends.items()},
-        "chart": line_chart("history", times, {name: frame[name].tolist() for name in _DRAWN}),
-        "last_rows": _table(frame.tail(_LAST_ROWS)),
+        **({"first": _timestamp(times[0]), "last": _timestamp(times[-1])} if len(times) else {}),
         "expired": history.expired,
         "unreadable": history.unreadable,
     }
+
+
+def _details(history: History) -> dict[str, Any]:
+    frame = history.frame
+    times = [time.to_pydatetime() for time in frame.index]
+    return {
+        "chart": line_chart("history", times, {name: frame[name].tolist() for name in _DRAWN}),
+        "last_rows": _table(frame.tail(_LAST_ROWS)),
+    }
+
+
+def _timestamp(time: "pd.Timestamp") -> dg.TimestampMetadataValue:
+    return dg.MetadataValue.timestamp(time.to_pydatetime())
 
 
 def _table(frame: "pd.DataFrame") -> dg.TableMetadataValue:

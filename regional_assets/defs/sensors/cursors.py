@@ -1,4 +1,5 @@
-"""What the sensors share: cursors, which anyone can change in the UI, keys of runs, and reasons."""
+"""What the sensors share: cursors, which anyone can change in the UI, keys of runs, and reasons,
+which schedules give, too."""
 
 import hashlib
 import json
