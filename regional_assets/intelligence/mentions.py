@@ -3,8 +3,8 @@ Actors and Scenarios)."""
 
 import re
 from itertools import chain
-from typing import NamedTuple
 
+import msgspec
 from ahocorasick_rs import AhoCorasick
 
 # In the order in which they are looked for, which decides ties.
@@ -54,7 +54,7 @@ _WHOLE_WORD = {name: re.compile(rf"{name}(?<!\w{name})(?!\w)") for name in (*_AL
 _WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *_DOMAINS_OF})
 
 
-class Mentions(NamedTuple):
+class Mentions(msgspec.Struct, frozen=True):
     """Names of actors, each once, in the order in which they are looked for; the domains of the
     text; whether it mentions alliances or fragmentation."""
 

@@ -4,7 +4,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY
@@ -16,7 +17,7 @@ from regional_assets.intelligence.text import clean
 _DELAY_RANKS = {"NORMAL": 0, "MINOR": 1, "MODERATE": 2, "MAJOR": 3, "SEVERE": 4}
 
 
-class AirportAlert(NamedTuple):
+class AirportAlert(msgspec.Struct, frozen=True):
     """A disrupted airport: `rank` 0 (normal) to 4 (severe)."""
 
     icao: str
@@ -63,7 +64,7 @@ def _airport_region(row: Payload) -> str | None:
     return known or GEOGRAPHY.region_of_airport_text(text_of(row.get("region")).upper())
 
 
-class Closure(NamedTuple):
+class Closure(msgspec.Struct, frozen=True):
     """A NOTAM that closes or restricts an airport; `reason` may be empty."""
 
     icao: str
@@ -93,8 +94,7 @@ def notam_closures(payload: Payload, tally: Tally) -> tuple[Closure, ...]:
     return tuple(Closure(icao, reason) for icao, reason in icaos.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Jamming:
+class Jamming(msgspec.Struct, frozen=True):
     """GPS jamming in one region: hexes per level (high, medium, low) and the sub-regions named."""
 
     levels: Mapping[str, int]

@@ -7,9 +7,10 @@ when they are asked for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
@@ -43,7 +44,7 @@ _NOT_COERCIVE = frozenset(
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
-class RiskScore(NamedTuple):
+class RiskScore(msgspec.Struct, frozen=True):
     """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` the
     feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
     those that have it as a key country."""
@@ -81,7 +82,7 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
     return tuple(found)
 
 
-class Forecast(NamedTuple):
+class Forecast(msgspec.Struct, frozen=True):
     """`horizons` maps each horizon the forecast speaks of to its probability there; `mentions` is
     what its case file speaks of."""
 
@@ -131,7 +132,8 @@ def _mentions(row: Payload) -> Mentions:
     case_file = row.get("caseFile")
     if case_file is None:
         # Without a case file, the signals count for actors only.
-        return mentions(_text(row.get("signals")))._replace(alliance=False, breaking=False)
+        found = mentions(_text(row.get("signals")))
+        return Mentions(found.actors, found.domains)
     return mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
 
 
@@ -163,7 +165,7 @@ def _horizons(row: Payload, probability: float) -> tuple[dict[str, float], bool]
     return found, complete
 
 
-class Signal(NamedTuple):
+class Signal(msgspec.Struct, frozen=True):
     """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `theater` and, from the feed's own record
     `row`, `id`, `type` and `summary` are clean, and "" where the feed gives none."""
 
@@ -239,8 +241,7 @@ def _threat_word(row: Payload) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Transit:
+class Transit(msgspec.Struct, frozen=True):
     """Ships through a chokepoint: today's count, and the week against the one before in percent.
     None is unknown."""
 
