@@ -32,10 +32,16 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
 
     def as_json(self, now: int) -> dict[str, Any]:
         """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
-        item = msgspec.structs.asdict(self)
-        if self.observed_at is None:
-            item["observed_at"] = now
-        return item
+        return {
+            "id": self.id,
+            "type": self.type,
+            "source": self.source,
+            "summary": self.summary,
+            "confidence": self.confidence,
+            "observed_at": now if self.observed_at is None else self.observed_at,
+            "theater": self.theater,
+            "corridor": self.corridor,
+        }
 
 
 class _Record(msgspec.Struct, frozen=True):
