@@ -33,6 +33,7 @@ _ALIASES = {
     "houthi": "Houthis",
     "ansarallah": "Houthis",
 }
+_ORDER = {alias: position for position, alias in enumerate(_ALIASES)}
 _DOMAINS = {
     "economic": ("sanction", "trade"),
     "military": ("naval", "missile", "strike", "military", "fleet"),
@@ -73,8 +74,9 @@ def mentions(text: str) -> Mentions:
     }
     if not found:
         return Mentions()
+    aliases = sorted(found & _ORDER.keys(), key=_ORDER.__getitem__)
     return Mentions(
-        actors=tuple(dict.fromkeys([name for alias, name in _ALIASES.items() if alias in found])),
+        actors=tuple(dict.fromkeys([_ALIASES[alias] for alias in aliases])),
         domains=frozenset([domain for word in found for domain in _DOMAINS_OF.get(word, ())]),
         alliance=not found.isdisjoint(_ALLIANCE),
         breaking=not found.isdisjoint(_BREAKING),

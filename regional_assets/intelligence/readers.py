@@ -18,12 +18,18 @@ from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, milliseconds
 from regional_assets.intelligence.mentions import Mentions, mentions
 from regional_assets.intelligence.numbers import clip, is_number, parse_number
 from regional_assets.intelligence.tally import Tally
-from regional_assets.intelligence.text import clean, strings
+from regional_assets.intelligence.text import clean, strings, text_of
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
-from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS, time_of
 
 Payload = Mapping[str, Any]
-HORIZONS = ("24h", "7d", "30d")
+# Horizon → the words for it; the first is also its name among projections.
+_HORIZON_WORDS = {
+    "24h": ("h24", "24h", "day"),
+    "7d": ("d7", "7d", "week"),
+    "30d": ("d30", "30d", "month"),
+}
+HORIZONS = tuple(_HORIZON_WORDS)
 
 _SIGNAL_TYPE_PREFIX = "CROSS_SOURCE_SIGNAL_TYPE_"
 # Evidence of trouble, but not of coercion.
@@ -99,6 +105,8 @@ class Forecast(msgspec.Struct, frozen=True):
 
 
 def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
+    # Many forecasts share a few words here.
+    horizons_of = cache(_horizons)
     found = []
     for row in tally.objects(payload.get("predictions")):
         probability = parse_number(row.get("probability"))
@@ -107,7 +115,8 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
             continue
         place, confidence = text_of(row.get("region")), parse_number(row.get("confidence"))
         named, probability = gazetteer.forecast_named(place), clip(probability)
-        horizons, complete = _horizons(row, probability)
+        horizons = dict.fromkeys(horizons_of(text_of(row.get("timeHorizon"))), probability)
+        complete = _project(row.get("projections"), horizons)
         tally.incomplete += confidence is None or not complete
         if not named:
             tally.nowhere(place)
@@ -144,25 +153,25 @@ def _text(value: Any) -> str:
     return text.lower() if text.isascii() else " ".join(map(str.lower, found))
 
 
-def _horizons(row: Payload, probability: float) -> tuple[dict[str, float], bool]:
-    """The probability at each horizon, and whether no projection lacks its number."""
-    horizon = text_of(row.get("timeHorizon")).lower()
-    found = {}
-    if "h24" in horizon or "24h" in horizon or "day" in horizon:
-        found["24h"] = probability
-    if not horizon or "d7" in horizon or "7d" in horizon or "week" in horizon:
-        found["7d"] = probability
-    if "d30" in horizon or "30d" in horizon or "month" in horizon:
-        found["30d"] = probability
-    complete, projections = True, row.get("projections")
+def _horizons(text: str) -> tuple[str, ...]:
+    """The horizons that a text names."""
+    if not text:
+        return ("7d",)
+    text = text.lower()
+    return tuple(h for h, words in _HORIZON_WORDS.items() if any(word in text for word in words))
+
+
+def _project(projections: Any, horizons: dict[str, float]) -> bool:
+    """Sets the horizons that have a projection to it; whether none lacks its number."""
+    complete = True
     if isinstance(projections, dict):
-        for name, key in zip(HORIZONS, ("h24", "d7", "d30"), strict=True):
-            projected = parse_number(projections.get(key))
+        for horizon, words in _HORIZON_WORDS.items():
+            projected = parse_number(projections.get(words[0]))
             if projected is None:
                 complete = False
             else:
-                found[name] = clip(projected)
-    return found, complete
+                horizons[horizon] = clip(projected)
+    return complete
 
 
 class Signal(msgspec.Struct, frozen=True):
@@ -376,21 +385,3 @@ def strategic_reserves(payload: Payload, tally: Tally) -> float | None:
     """Days of cover, None when the feed has none."""
     days = payload.get("daysOfCover")
     return _only(float(days) if is_number(days) else None, tally)
-
-
-# Up to here (285,000 years of ms) every integer is a double, so that reading it as one changes
-# nothing.
-_EXACT = 1 << 53
-
-
-def text_of(value: Any) -> str:
-    """`value` if it is a text, else ""."""
-    return value if isinstance(value, str) else ""
-
-
-def time_of(value: Any) -> int | None:
-    """`value` as ms since the epoch, None when it is no number, or beyond any calendar."""
-    if type(value) is int and 0 <= value <= _EXACT:
-        return value
-    number = parse_number(value)
-    return None if number is None or abs(number) > _EXACT else int(number)
