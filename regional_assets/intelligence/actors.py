@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from regional_assets.intelligence.numbers import clip, round3
 from regional_assets.intelligence.world import World
 
@@ -11,8 +13,7 @@ _MAX_ACTORS = 10
 _MAX_EVIDENCE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """An actor of a region; `leverage_score` in [0, 1] to three decimals."""
 
     actor_id: str

@@ -128,21 +128,19 @@ def _coercive_pressure(world: "World", region: Region, tally: _Tally) -> float:
 
 def _domestic_fragility(world: "World", region: Region, tally: _Tally) -> float:
     axis = "domestic_fragility"
-    scores = [(s, clip(s.score / 100)) for s in world.risk_scores.get(region.id, ())]
+    scores = world.risk_scores.get(region.id)
     if not scores:
         return tally.default(axis, 0)
-    weights = [criticality(s.country) for s, _ in scores]
-    values = [n for _, n in scores]
+    weights = [criticality(s.country) for s in scores]
+    values = [clip(s.score / 100) for s in scores]
     weighted = [n * w for n, w in zip(values, weights, strict=True)]
     average = total(weighted) / total(weights)
     magnitude = max(weighted)
-    worst, n = scores[weighted.index(magnitude)]
+    position = weighted.index(magnitude)
+    worst, n = scores[position].country, values[position]
     if n > 0.3:
         tally.driver(
-            axis,
-            f"{worst.country} instability at {round3(100 * n):g} of 100",
-            magnitude,
-            [f"cii:{worst.country}"],
+            axis, f"{worst} instability at {round3(100 * n):g} of 100", magnitude, [f"cii:{worst}"]
         )
     return 0.4 * average + 0.4 * _p90(values) + 0.2 * max(values)
 

@@ -1,7 +1,9 @@
 """The evidence of a snapshot (SPEC 4, Evidence)."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from regional_assets.intelligence.geography import REGIONS, Corridor
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal
@@ -16,7 +18,7 @@ _FORECAST_THRESHOLD = 0.3
 _SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4, "": 0.5}
 
 
-class Evidence(NamedTuple):
+class Evidence(msgspec.Struct, frozen=True, array_like=True):
     """One item; `observed_at` is ms since the epoch, None where the input gives no time."""
 
     id: str
@@ -30,13 +32,19 @@ class Evidence(NamedTuple):
 
     def as_json(self, now: int) -> dict[str, Any]:
         """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
-        item = self._asdict()
-        if self.observed_at is None:
-            item["observed_at"] = now
-        return item
+        return {
+            "id": self.id,
+            "type": self.type,
+            "source": self.source,
+            "summary": self.summary,
+            "confidence": self.confidence,
+            "observed_at": now if self.observed_at is None else self.observed_at,
+            "theater": self.theater,
+            "corridor": self.corridor,
+        }
 
 
-class _Record(NamedTuple):
+class _Record(msgspec.Struct, frozen=True):
     """What an item can be made of: `make(*of)`. Of many records few are shown, and only these are
     made, which cleans their texts."""
 

@@ -285,7 +285,12 @@ class Geography:
             for country in region.key_countries:
                 known = self._of_key_country.get(country, ())
                 self._of_key_country[country] = (*known, region.id)
-        self._boxes = sorted((*box, region.id) for region in rows for box in region.boxes)
+        boxes = sorted((*box, region.id) for region in rows for box in region.boxes)
+        # By whole degrees of latitude, so that a position is compared with few.
+        self._boxes = {
+            degree: [box for box in boxes if box[1] < degree + 1 and box[2] >= degree]
+            for degree in range(-90, 91)
+        }
         self._airport_words = sorted(
             (*word, region.id) for region in rows for word in region.airport_words
         )
@@ -300,7 +305,7 @@ class Geography:
 
     def region_of_position(self, lat: float, lon: float) -> str | None:
         """The region of a position in degrees: the first box that holds it decides."""
-        for _, south, north, west, east, region in self._boxes:
+        for _, south, north, west, east, region in self._boxes.get(lat // 1, ()):
             if south <= lat <= north and west <= lon <= east:
                 return region
         return None

@@ -3,8 +3,8 @@ Actors and Scenarios)."""
 
 import re
 from itertools import chain
-from typing import NamedTuple
 
+import msgspec
 from ahocorasick_rs import AhoCorasick
 
 # In the order in which they are looked for, which decides ties.
@@ -33,6 +33,7 @@ _ALIASES = {
     "houthi": "Houthis",
     "ansarallah": "Houthis",
 }
+_ORDER = {alias: position for position, alias in enumerate(_ALIASES)}
 _DOMAINS = {
     "economic": ("sanction", "trade"),
     "military": ("naval", "missile", "strike", "military", "fleet"),
@@ -54,7 +55,7 @@ _WHOLE_WORD = {name: re.compile(rf"{name}(?<!\w{name})(?!\w)") for name in (*_AL
 _WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *_DOMAINS_OF})
 
 
-class Mentions(NamedTuple):
+class Mentions(msgspec.Struct, frozen=True):
     """Names of actors, each once, in the order in which they are looked for; the domains of the
     text; whether it mentions alliances or fragmentation."""
 
@@ -73,8 +74,9 @@ def mentions(text: str) -> Mentions:
     }
     if not found:
         return Mentions()
+    aliases = sorted(found & _ORDER.keys(), key=_ORDER.__getitem__)
     return Mentions(
-        actors=tuple(dict.fromkeys([name for alias, name in _ALIASES.items() if alias in found])),
+        actors=tuple(dict.fromkeys([_ALIASES[alias] for alias in aliases])),
         domains=frozenset([domain for word in found for domain in _DOMAINS_OF.get(word, ())]),
         alliance=not found.isdisjoint(_ALLIANCE),
         breaking=not found.isdisjoint(_BREAKING),

@@ -4,19 +4,20 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY
 from regional_assets.intelligence.numbers import is_number
-from regional_assets.intelligence.readers import Payload, text_of
+from regional_assets.intelligence.readers import Payload
 from regional_assets.intelligence.tally import Tally
-from regional_assets.intelligence.text import clean
+from regional_assets.intelligence.text import clean, text_of
 
 _DELAY_RANKS = {"NORMAL": 0, "MINOR": 1, "MODERATE": 2, "MAJOR": 3, "SEVERE": 4}
 
 
-class AirportAlert(NamedTuple):
+class AirportAlert(msgspec.Struct, frozen=True):
     """A disrupted airport: `rank` 0 (normal) to 4 (severe)."""
 
     icao: str
@@ -63,7 +64,7 @@ def _airport_region(row: Payload) -> str | None:
     return known or GEOGRAPHY.region_of_airport_text(text_of(row.get("region")).upper())
 
 
-class Closure(NamedTuple):
+class Closure(msgspec.Struct, frozen=True):
     """A NOTAM that closes or restricts an airport; `reason` may be empty."""
 
     icao: str
@@ -93,8 +94,7 @@ def notam_closures(payload: Payload, tally: Tally) -> tuple[Closure, ...]:
     return tuple(Closure(icao, reason) for icao, reason in icaos.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Jamming:
+class Jamming(msgspec.Struct, frozen=True):
     """GPS jamming in one region: hexes per level (high, medium, low) and the sub-regions named."""
 
     levels: Mapping[str, int]
@@ -135,17 +135,15 @@ def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
 
 def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
     """Region id → flights in the air there."""
-    counts: Counter[str] = Counter()
+    placed = []
     for row in tally.objects(payload.get("flights")):
         if row.get("onGround") is True:
             continue
         lat, lon = row.get("lat"), row.get("lon")
-        if is_number(lat) and is_number(lon):
-            region = GEOGRAPHY.region_of_position(lat, lon)
-            if region:
-                counts[region] += 1
-            else:
-                tally.nowhere_at(lat, lon)
-        else:
+        if not (is_number(lat) and is_number(lon)):
             tally.skipped += 1
-    return counts
+        elif region := GEOGRAPHY.region_of_position(lat, lon):
+            placed.append(region)
+        else:
+            tally.nowhere_at(lat, lon)
+    return Counter(placed)

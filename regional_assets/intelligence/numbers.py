@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any, TypeGuard
 
 _BEYOND = 1 << 1023
@@ -13,7 +14,7 @@ def clip(x: float, lo: float = 0.0, hi: float = 1.0) -> float:
     """`x` held within [lo, hi]; NaN and infinities give `lo`."""
     if lo <= x <= hi:
         return x
-    return min(max(x, lo), hi) if math.isfinite(x) else lo
+    return min(max(x, lo), hi) if isfinite(x) else lo
 
 
 def round3(x: float) -> float:
@@ -33,7 +34,7 @@ def total(values: Iterable[float]) -> float:
 def is_number(x: Any) -> TypeGuard[int | float]:
     """Whether `x` is a finite JSON number (booleans are not)."""
     if type(x) is float:
-        return math.isfinite(x)
+        return isfinite(x)
     # An integer beyond a double's range is not a number a reader of JSON could use; nor is a
     # boolean, which has a type of its own.
     return type(x) is int and abs(x) < _BEYOND
@@ -42,12 +43,12 @@ def is_number(x: Any) -> TypeGuard[int | float]:
 def parse_number(x: Any) -> float | None:
     """`x` as a finite float; a string counts only if the whole of it is a decimal number."""
     if type(x) is float:
-        return x if math.isfinite(x) else None
-    if is_number(x):
+        return x if isfinite(x) else None
+    if type(x) is int and is_number(x):
         return float(x)
     if isinstance(x, str) and _DECIMAL.fullmatch(x):
         value = float(x)
-        return value if math.isfinite(value) else None
+        return value if isfinite(value) else None
     return None
 
 

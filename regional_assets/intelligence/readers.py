@@ -7,9 +7,10 @@ when they are asked for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
@@ -17,12 +18,18 @@ from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, milliseconds
 from regional_assets.intelligence.mentions import Mentions, mentions
 from regional_assets.intelligence.numbers import clip, is_number, parse_number
 from regional_assets.intelligence.tally import Tally
-from regional_assets.intelligence.text import clean, strings
+from regional_assets.intelligence.text import clean, strings, text_of
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
-from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS, time_of
 
 Payload = Mapping[str, Any]
-HORIZONS = ("24h", "7d", "30d")
+# Horizon → the words for it; the first is also its name among projections.
+_HORIZON_WORDS = {
+    "24h": ("h24", "24h", "day"),
+    "7d": ("d7", "7d", "week"),
+    "30d": ("d30", "30d", "month"),
+}
+HORIZONS = tuple(_HORIZON_WORDS)
 
 _SIGNAL_TYPE_PREFIX = "CROSS_SOURCE_SIGNAL_TYPE_"
 # Evidence of trouble, but not of coercion.
@@ -43,7 +50,7 @@ _NOT_COERCIVE = frozenset(
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
-class RiskScore(NamedTuple):
+class RiskScore(msgspec.Struct, frozen=True):
     """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` the
     feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
     those that have it as a key country."""
@@ -81,7 +88,7 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
     return tuple(found)
 
 
-class Forecast(NamedTuple):
+class Forecast(msgspec.Struct, frozen=True):
     """`horizons` maps each horizon the forecast speaks of to its probability there; `mentions` is
     what its case file speaks of."""
 
@@ -98,6 +105,8 @@ class Forecast(NamedTuple):
 
 
 def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
+    # Many forecasts share a few words here.
+    horizons_of = cache(_horizons)
     found = []
     for row in tally.objects(payload.get("predictions")):
         probability = parse_number(row.get("probability"))
@@ -106,7 +115,8 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
             continue
         place, confidence = text_of(row.get("region")), parse_number(row.get("confidence"))
         named, probability = gazetteer.forecast_named(place), clip(probability)
-        horizons, complete = _horizons(row, probability)
+        horizons = dict.fromkeys(horizons_of(text_of(row.get("timeHorizon"))), probability)
+        complete = _project(row.get("projections"), horizons)
         tally.incomplete += confidence is None or not complete
         if not named:
             tally.nowhere(place)
@@ -131,7 +141,8 @@ def _mentions(row: Payload) -> Mentions:
     case_file = row.get("caseFile")
     if case_file is None:
         # Without a case file, the signals count for actors only.
-        return mentions(_text(row.get("signals")))._replace(alliance=False, breaking=False)
+        found = mentions(_text(row.get("signals")))
+        return Mentions(found.actors, found.domains)
     return mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
 
 
@@ -142,28 +153,28 @@ def _text(value: Any) -> str:
     return text.lower() if text.isascii() else " ".join(map(str.lower, found))
 
 
-def _horizons(row: Payload, probability: float) -> tuple[dict[str, float], bool]:
-    """The probability at each horizon, and whether no projection lacks its number."""
-    horizon = text_of(row.get("timeHorizon")).lower()
-    found = {}
-    if "h24" in horizon or "24h" in horizon or "day" in horizon:
-        found["24h"] = probability
-    if not horizon or "d7" in horizon or "7d" in horizon or "week" in horizon:
-        found["7d"] = probability
-    if "d30" in horizon or "30d" in horizon or "month" in horizon:
-        found["30d"] = probability
-    complete, projections = True, row.get("projections")
+def _horizons(text: str) -> tuple[str, ...]:
+    """The horizons that a text names."""
+    if not text:
+        return ("7d",)
+    text = text.lower()
+    return tuple(h for h, words in _HORIZON_WORDS.items() if any(word in text for word in words))
+
+
+def _project(projections: Any, horizons: dict[str, float]) -> bool:
+    """Sets the horizons that have a projection to it; whether none lacks its number."""
+    complete = True
     if isinstance(projections, dict):
-        for name, key in zip(HORIZONS, ("h24", "d7", "d30"), strict=True):
-            projected = parse_number(projections.get(key))
+        for horizon, words in _HORIZON_WORDS.items():
+            projected = parse_number(projections.get(words[0]))
             if projected is None:
                 complete = False
             else:
-                found[name] = clip(projected)
-    return found, complete
+                horizons[horizon] = clip(projected)
+    return complete
 
 
-class Signal(NamedTuple):
+class Signal(msgspec.Struct, frozen=True):
     """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `theater` and, from the feed's own record
     `row`, `id`, `type` and `summary` are clean, and "" where the feed gives none."""
 
@@ -239,8 +250,7 @@ def _threat_word(row: Payload) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Transit:
+class Transit(msgspec.Struct, frozen=True):
     """Ships through a chokepoint: today's count, and the week against the one before in percent.
     None is unknown."""
 
@@ -375,21 +385,3 @@ def strategic_reserves(payload: Payload, tally: Tally) -> float | None:
     """Days of cover, None when the feed has none."""
     days = payload.get("daysOfCover")
     return _only(float(days) if is_number(days) else None, tally)
-
-
-# Up to here (285,000 years of ms) every integer is a double, so that reading it as one changes
-# nothing.
-_EXACT = 1 << 53
-
-
-def text_of(value: Any) -> str:
-    """`value` if it is a text, else ""."""
-    return value if isinstance(value, str) else ""
-
-
-def time_of(value: Any) -> int | None:
-    """`value` as ms since the epoch, None when it is no number, or beyond any calendar."""
-    if type(value) is int and 0 <= value <= _EXACT:
-        return value
-    number = parse_number(value)
-    return None if number is None or abs(number) > _EXACT else int(number)

@@ -28,6 +28,11 @@ def clean(value: Any, limit: int = MAX_TEXT) -> str:
     return text.strip()[:limit]
 
 
+def text_of(value: Any) -> str:
+    """`value` if it is a text, else ""."""
+    return value if isinstance(value, str) else ""
+
+
 def words(identifier: str) -> str:
     """An identifier as it reads in a text: `war_zone` as "war zone"."""
     return identifier.replace("_", " ")

@@ -2,6 +2,9 @@
 shown."""
 
 from datetime import UTC, datetime
+from typing import Any
+
+from regional_assets.intelligence.numbers import parse_number
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -15,6 +18,18 @@ YOUNG_MS = 2 * SCHEDULE_HOURS * HOUR_MS
 
 # Clocks differ by this much; a time further ahead is wrong.
 FUTURE_TOLERANCE_MS = 5 * MINUTE_MS
+
+# Up to here (285,000 years of ms) every integer is a double, so that reading it as one changes
+# nothing.
+_EXACT = 1 << 53
+
+
+def time_of(value: Any) -> int | None:
+    """`value` as ms since the epoch, None when it is no number, or beyond any calendar."""
+    if type(value) is int and 0 <= value <= _EXACT:
+        return value
+    number = parse_number(value)
+    return None if number is None or abs(number) > _EXACT else int(number)
 
 
 def last_confirmed(now: int, generated_at: int, confirmed_at: int | None) -> int:
