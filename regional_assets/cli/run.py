@@ -20,7 +20,7 @@ from regional_assets.cli.render import plain
 from regional_assets.definitions import defs
 from regional_assets.defs.assets.briefs import regional_brief
 from regional_assets.defs.assets.snapshots import regional_snapshots
-from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED
+from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED, REGIONAL_SUMMARY
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
 from regional_assets.defs.known_store import EMPTIED_TAG
 from regional_assets.defs.liveness import alive
@@ -46,6 +46,32 @@ class _Ran:
     done: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Materialised:
+    """What a run has materialised so far: region id → metadata, and the metadata of the summary.
+
+    From the event log, because the result of a failed run lacks what was logged before the failure.
+    """
+
+    instance: dg.DagsterInstance
+    run_id: str
+    regions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    _cursor: str | None = None
+
+    def read_on(self) -> None:
+        """Reads what the run has logged since the last time."""
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        found = self.instance.get_records_for_run(self.run_id, self._cursor, of_type=kind)
+        self._cursor = found.cursor
+        for record in found.records:
+            if event := record.asset_materialization:
+                if event.partition:
+                    self.regions[event.partition] = event.metadata
+                elif event.asset_key == REGIONAL_SUMMARY:
+                    self.summary = event.metadata
 
 
 def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> bool:
@@ -97,9 +123,10 @@ def _run(
     with dg.DagsterInstance.get() as instance, _progress(console, len(regions)) as (bar, task):
         for members in contiguous(regions):
             run_id = str(uuid.uuid4())
+            found = Materialised(instance, run_id)
             with (
                 ExitStack() as held,
-                _following(instance, run_id, partial(_show, bar, task, len(ran.done))),
+                _following(found, partial(_show, bar, task, len(ran.done))),
             ):
                 # The resources hold the lock only after the run's start and until just before its
                 # end. Where there can be no lock, they warn of that.
@@ -119,8 +146,8 @@ def _run(
             run = instance.get_run_by_id(run_id)
             if run and EMPTIED_TAG in run.tags:
                 console.print("[yellow]warning:[/]", plain(run.tags[EMPTIED_TAG]), soft_wrap=True)
-            done, ran.summary = _materialised(instance, run_id)
-            ran.done |= done
+            ran.done |= found.regions
+            ran.summary = found.summary
             if _was_interrupted(result):
                 undone = [region for region in regions if region not in ran.done]
                 ran.errors |= dict.fromkeys(undone or ["the summary"], "interrupted")
@@ -157,15 +184,15 @@ def _show(bar: Progress, task: TaskID, before: int, more: int = 0) -> None:
 
 
 @contextmanager
-def _following(
-    instance: dg.DagsterInstance, run_id: str, report: Callable[[int], None]
-) -> Iterator[None]:
-    """Reports how many partitions a run has materialised while it is in progress."""
+def _following(found: Materialised, report: Callable[[int], None]) -> Iterator[None]:
+    """Reports how many partitions a run has materialised while it is in progress. At the end,
+    `found` has all of them."""
     ended = threading.Event()
 
     def follow() -> None:
         while not ended.wait(_POLL_SECONDS):
-            report(len(_materialised(instance, run_id)[0]))
+            found.read_on()
+            report(len(found.regions))
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
@@ -174,24 +201,7 @@ def _following(
     finally:
         ended.set()
         follower.join()
-
-
-def _materialised(
-    instance: dg.DagsterInstance, run_id: str
-) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:
-    """Region id → metadata of its materialisation in that run, and the metadata of the summary.
-
-    From the event log, because the result of a failed run lacks what was logged before the failure.
-    """
-    found: dict[str, Mapping[str, Any]] = {}
-    summary: Mapping[str, Any] = {}
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
-        if materialisation := entry.asset_materialization:
-            if materialisation.partition:
-                found[materialisation.partition] = materialisation.metadata
-            else:
-                summary = materialisation.metadata
-    return found, summary
+    found.read_on()
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:

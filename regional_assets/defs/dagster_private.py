@@ -7,14 +7,15 @@ rest of the project imports `dagster` alone.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
-from dagster._core.events import AssetMaterializationPlannedData
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEventBatchMetadata
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.event_log import SqlEventLogStorageTable
 
 DATA_VERSION_TAG = "dagster/data_version"
 
@@ -27,6 +28,9 @@ CheckTarget = AssetCheckEvaluationTargetMaterializationData
 RunHealth = CheckRunHealthResult
 RunWorker = WorkerStatus
 
+# Where Dagster's event logs in a database keep their events.
+EVENT_TABLE = SqlEventLogStorageTable
+
 # `@dg.multi_asset_check` makes the step depend on the output of the checked asset. An asset that
 # reports its partitions one by one has no such output, and Dagster would skip the checks.
 create_checks = dg.AssetChecksDefinition.create
@@ -35,17 +39,19 @@ create_checks = dg.AssetChecksDefinition.create
 def plan_partitions(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     asset_key: dg.AssetKey,
-    partitions: Iterable[str],
+    partitions: Sequence[str],
 ) -> None:
     """Records that the run is about to materialise these partitions. Dagster does so when it
     creates a run for partitions. A partition counts as failed only when that was recorded."""
-    for partition in partitions:
+    for number, partition in enumerate(partitions, 1):
         event = dg.DagsterEvent.build_asset_materialization_planned_event(
             context.run.job_name,
             context.op_def.name,
             AssetMaterializationPlannedData(asset_key, partition=partition),
         )
-        context.instance.report_dagster_event(event, context.run.run_id)
+        # Where Dagster's storage can, a batch is stored at once.
+        batch = DagsterEventBatchMetadata(context.run.run_id, number == len(partitions))
+        context.instance.report_dagster_event(event, context.run.run_id, batch_metadata=batch)
 
 
 def read_value(instance: dg.DagsterInstance, key: str) -> str | None:

@@ -6,18 +6,26 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_postgres import PostgresEventLogStorage
 
 from regional_assets.cli.doctor import examine
+from regional_assets.defs.dagster_private import plan_partitions
 from regional_assets.runs.clock import current_time
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.state_folder import CONFIGURATION
 from regional_assets_tests.support.deployment import FILES
 from regional_assets_tests.support.many_partitions import (
+    ALL_OF_MANY,
+    MANY,
     each_of_many_is_reported,
     logged,
+    many,
     ran_many,
 )
 from regional_assets_tests.support.postgres import Postgres, postgres_server
+
+PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
 @pytest.fixture
@@ -25,6 +33,9 @@ def postgres(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres
     with postgres_server(folder) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
+        # The storage sets it.
+        monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "")
+        monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE")
         yield running
 
 
@@ -72,24 +83,85 @@ def test_of_many_partitions_each_is_reported(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a batch, which PostgreSQL stores at once, no event is stored by itself."""
-    storage = type(instance.event_log_storage)
-    assert storage.__name__ == "PostgresEventLogStorage"
-    one_by_one: list[str] = []
-    store = storage.store_event
-
-    def recording(self: Any, event: dg.EventLogEntry) -> None:
-        if event.asset_materialization:
-            one_by_one.append(event.run_id)
-        store(self, event)
-
-    monkeypatch.setattr(storage, "store_event", recording)
+    one_by_one = stored_singly(monkeypatch)
     each_of_many_is_reported(instance)
-    assert one_by_one == []
+    assert one_by_one
+    assert not {PLANNED, MATERIALISED} & set(one_by_one)
 
 
 def test_a_batch_stores_the_events_that_dagster_logs(instance: dg.DagsterInstance) -> None:
     plain, batched = logged(instance, ran_many(instance, "both", partition_key="p0").run_id)
     assert plain._replace(timestamp=batched.timestamp) == batched
+
+
+def test_a_planned_batch_stores_what_dagster_stores_one_by_one(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the batch fails after its rows were inserted: none of them stays."""
+    one_by_one = stored_singly(monkeypatch)
+    with monkeypatch.context() as off:
+        off.setenv("DAGSTER_EVENT_BATCH_SIZE", "0")
+        plain = planned(instance)
+    assert one_by_one.count(PLANNED) == len(MANY.get_partition_keys())
+    one_by_one.clear()
+    assert planned(instance) == plain
+    assert PLANNED not in one_by_one
+    fail_once = iter([RuntimeError("the server is gone")])
+    store = PostgresEventLogStorage._store_asset_event
+
+    def failing(self: Any, *arguments: Any) -> None:
+        for error in fail_once:
+            raise error
+        store(self, *arguments)
+
+    monkeypatch.setattr(PostgresEventLogStorage, "_store_asset_event", failing)
+    assert planned(instance) == plain
+    assert one_by_one.count(PLANNED) == len(plain)
+
+
+def test_a_run_without_partitions_plans_its_own_in_a_batch(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = MANY.get_partition_keys()
+
+    @dg.op
+    def plan(context: dg.OpExecutionContext) -> None:
+        plan_partitions(context, dg.AssetKey("many"), names)
+
+    @dg.job
+    def planning() -> None:
+        plan()
+
+    one_by_one = stored_singly(monkeypatch)
+    run_id = planning.execute_in_process(instance=instance).run_id
+    assert PLANNED not in one_by_one
+    events = instance.all_logs(run_id, of_type=PLANNED)
+    assert [event.get_dagster_event().partition for event in events] == names
+
+
+def planned(instance: dg.DagsterInstance) -> list[dg.EventLogEntry]:
+    """The events of the partitions that a new run is going to materialise, without what differs
+    between runs, when Dagster knows the run as the asset's last."""
+    job = dg.Definitions([many]).resolve_implicit_global_asset_job_def()
+    config = {"ops": {"many": {"config": {"how": "report"}}}}
+    run_id = instance.create_run_for_job(job, tags=ALL_OF_MANY, run_config=config).run_id
+    [record] = instance.get_asset_records([dg.AssetKey("many")])
+    assert record.asset_entry.last_run_id == run_id
+    found = instance.all_logs(run_id, of_type=PLANNED)
+    return [event._replace(run_id="", timestamp=0) for event in found]
+
+
+def stored_singly(monkeypatch: pytest.MonkeyPatch) -> list[dg.DagsterEventType | None]:
+    """The types of the events that are stored each by itself, from now on."""
+    found: list[dg.DagsterEventType | None] = []
+    store = PostgresEventLogStorage.store_event
+
+    def recording(self: Any, event: dg.EventLogEntry) -> None:
+        found.append(event.dagster_event_type)
+        store(self, event)
+
+    monkeypatch.setattr(PostgresEventLogStorage, "store_event", recording)
+    return found
 
 
 def shared(file: Path) -> list[str]:

@@ -120,7 +120,9 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         home = folder / "looking-on"
         home.mkdir()
         (home / "dagster.yaml").write_bytes((FILES / "dagster.yaml").read_bytes())
-        before = {name: os.environ.get(name) for name in environment}
+        # The storage sets the size of batches.
+        names = [*environment, "DAGSTER_EVENT_BATCH_SIZE"]
+        before = {name: os.environ.get(name) for name in names}
         os.environ.update(environment)
         stack.callback(_restore, before)
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
