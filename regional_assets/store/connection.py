@@ -20,12 +20,12 @@ from regional_assets.store.keys import Keys
 from regional_assets.store.route import Moved, NoRoute
 from regional_assets.store.sentinel import Sentinels, sentinels_of
 from regional_assets.store.state_folder import write_problem
+from regional_assets.store.tried import VERSION_ADVICE, product
 from regional_assets.store.wire import as_text
 
 # A host name that cannot be encoded fails as a UnicodeError.
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError, UnicodeError)
 
-OLDEST_REDIS = (7, 0)
 # The reply to HELLO → what such a server is.
 OTHER_MODES = {
     "cluster": "part of a cluster, where the keys of one commit lie on several nodes",
@@ -39,7 +39,6 @@ MODE_ADVICE = {
         "redis+sentinel://host:port,host:port/service/0"
     ),
 }
-VERSION_ADVICE = "use Redis 7.0 or newer, or Valkey"
 PRIMARY_ADVICE = "put the address of its primary in REDIS_URL"
 
 _CA_ADVICE = (
@@ -233,11 +232,6 @@ def fields(reply: Any) -> dict[str, str]:
     }
 
 
-def too_old(server: str, version: str) -> bool:
-    """Whether a server of this name and version lacks commands that are used here."""
-    return server == "redis" and tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS
-
-
 def _wrong_server(client: redis.Redis) -> str | None:
     """What a new connection finds that no run could work with, and what to do; None when it finds
     nothing. HELLO needs no rights, and is not too long for a server that wants a password."""
@@ -247,8 +241,8 @@ def _wrong_server(client: redis.Redis) -> str | None:
         found = fields(connection.read_response())
         if (mode := found["mode"]) in OTHER_MODES and not can_move(client):
             return f"is {OTHER_MODES[mode]}: {MODE_ADVICE[mode]}"
-        if too_old(found["server"], found["version"]):
-            return f"is Redis {found['version']}: {VERSION_ADVICE}"
+        if (server := product(found, {})).is_too_old:
+            return f"is {server}: {VERSION_ADVICE}"
     except redis.AuthenticationError as error:
         return _login_problem(error)
     except redis.ResponseError as error:

@@ -24,12 +24,10 @@ from regional_assets.store.connection import (
     OTHER_MODES,
     PRIMARY_ADVICE,
     UNREACHABLE,
-    VERSION_ADVICE,
     address,
     fields,
     is_on_this_machine,
     refusal,
-    too_old,
 )
 from regional_assets.store.errors import STORE_ERRORS, one_line
 from regional_assets.store.identity import MetStore, present_store
@@ -37,6 +35,7 @@ from regional_assets.store.node_diagnosis import Result, Verdict, cluster_state,
 from regional_assets.store.sentinel import sentinels_of
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import write_problem
+from regional_assets.store.tried import VERSION_ADVICE, product, tried
 from regional_assets.store.wire import as_text
 
 # A run makes two round trips; a slower server is far away or overloaded.
@@ -188,14 +187,21 @@ def _latency(server: _Server) -> Result:
 
 
 def _version(server: _Server) -> Result:
-    name, version = server.hello["server"], server.hello["version"]
-    if name == "valkey":
-        return "ok", f"Valkey {version}", ""
-    if name != "redis":
-        return "warning", f"{name} {version}", f"not tried: {VERSION_ADVICE}"
-    if too_old(name, version):
-        return "problem", f"Redis {version}", VERSION_ADVICE
-    return "ok", f"Redis {version}", ""
+    unnamed = ""
+    try:
+        found = product(server.hello, server.client.info("server"))
+    except NoPermissionError:
+        # Other products may look like Redis without INFO.
+        found, unnamed = product(server.hello, {}), " by HELLO; this user may not ask for INFO"
+    if found.is_too_old:
+        return "problem", f"{found}{unnamed}", VERSION_ADVICE
+    if found.was_tried:
+        return "ok", f"{found}{unnamed}", ""
+    return (
+        "warning",
+        f"{found}{unnamed}, which is not among the servers that were tried: {tried()}",
+        "use one of them, or try this one first as docs/deployment.md describes",
+    )
 
 
 def _mode(server: _Server) -> Result:

@@ -20,7 +20,7 @@ from regional_assets.store import access
 from regional_assets.store.connection import connect
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.servers import free_port, redis_program
+from regional_assets_tests.support.servers import free_port
 from regional_assets_tests.support.stores import OpenStore, WriterStore, settings
 from regional_assets_tests.support.waiting import eventually
 
@@ -108,8 +108,7 @@ class ClusterServers:
 
     def __init__(self, nodes: Sequence[Node], replicas: int) -> None:
         self.nodes = nodes
-        # Debian installs it with the server.
-        program = shutil.which("redis-cli", path=str(Path(redis_program()).parent))
+        program = shutil.which("redis-cli")
         assert program, "redis-cli is not installed"
         for node in nodes:
             node.start()

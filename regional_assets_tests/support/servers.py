@@ -42,8 +42,9 @@ def stop_group(leader: subprocess.Popen[bytes]) -> None:
 
 
 def redis_program() -> str:
-    """Debian's redis-server. Where none is installed the test is skipped, in CI it fails."""
-    program = shutil.which("redis-server")
+    """The server that REGIONAL_TEST_SERVER names, or else Debian's redis-server. Where none is
+    installed the test is skipped, in CI it fails."""
+    program = os.environ.get("REGIONAL_TEST_SERVER") or shutil.which("redis-server")
     if program is None:
         if os.environ.get("CI"):
             pytest.fail("redis-server is not installed")

@@ -1,0 +1,75 @@
+"""Which server answers, and whether it is among those that this project was tried on."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+OLDEST_REDIS = (7, 0)
+# Name → first and last version that passed the store's tests. docs/deployment.md lists them all.
+TRIED = {
+    "Redis": (OLDEST_REDIS, (8, 6)),
+    "Valkey": ((8, 0), (9, 1)),
+    "Redict": ((7, 3), (7, 3)),
+}
+VERSION_ADVICE = "use Redis 7.0 or newer, or Valkey"
+
+# Fields that end like the version of a product and are none: what it was compiled with, and the
+# Redis that most products claim to be.
+_NO_PRODUCT = {"gcc_version", "redis_version"}
+
+
+class Product(NamedTuple):
+    """What a server is, by its own words."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether it lacks commands that are used here."""
+        numbers = self._numbers()
+        return self.name == "Redis" and numbers is not None and numbers < OLDEST_REDIS
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether its version lies between two that were tried."""
+        numbers = self._numbers()
+        if self.name not in TRIED or numbers is None:
+            return False
+        first, last = TRIED[self.name]
+        return first <= numbers <= last
+
+    def _numbers(self) -> tuple[int, int] | None:
+        """The first two; None of a version that does not begin with them."""
+        found = re.match(r"(\d+)\.(\d+)", self.version)
+        return (int(found[1]), int(found[2])) if found else None
+
+
+def product(hello: Mapping[str, str], info: Mapping[str, Any]) -> Product:
+    """By the replies to HELLO and, where the user may ask for it, `INFO server`. Most products call
+    themselves "redis" in HELLO, because clients look for that, and give their names in INFO.
+    Raises KeyError for a reply to HELLO without name or version."""
+    fields = {**hello, **info}
+    for field, version in fields.items():
+        name, _, rest = field.rpartition("_version")
+        if name and not rest and field not in _NO_PRODUCT:
+            return Product(name.capitalize(), str(version))
+    # The one that names itself nowhere else.
+    if str(fields.get("executable", "")).endswith("keydb-server"):
+        return Product("KeyDB", hello["version"])
+    return Product(hello["server"].capitalize(), hello["version"])
+
+
+def tried() -> str:
+    """All that were tried, in words."""
+    return ", ".join(
+        f"{name} {_words(first)}" + (f" to {_words(last)}" if last != first else "")
+        for name, (first, last) in TRIED.items()
+    )
+
+
+def _words(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
