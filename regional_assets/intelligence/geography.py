@@ -287,7 +287,7 @@ class Geography:
                 self._of_key_country[country] = (*known, region.id)
         boxes = sorted((*box, region.id) for region in rows for box in region.boxes)
         # By whole degrees of latitude, so that a position is compared with few.
-        self._boxes = {
+        self._boxes: dict[float, list[tuple[int, float, float, float, float, str]]] = {
             degree: [box for box in boxes if box[1] < degree + 1 and box[2] >= degree]
             for degree in range(-90, 91)
         }
