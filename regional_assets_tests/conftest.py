@@ -28,6 +28,27 @@ for setting in (REDIS_URL, KEY_PREFIX, INPUT_PREFIX, STATE_DIR, DAGSTER_HOME):
     os.environ.pop(setting.name, None)
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
+# The files that take longest begin, so that none is left over at the end. They wait most of their
+# time, for intervals of Dagster's daemon or for a failover.
+WAITING = (
+    "defs/test_browser.py",
+    "deployment/test_workers.py",
+    "defs/test_dead_runs.py",
+    "deployment/test_sentinel.py",
+    "defs/test_reporting.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    order = {tests / name: place for place, name in enumerate(WAITING)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: more than there are cores, because of the files that wait."""
+    return (os.cpu_count() or 1) + 2
+
 
 @pytest.fixture(scope="session")
 def session_folder() -> Iterator[Path]:

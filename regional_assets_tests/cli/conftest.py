@@ -1,31 +1,22 @@
 """The command as a user types it."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from regional_assets.store import embedded
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from regional_assets_tests.support.commands import Command, commands, typed_anew
 
 
 @pytest.fixture
 def command(folder: Path) -> Iterator[Command]:
     """Runs `regional-assets` on the embedded server of a new state folder."""
+    with commands(folder) as run:
+        yield run
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "regional_assets.cli.main", *arguments],
-            env={**os.environ, "REGIONAL_STATE_DIR": str(folder), **environment},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
-    yield run
-    embedded.stop(folder)
+@pytest.fixture
+def anew(folder: Path) -> Iterator[Command]:
+    """The same, each time in a new interpreter."""
+    with commands(folder, how=typed_anew) as run:
+        yield run

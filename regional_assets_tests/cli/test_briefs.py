@@ -1,8 +1,7 @@
 """`regional-assets brief` and `brief show`: real runs, with a language model on localhost."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,23 @@ from click.testing import CliRunner, Result
 from regional_assets.cli.main import main
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.store import embedded
+from regional_assets_tests.support.commands import Command
 from regional_assets_tests.support.model_server import SECRET, Models, brief
 from regional_assets_tests.support.stores import keys
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
-
-def test_briefs_are_written_and_read(command: Command, folder: Path, models: Models) -> None:
+def test_briefs_are_written_and_read(
+    command: Command, anew: Command, folder: Path, models: Models
+) -> None:
     good = models.environment("good")
     command("inputs", "load")
-    early = command("brief", "mena", **good)
+    early = anew("brief", "mena", **good)
     assert (early.returncode, early.stdout.count("skipped")) == (0, 1)
     assert "it has no snapshot yet" in early.stdout
     assert models.asked == []
 
     command("run")
-    first = command("brief", **good)
+    first = anew("brief", **good)
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stderr == ""
     assert (
@@ -37,11 +37,11 @@ def test_briefs_are_written_and_read(command: Command, folder: Path, models: Mod
         == len(NARRATED_REGIONS)
     )
     assert models.regions("good") == sorted(NARRATED_REGIONS)
-    again = command("brief", "mena", "latam", **good)
+    again = anew("brief", "mena", "latam", **good)
     assert (again.returncode, again.stdout.count("its brief is younger than 6.5 days")) == (0, 2)
     assert len(models.asked) == len(NARRATED_REGIONS)
     # Two ranges of partitions, and the word that may be left out.
-    forced = command("brief", "write", "--force", "mena", "latam", **good)
+    forced = anew("brief", "write", "--force", "mena", "latam", **good)
     assert (forced.returncode, forced.stdout.count("written")) == (0, 2)
     assert len(models.asked) == len(NARRATED_REGIONS) + 2
 
@@ -54,10 +54,12 @@ def test_briefs_are_written_and_read(command: Command, folder: Path, models: Mod
     assert json.loads(command("brief", "show", "mena", "--json").stdout) == stored
 
 
-def test_failed_briefs_are_told_apart_and_written_again(command: Command, models: Models) -> None:
+def test_failed_briefs_are_told_apart_and_written_again(
+    command: Command, anew: Command, models: Models
+) -> None:
     command("inputs", "load")
     command("run", "mena", "east-asia")
-    failed = command("brief", "east-asia", "mena", **models.environment("refusing", key=SECRET))
+    failed = anew("brief", "east-asia", "mena", **models.environment("refusing", key=SECRET))
     assert failed.returncode == 1
     assert failed.stdout.count("  failed") == 2
     assert "failed: refusing: HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY" in failed.stdout

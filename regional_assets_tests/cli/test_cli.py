@@ -1,8 +1,6 @@
 """The command as a user types it: a process of its own, a state folder of its own."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -13,24 +11,23 @@ from regional_assets.defs.partitions import regions_in
 from regional_assets.intelligence.catalogue import CATALOGUE, COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
+from regional_assets_tests.support.commands import Command
 from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def client(folder: Path) -> redis.Redis:
     return redis.Redis.from_url(embedded.url(folder))
 
 
-def test_the_first_minutes_of_a_new_user(command: Command, folder: Path) -> None:
-    loaded = command("inputs", "load", "--if-empty")
+def test_the_first_minutes_of_a_new_user(anew: Command, folder: Path) -> None:
+    loaded = anew("inputs", "load", "--if-empty")
     assert loaded.returncode == 0
     assert loaded.stdout.startswith(f"{len(INPUT_KEYS + COMPANION_KEYS)} keys loaded")
-    assert "there already" in command("inputs", "load", "--if-empty").stdout
+    assert "there already" in anew("inputs", "load", "--if-empty").stdout
 
-    first = command("run")
+    first = anew("run")
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stderr == ""
     for region in REGION_IDS:
@@ -40,21 +37,21 @@ def test_the_first_minutes_of_a_new_user(command: Command, folder: Path) -> None
 
     with client(folder) as connected:
         before = dump(connected)
-        second = command("run")
+        second = anew("run")
         assert second.returncode == 0
         assert second.stdout.count("duplicate of") == len(REGION_IDS)
         assert changed(connected, before) == CONFIRMATIONS
 
-    status = command("status").stdout
+    status = anew("status").stdout
     assert "coercive_stalemate" in status
     assert "red_sea_critical" in status
-    shown = command("show", "mena").stdout
+    shown = anew("show", "mena").stdout
     assert "maritime_access" in shown
     assert "Houthis" in shown
-    assert json.loads(command("show", "mena", "--json").stdout)["region_id"] == "mena"
-    inputs = command("inputs", "status").stdout
+    assert json.loads(anew("show", "mena", "--json").stdout)["region_id"] == "mena"
+    inputs = anew("inputs", "status").stdout
     assert inputs.count("fresh") == len(CATALOGUE)
-    verified = command("verify")
+    verified = anew("verify")
     assert (verified.returncode, verified.stdout.count("agrees")) == (0, len(REGION_IDS))
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,7 @@ import dagster as dg
 import pytest
 
 import regional_assets
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from regional_assets_tests.support.commands import Command
 
 ROOT = Path(regional_assets.__file__).parents[1]
 NORDICS = ROOT / "docs" / "nordics.toml"
@@ -20,9 +17,9 @@ COUNTRIES = ["denmark", "finland", "iceland", "norway", "sweden"]
 ROW = '[[regions]]\nid = "north"\nlabel = "North"\n'
 
 
-def test_the_nordics_run_end_to_end(command: Command, folder: Path) -> None:
+def test_the_nordics_run_end_to_end(anew: Command, folder: Path) -> None:
     def done(*arguments: str) -> str:
-        finished = command(*arguments, REGIONAL_GEOGRAPHY=str(NORDICS))
+        finished = anew(*arguments, REGIONAL_GEOGRAPHY=str(NORDICS))
         assert finished.returncode == 0, finished.stderr
         return finished.stdout
 
@@ -49,11 +46,11 @@ def test_the_nordics_run_end_to_end(command: Command, folder: Path) -> None:
     assert shown["meta"]["geography_version"] in doctor
     for words in ("hormuz_transit_drop: no region 'mena'", "template red_sea_rerouting"):
         assert words in doctor
-    refused = command("run", "mena", REGIONAL_GEOGRAPHY=str(NORDICS))
+    refused = anew("run", "mena", REGIONAL_GEOGRAPHY=str(NORDICS))
     assert refused.returncode == 2
     assert "denmark" in refused.stderr
     # No model is configured: the briefs stay off.
-    brief = command("brief", REGIONAL_GEOGRAPHY=str(NORDICS))
+    brief = anew("brief", REGIONAL_GEOGRAPHY=str(NORDICS))
     assert brief.returncode == 1
     assert "Traceback" not in brief.stderr
 
@@ -88,12 +85,12 @@ def test_the_nordics_run_end_to_end(command: Command, folder: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line(
-    command: Command, tmp_path: Path, content: str | None, words: str
+    anew: Command, tmp_path: Path, content: str | None, words: str
 ) -> None:
     file = tmp_path / "own.toml"
     if content is not None:
         file.write_text(content)
-    finished = command("run", "--help", REGIONAL_GEOGRAPHY=str(file))
+    finished = anew("run", "--help", REGIONAL_GEOGRAPHY=str(file))
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1
     assert finished.stderr.startswith(f"Error: REGIONAL_GEOGRAPHY={file}: ")
@@ -112,7 +109,7 @@ def test_what_is_wrong_with_a_file_is_one_line(
         ("own_regions:REGIONS", None),
     ],
 )
-def test_a_module(command: Command, tmp_path: Path, choice: str, words: str | None) -> None:
+def test_a_module(anew: Command, tmp_path: Path, choice: str, words: str | None) -> None:
     region = "from regional_assets.intelligence.geography import Region\n"
     (tmp_path / "own_regions.py").write_text(
         f"{region}NUMBER = 1\nREGIONS = [Region('north', 'North')]"
@@ -122,7 +119,7 @@ def test_a_module(command: Command, tmp_path: Path, choice: str, words: str | No
     )
     (tmp_path / "own_failing.py").write_text("raise RuntimeError('first line\\nsecond line')")
     path = os.pathsep.join((str(tmp_path), str(ROOT)))
-    finished = command("run", "--help", REGIONAL_GEOGRAPHY=choice, PYTHONPATH=path)
+    finished = anew("run", "--help", REGIONAL_GEOGRAPHY=choice, PYTHONPATH=path)
     if words is None:
         assert finished.returncode == 0, finished.stderr
         return

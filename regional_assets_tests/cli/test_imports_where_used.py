@@ -1,9 +1,8 @@
 """Help and the small commands load only what they use: imports are most of their time."""
 
-import subprocess
-from collections.abc import Callable
-
 import pytest
+
+from regional_assets_tests.support.commands import Command
 
 # For runs, tables of pandas, narratives and the board's page.
 RUNS = {"dagster", "pandas", "openai", "httpx2", "jinja2", "regional_assets.intelligence.snapshot"}
@@ -31,12 +30,12 @@ VERIFIED = {"regional_assets.store.verification"}
     ],
 )
 def test_command_loads_only_what_it_uses(
-    command: Callable[..., subprocess.CompletedProcess[str]],
+    anew: Command,
     arguments: str,
     unused: set[str],
     used: set[str],
 ) -> None:
-    stderr = command(*arguments.split(), PYTHONPROFILEIMPORTTIME="1").stderr
+    stderr = anew(*arguments.split(), PYTHONPROFILEIMPORTTIME="1").stderr
     imported = {
         line.rpartition("|")[2].strip()
         for line in stderr.splitlines()

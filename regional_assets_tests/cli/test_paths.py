@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,36 +13,24 @@ import trustme
 
 from regional_assets.cli.doctor import examine
 from regional_assets.runs.clock import current_time
-from regional_assets.store import embedded
 from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui
+from regional_assets_tests.support.commands import Command, Finished, commands
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
+from regional_assets_tests.support.ui import COMMAND
 from regional_assets_tests.support.waiting import eventually
 
 # Seconds within which Dagster's processes start, on a machine that is busy with other work.
 START = 120
-COMMAND = (sys.executable, "-m", "regional_assets.cli.main")
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def command(folder: Path) -> Iterator[Command]:
-    """Runs `regional-assets` in a folder of its own."""
-
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            env={**os.environ, "REGIONAL_STATE_DIR": "state", **environment},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    yield run
-    embedded.stop(folder / "state")
+    """Runs `regional-assets` in a folder of its own, its state in a folder named relatively."""
+    with commands(folder, "state") as run:
+        yield run
 
 
-def in_one_line(found: subprocess.CompletedProcess[str], words: str) -> bool:
+def in_one_line(found: Finished, words: str) -> bool:
     said = found.stdout + found.stderr
     return found.returncode == 1 and said.count("\n") == 1 and words in said
 

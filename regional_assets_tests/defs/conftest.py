@@ -1,5 +1,6 @@
 """An instance and a server for the runs of a test."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,23 @@ from regional_assets_tests.support.model_server import SECRET, Models, configure
 from regional_assets_tests.support.worlds import sample_values
 
 
+@pytest.fixture(scope="session")
+def new_home(session_folder: Path) -> Path:
+    """The folder of an instance that nobody has used: to make its databases takes longer than most
+    tests, to copy them a moment."""
+    home = session_folder / "new-home"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home)):
+        pass
+    return home
+
+
 @pytest.fixture
-def instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(
+    new_home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
     """An instance, and a state folder for what its runs write."""
+    shutil.copytree(new_home, folder, dirs_exist_ok=True)
     monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder / "state"))
     with dg.DagsterInstance.local_temp(str(folder)) as temporary:
         yield temporary
