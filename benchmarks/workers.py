@@ -41,6 +41,7 @@ _PROJECT = Path(__file__).parent.parent
 _JOB = "regional_snapshot_job"
 _STEPS = ("regional_snapshots", "regional_board")
 _UNFINISHED = dg.RunsFilter(
+    job_name=_JOB,
     statuses=[s for s in dg.DagsterRunStatus if s.value not in ("SUCCESS", "FAILURE", "CANCELED")]
 )
 
@@ -84,7 +85,7 @@ def _figures(settings: StoreSettings, folder: Path, environment: Mapping[str, st
             time.sleep(5)
         whole = time.perf_counter() - started
         done = instance.get_materialized_partitions(dg.AssetKey("regional_snapshot"))
-        records = instance.get_run_records()
+        records = instance.get_run_records(dg.RunsFilter(job_name=_JOB))
         failed = sum(not record.dagster_run.is_success for record in records)
         stats = [instance.get_run_step_stats(record.dagster_run.run_id) for record in records]
     runs = [r.end_time - r.start_time for r in records if r.end_time and r.start_time]

@@ -1,7 +1,8 @@
 """A region's latest snapshot, read in two steps: the pointer names the snapshot, and only then is
 the key of its body known (SPEC 6)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regional_assets.intelligence.stored import Body, BodyError, read_body
@@ -68,6 +69,13 @@ class Pointer:
         if not copy or not copied_from(self.snapshot_id, copy):
             return None
         return self._read(keys.latest_body(self.region), copy)
+
+    def as_before(self, before: Mapping[str, LatestRead] | None) -> LatestRead | None:
+        """What was read `before`, with the confirmation of now, if the pointer still names it."""
+        read = before[self.region].snapshot if before else None
+        if not read or read.snapshot_id != self.snapshot_id:
+            return None
+        return LatestRead(replace(read, confirmed_at=confirmation(self.confirmed)))
 
     def with_body(self, keys: Keys, reply: Any) -> LatestRead:
         """The same with the server's reply to a GET of the snapshot's own key."""

@@ -121,10 +121,17 @@ class SnapshotStore:
         command fails when it is another store than that on `record`."""
         return cls(connect(settings), settings, snapshot_expiry, record)
 
-    def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
+    def read(
+        self,
+        regions: Sequence[str],
+        *,
+        inputs: bool = True,
+        before: Mapping[str, LatestRead] | None = None,
+    ) -> StoreRead:
         """The inputs with their companions, earlier observations, and the latest snapshots of
         `regions`, in one round trip for up to 64 regions: a snapshot is read from its copy.
-        Without `inputs`, the latest snapshots alone, from where readers find them, in two.
+        Without `inputs`, the latest snapshots alone, from where readers find them, in two; those
+        that were read `before` and are still the latest are not fetched again.
 
         The inputs are a view of one moment, except in a cluster, and so are pointers,
         confirmations and observations for up to 64 regions. Raises `StoreError` when the server is
@@ -132,14 +139,19 @@ class SnapshotStore:
         names = self._input_names((*INPUT_KEYS, *COMPANION_KEYS)) if inputs else {}
         cluster = cluster_of(self.client)
         if not cluster or not inputs:
-            return self._read_from_one(regions, names, inputs=inputs)
+            return self._read_from_one(regions, names, inputs=inputs, before=before)
         with ThreadPoolExecutor(1) as beside:
             read_values = partial(self._attempt, partial(cluster.values, names), patient=False)
             values = beside.submit(read_values)
             return replace(self._read_from_one(regions, {}, inputs=True), values=values.result())
 
     def _read_from_one(
-        self, regions: Sequence[str], names: Mapping[str, str], *, inputs: bool
+        self,
+        regions: Sequence[str],
+        names: Mapping[str, str],
+        *,
+        inputs: bool,
+        before: Mapping[str, LatestRead] | None = None,
     ) -> StoreRead:
         plain = list(names.values())
         triggers = TRAILING_TRIGGERS if inputs else ()
@@ -162,7 +174,7 @@ class SnapshotStore:
                 trigger.id: _observed(key, next(rest))
                 for trigger, key in zip(triggers, observed, strict=True)
             },
-            latest=self.latest(dict(zip(regions, rest, strict=True)), copies),
+            latest=self.latest(dict(zip(regions, rest, strict=True)), copies, before),
         )
 
     def _read(
@@ -188,11 +200,15 @@ class SnapshotStore:
         return next(values) if plain else [], next(values) if copied else [], replies[-1]
 
     def latest(
-        self, pointers: Mapping[str, Any], copies: Sequence[bytes | None] = ()
+        self,
+        pointers: Mapping[str, Any],
+        copies: Sequence[bytes | None] = (),
+        before: Mapping[str, LatestRead] | None = None,
     ) -> dict[str, LatestRead]:
         """The latest snapshot of each region, by what a script replied for its pointer: None,
-        [error] or [id, confirmed]. Those that no copy (in the same order) holds are fetched, one
-        round trip for every 100. Raises `StoreError` when the server is unavailable."""
+        [error] or [id, confirmed]. Those that no copy (in the same order) holds and that were not
+        read `before` are fetched, one round trip for every 100. Raises `StoreError` when the server
+        is unavailable."""
         found: dict[str, LatestRead] = {}
         named: list[Pointer] = []
         for (region, reply), copy in zip_longest(pointers.items(), copies):
@@ -202,7 +218,8 @@ class SnapshotStore:
                 found[region] = LatestRead(error=as_text(reply[0]))
             else:
                 pointer = Pointer(region, *reply)
-                if read := pointer.with_copy(self.keys, copy):
+                read = pointer.with_copy(self.keys, copy) or pointer.as_before(before)
+                if read:
                     found[region] = read
                 else:
                     named.append(pointer)
@@ -260,9 +277,12 @@ class SnapshotStore:
         """
 
         keys = self.keys
+        latest: Mapping[str, LatestRead] = {}
 
         def update(pipeline: Pipeline) -> None:
-            latest = self.read(regions, inputs=False).latest
+            nonlocal latest
+            # Of thousands of regions, other runs have always written some meanwhile.
+            latest = self.read(regions, inputs=False, before=latest).latest
             # MGET, unlike GET, treats a key of another type as absent; SET replaces it.
             [stored] = self.attempt(partial(self.client.execute_command, "MGET", keys.summary))
             summary = summarise(latest, stored)

@@ -1,7 +1,7 @@
 """What the platform's health check says after runs over some regions: never OK while one is old."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,9 @@ from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs import board
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store import snapshot_store
+from regional_assets.store.latest import LatestRead
+from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets_tests.support.stored import latest_id
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -244,6 +246,39 @@ def test_a_region_that_is_confirmed_meanwhile_is_not_taken_for_older(
     materialise_summary(store, NOW + 2 * HOUR)
     assert meanwhile == []
     assert meta(client) == (NOW + HOUR, len(REGION_IDS))
+
+
+def test_a_second_attempt_reads_only_what_other_runs_wrote(
+    store: SnapshotStore, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thousands of regions some are always written while their summary is made."""
+    fetched: list[list[str]] = []
+    get_each = snapshot_store._get_each
+
+    def recording(client: redis.Redis, names: list[str]) -> list[Any]:
+        fetched.append(names)
+        return get_each(client, names)
+
+    seen: list[dict[str, tuple[str, int | None]]] = []
+
+    def summarise(latest: Mapping[str, LatestRead], stored: bytes | None) -> Summary:
+        found = {region: read.snapshot for region, read in latest.items()}
+        seen.append({r: (s.snapshot_id, s.confirmed_at) for r, s in found.items() if s})
+        if len(seen) == 1:
+            client.set(keys.confirmed("latam"), NOW + HOUR)
+            take_snapshots(store, ["mena"], NOW + HOUR, force=True)
+        return Summary({}, {})
+
+    monkeypatch.setattr(snapshot_store, "_get_each", recording)
+    store.update_summary(REGION_IDS, summarise)
+    first, second = seen
+    written = latest_id(client, "mena")
+    assert second == first | {
+        "mena": (written, NOW + HOUR),
+        "latam": (first["latam"][0], NOW + HOUR),
+    }
+    assert [len(names) for names in fetched] == [len(REGION_IDS), 1]
+    assert fetched[1] == [keys.snapshot_by_id(written)]
 
 
 def test_health_after_written_and_duplicate_regions(

@@ -120,6 +120,6 @@ class _Seeing(SnapshotStore):
             for name, value in inputs.items()
         }
 
-    def read(self, regions: Sequence[str], *, inputs: bool = True) -> StoreRead:
-        found = super().read(regions, inputs=inputs)
+    def read(self, regions: Sequence[str], **options: Any) -> StoreRead:
+        found = super().read(regions, **options)
         return replace(found, values={**found.values, **self._values})
