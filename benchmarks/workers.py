@@ -42,7 +42,7 @@ _JOB = "regional_snapshot_job"
 _STEPS = ("regional_snapshots", "regional_board")
 _UNFINISHED = dg.RunsFilter(
     job_name=_JOB,
-    statuses=[s for s in dg.DagsterRunStatus if s.value not in ("SUCCESS", "FAILURE", "CANCELED")]
+    statuses=[s for s in dg.DagsterRunStatus if s.value not in ("SUCCESS", "FAILURE", "CANCELED")],
 )
 
 
