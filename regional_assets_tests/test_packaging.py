@@ -13,8 +13,7 @@ import pytest
 from regional_assets.definitions import defs
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
-
-ROOT = Path(__file__).parents[1]
+from regional_assets_tests.support.installed import ROOT, build
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -30,9 +29,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an unpacked wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
-    (built,) = folder.glob("*.whl")
-    with ZipFile(built) as archive:
+    with ZipFile(build(folder)) as archive:
         archive.extractall(folder / "unpacked")
     return folder / "unpacked"
 

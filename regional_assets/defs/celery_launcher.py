@@ -44,9 +44,26 @@ class WatchingCeleryRunLauncher(CeleryRunLauncher):
             ) from None
 
     def terminate(self, run_id: str) -> bool:
-        """False for a run that was not launched here, as that of a command."""
+        """Asks the run's worker to end it as canceled. False for a run that has ended or was not
+        launched here, as that of a command, and when the broker does not answer; then the run's
+        page says that it goes on."""
         run = self._instance.get_run_by_id(run_id)
-        return bool(run and _task(run)) and super().terminate(run_id)
+        if run is None or run.is_finished or _task(run) is None:
+            return False
+        try:
+            self._at_workers()
+        except OperationalError as error:
+            self._instance.report_engine_event(
+                f"The broker {self._broker()} cannot be reached ({error}), so that no worker can "
+                "be asked to end this run, and it goes on: terminate it again when the broker is "
+                "back",
+                run,
+                cls=type(self),
+            )
+            return False
+        # Without it Dagster takes the interruption for a failure, and the run is tried again.
+        self._instance.report_run_canceling(run)
+        return super().terminate(run_id)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> RunHealth:
         """Failed once no worker has had the run for `SILENCE` seconds. Where that cannot be known
@@ -56,7 +73,7 @@ class WatchingCeleryRunLauncher(CeleryRunLauncher):
             return RunHealth(RunWorker.RUNNING, "it was not launched through the broker")
         try:
             present = task in self._at_workers()
-        except (OperationalError, OSError) as error:
+        except OperationalError as error:
             # Workers need a moment, too, to find a broker that is back.
             self._missing.clear()
             return RunHealth(RunWorker.RUNNING, f"the broker {self._broker()}: {error}")
@@ -81,10 +98,13 @@ class WatchingCeleryRunLauncher(CeleryRunLauncher):
         return f"Celery task {_task(run)} at the broker {self._broker()}; is a worker running?"
 
     def _at_workers(self) -> set[str]:
-        """The tasks that workers have now. Raises OperationalError or OSError."""
+        """The tasks that workers have now. Raises OperationalError."""
         now = time.monotonic()
         if self._asked is None or now - self._asked > _ANSWERS:
-            replies = self.celery.control.inspect(timeout=_ANSWERS).active() or {}
+            try:
+                replies = self.celery.control.inspect(timeout=_ANSWERS).active() or {}
+            except self.celery.connection().connection_errors as error:
+                raise OperationalError(str(error)) from error
             self._tasks = {task["id"] for tasks in replies.values() for task in tasks}
             self._asked = time.monotonic()
         return self._tasks

@@ -3,14 +3,18 @@ processes of their own, from the files in deploy/."""
 
 import json
 import shutil
+import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import redis
 
+from regional_assets.defs.dagster_private import RunWorker
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
@@ -25,7 +29,7 @@ from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import KEY, sample_values
 
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
-STARTED = dg.DagsterRunStatus.STARTED
+STARTED, CANCELED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELED
 MATERIALIZED = dict.fromkeys(REGION_IDS, "MATERIALIZED")
 
 LAUNCH = """
@@ -41,6 +45,13 @@ BACKFILL = """
 mutation Backfill($backfill: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $backfill) {
     ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}
+"""
+TERMINATE = """
+mutation Terminate($runId: String!) {
+  terminateRun(runId: $runId) {
+    __typename ... on TerminateRunFailure { message } ... on PythonError { message }
   }
 }
 """
@@ -74,6 +85,24 @@ def launch(deployment: Deployment) -> str:
     tags = [{"key": name, "value": value} for name, value in ALL.items()]
     answer = json.loads(ask(deployment.port, LAUNCH, tags=tags))
     return str(answer["data"]["launchRun"]["run"]["runId"])
+
+
+@contextmanager
+def held(deployment: Deployment, client: redis.Redis) -> Iterator[str]:
+    """The id of a run over all regions, whose commits the store keeps waiting until the end."""
+    client.client_pause(600_000, all=False)
+    try:
+        run_id = launch(deployment)
+        eventually(lambda: any("b" in found["flags"] for found in client.client_list()), 120)
+        yield run_id
+    finally:
+        client.client_unpause()
+
+
+def terminate(deployment: Deployment, run_id: str) -> dict[str, str]:
+    """What the UI is answered."""
+    answer = json.loads(ask(deployment.port, TERMINATE, runId=run_id))
+    return dict(answer["data"]["terminateRun"])
 
 
 def status(deployment: Deployment, run_id: str) -> dg.DagsterRunStatus:
@@ -127,6 +156,59 @@ def test_a_backfill_runs_on_a_worker(deployment: Deployment, client: redis.Redis
     eventually(ended, 180)
     assert sum(worker.between.connections for worker in deployment.workers) > before
     # The same content: nothing is written twice.
+    assert_nothing_lost_or_doubled(client, 1)
+
+
+def test_a_command_of_the_installed_wheel_runs(deployment: Deployment, client: redis.Redis) -> None:
+    """As all processes of these tests do: the checkout cannot be imported from there."""
+    environment = deployment.own_environment("looking-on")
+    said = subprocess.check_output(
+        [deployment.project.programs / "regional-assets", "run", "mena"],
+        cwd=deployment.folder,
+        env=environment,
+        text=True,
+    )
+    assert "duplicate" in said
+    code = "import regional_assets_tests"
+    python = [deployment.project.programs / "python", "-c", code]
+    imported = subprocess.run(python, cwd=deployment.folder, env=environment, capture_output=True)
+    assert b"No module named 'regional_assets_tests'" in imported.stderr
+    runs = deployment.instance.get_runs(dg.RunsFilter(statuses=[SUCCESS]))
+    # A command's own run has no origin.
+    origins = [run.job_code_origin for run in runs if run.job_code_origin]
+    assert {o.repository_origin.executable_path for o in origins} == {str(python[0])}
+
+
+def test_a_terminated_run_is_canceled_and_not_tried_again(
+    deployment: Deployment, client: redis.Redis
+) -> None:
+    with held(deployment, client) as run_id:
+        assert terminate(deployment, run_id) == {"__typename": "TerminateRunSuccess"}
+        eventually(lambda: status(deployment, run_id) == CANCELED, 60)
+    run = deployment.instance.get_run_by_id(run_id)
+    assert run
+    assert run.tags.get("dagster/will_retry") != "true"
+    assert statuses(deployment.instance) == MATERIALIZED
+    assert_nothing_lost_or_doubled(client, 1)
+
+
+def test_a_run_goes_on_while_the_broker_is_silent_and_restarts(
+    deployment: Deployment, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regional_assets.defs.celery_launcher.SILENCE", 0)
+    with held(deployment, client) as run_id:
+        deployment.broker.signal(signal.SIGSTOP)
+        run = deployment.instance.get_run_by_id(run_id)
+        assert run
+        health = deployment.instance.run_launcher.check_run_worker_health(run)
+        assert health.status == RunWorker.RUNNING
+        assert f"the broker {deployment.broker.address}" in str(health.msg)
+        assert terminate(deployment, run_id)["__typename"] == "TerminateRunFailure"
+        assert f"The broker {deployment.broker.address}" in said(deployment, run_id)
+        assert status(deployment, run_id) == STARTED
+        deployment.broker.stop()
+        deployment.broker.start()
+    eventually(lambda: status(deployment, run_id) == SUCCESS, 60)
     assert_nothing_lost_or_doubled(client, 1)
 
 

@@ -1,10 +1,10 @@
-"""The processes of a deployment on several machines, started from the files in deploy/, each with
-folders of its own."""
+"""The processes of a deployment on several machines, each with folders of its own: started from an
+installed wheel and the files in it, as docs/deployment.md has it."""
 
 import os
+import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import regional_assets
+from regional_assets_tests.support.installed import Installed, installed
 from regional_assets_tests.support.postgres import Postgres, postgres_server
 from regional_assets_tests.support.proxy import Proxy, proxy
 from regional_assets_tests.support.servers import free_port, redis_program, redis_server
@@ -41,6 +42,10 @@ class Broker:
         self._process = subprocess.Popen([redis_program(), *options], stdout=subprocess.DEVNULL)
         with redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0)) as client:
             eventually(lambda: _answers(client))
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
 
     def stop(self) -> None:
         if self._process:
@@ -74,6 +79,7 @@ class Deployment:
     """What runs, and how to reach it."""
 
     folder: Path
+    project: Installed
     postgres: Postgres
     broker: Broker
     store_url: str
@@ -86,23 +92,32 @@ class Deployment:
         self, kind: str, name: str, *arguments: str, **more: str
     ) -> "subprocess.Popen[bytes]":
         """A process that deploy/start starts; what it says is in the file NAME.log."""
-        own = {"DAGSTER_HOME": str(self.folder / name)}
-        programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with (self.folder / f"{name}.log").open("w") as said:
             return subprocess.Popen(
-                ["sh", FILES / "start", kind, *arguments],
-                env={**os.environ, **self.environment, **own, "PATH": programs, **more},
+                ["sh", self.folder / "deploy" / "start", kind, *arguments],
+                env=self.own_environment(name) | more,
                 cwd=self.folder,
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
             )
 
+    def own_environment(self, name: str) -> dict[str, str]:
+        """Of the process of that name."""
+        around = {n: value for n, value in os.environ.items() if n != "PYTHONPATH"}
+        own = {
+            "DAGSTER_HOME": str(self.folder / name),
+            "PATH": f"{self.project.programs}:{os.environ['PATH']}",
+        }
+        return around | self.environment | own
+
 
 @contextmanager
 def deployed(folder: Path) -> Iterator[Deployment]:
     """PostgreSQL, broker, store, code server, webserver, daemon and two workers of one process
     each."""
+    project = installed(folder)
+    files = shutil.copytree(project.package / "deploy", folder / "deploy")
     with ExitStack() as stack:
         postgres = stack.enter_context(postgres_server(folder))
         broker = Broker()
@@ -116,17 +131,17 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             "CODE_SERVER_HOST": "127.0.0.1",
             "CODE_SERVER_PORT": str(free_port()),
         }
-        assert environment.keys() == dotenv_values(FILES / "example.env").keys()
+        assert environment.keys() == dotenv_values(files / "example.env").keys()
         home = folder / "looking-on"
         home.mkdir()
-        (home / "dagster.yaml").write_bytes((FILES / "dagster.yaml").read_bytes())
+        (home / "dagster.yaml").write_bytes((files / "dagster.yaml").read_bytes())
         # The storage sets the size of batches.
         names = [*environment, "DAGSTER_EVENT_BATCH_SIZE"]
         before = {name: os.environ.get(name) for name in names}
         os.environ.update(environment)
         stack.callback(_restore, before)
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
-        running = Deployment(folder, postgres, broker, store_url, environment, instance)
+        running = Deployment(folder, project, postgres, broker, store_url, environment, instance)
         running.environment |= {"REGIONAL_RECOVERY_PAUSE": "5"}
         for kind, arguments in (
             ("code", ()),
