@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,8 +38,7 @@ class Node:
         self.address = f"127.0.0.1:{self.port}"
         # The port of the cluster's bus after the "@", as the servers themselves write it.
         self.whole_address = f"{self.address}@{bus}"
-        folder /= str(self.port)
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix=f"{self.port}-", dir=folder))
         self._command = [
             *(program, str(CONFIGURATION), "--port", str(self.port), "--bind", "127.0.0.1"),
             *("--cluster-port", str(bus), "--cluster-node-timeout", str(NODE_TIMEOUT)),
@@ -160,6 +160,18 @@ class ClusterServers:
         """Moves all keys of the slot, while they are used, as `redis-cli --cluster reshard`."""
         while keys := source.client.cluster("GETKEYSINSLOT", slot, 10):
             source.client.migrate("127.0.0.1", target.port, keys, 0, 5000)
+
+    def move(self, slot: int, source: Node, target: Node) -> None:
+        """Key by key."""
+        self.begin_move(slot, source, target)
+        self.move_keys(slot, source, target)
+        self.end_move(slot, target)
+
+    def move_whole(self, slot: int, source: Node, target: Node) -> None:
+        """At once, as Valkey from 9.0 on can."""
+        name = target.client.cluster("MYID")
+        source.client.cluster("MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", name)
+        eventually(lambda: target.serves(slot))
 
     def end_move(self, slot: int, target: Node) -> None:
         for node in (target, *self.primaries()):

@@ -21,7 +21,7 @@ def sample(positions: Sequence[int], count: int) -> Sequence[int]:
     return [positions[0], *sorted(between), positions[-1]]
 
 
-def eventually(condition: Callable[[], object], timeout: float = 30) -> None:
+def eventually(condition: Callable[[], object], timeout: float = 90) -> None:
     """Returns when `condition` holds."""
     deadline = time.monotonic() + timeout
     while not condition():
