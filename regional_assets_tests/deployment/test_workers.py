@@ -169,14 +169,18 @@ def test_a_command_of_the_installed_wheel_runs(deployment: Deployment, client: r
         text=True,
     )
     assert "duplicate" in said
-    code = "import regional_assets_tests"
-    python = [str(deployment.project.programs / "python"), "-c", code]
-    imported = subprocess.run(python, cwd=deployment.folder, env=environment, capture_output=True)
+    python = str(deployment.project.programs / "python")
+    imported = subprocess.run(
+        [python, "-c", "import regional_assets_tests"],
+        cwd=deployment.folder,
+        env=environment,
+        capture_output=True,
+    )
     assert b"No module named 'regional_assets_tests'" in imported.stderr
     runs = deployment.instance.get_runs(dg.RunsFilter(statuses=[SUCCESS]))
     # A command's own run has no origin.
     origins = [run.job_code_origin for run in runs if run.job_code_origin]
-    assert {o.repository_origin.executable_path for o in origins} == {python[0]}
+    assert {o.repository_origin.executable_path for o in origins} == {python}
 
 
 def test_a_terminated_run_is_canceled_and_not_tried_again(
