@@ -13,6 +13,7 @@ import trustme
 
 from regional_assets.cli.doctor import examine
 from regional_assets.runs.clock import current_time
+from regional_assets.store import embedded
 from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui
 from regional_assets_tests.support.commands import Command, Finished, commands
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
@@ -115,6 +116,7 @@ def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes
             yield process
         finally:
             stop_group(process)
+            embedded.stop(folder / "state")
             # Shown when the test fails.
             print((folder / "ui.log").read_text(errors="replace"))
 

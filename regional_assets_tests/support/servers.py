@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,11 @@ def emptied(url: str) -> str:
 def stop_group(leader: subprocess.Popen[bytes]) -> None:
     """Ends a process that leads a session, and all that it started, as Ctrl-C does; what does not
     end by that is killed."""
-    os.killpg(leader.pid, signal.SIGINT)
-    try:
-        leader.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(leader.pid, signal.SIGKILL)
-        leader.wait()
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(leader.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            leader.wait(30)
 
 
 def redis_program() -> str:
