@@ -59,7 +59,7 @@ def _files(settings: StoreSettings | None) -> Result:
     if settings is None:
         return "skipped", "needs settings that are understood", ""
     if not settings.files:
-        return "ok", "go to the state folder", ""
+        return "ok", f"go to {settings.state_dir}, of this machine alone", ""
     if problem := files_problem(settings):
         return "problem", problem, ""
     return "ok", address(settings), ""

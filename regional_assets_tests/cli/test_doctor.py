@@ -77,6 +77,8 @@ def test_all_is_well_on_the_embedded_server(folder: Path) -> None:
 
 
 def test_where_files_go(valkey_url: str, folder: Path) -> None:
+    findings = doctor(valkey_url, folder)
+    assert findings["files"].found == f"go to {folder}, of this machine alone"
     for named in (folder / "files", "memory://regional"):
         findings = doctor(valkey_url, folder, REGIONAL_FILES=str(named))
         assert (findings["files"].verdict, findings["files"].found) == ("ok", str(named))
