@@ -12,7 +12,13 @@ from typing import Any
 
 import redis
 from redis.crc import key_slot
-from redis.exceptions import AskError, AuthenticationError, MovedError, ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    MovedError,
+    NoPermissionError,
+    ResponseError,
+)
 
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.store.errors import StoreError, one_line
@@ -104,6 +110,7 @@ class Cluster:
 
     def _ask(self) -> list[tuple[int, int, list[Address]]]:
         silent = {}
+        refusal: redis.RedisError | None = None
         # In random order, because one of them may be cut off and out of date.
         candidates = random.sample(list(self._clients), len(self._clients))
         for asked in sorted(candidates, key=self._suspects.__contains__):
@@ -115,8 +122,9 @@ class Cluster:
                     (first, last, [_announced(node, asked) for node in nodes])
                     for first, last, *nodes in reply
                 ]
-            except AuthenticationError:
-                raise
+            except (AuthenticationError, NoPermissionError) as error:
+                # Each node has users of its own; another may let this one in.
+                refusal = refusal or error
             except ResponseError as error:
                 # The second is a Sentinel's.
                 if re.search("cluster support disabled|unknown command", str(error)):
@@ -130,6 +138,8 @@ class Cluster:
                 if isinstance(error.__context__, ssl.SSLError):
                     raise
                 silent[asked] = error
+        if refusal:
+            raise refusal
         said = "; ".join(f"{host}:{port}: {one_line(e)}" for (host, port), e in silent.items())
         raise NoRoute(f"no node of the {self} answers ({said}): start them, or correct REDIS_URL")
 

@@ -178,6 +178,26 @@ def test_a_node_without_the_user_is_named(
     assert "give every node the users of `regional-assets acl`" in found.advice
 
 
+@pytest.mark.parametrize("rule", ["resetpass >another", "-cluster"])
+def test_a_node_that_refuses_this_user_is_passed_over(
+    store: OpenStore,
+    nodes: Cluster,
+    servers: ClusterServers,
+    users: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rule: str,
+) -> None:
+    """Each node has users of its own. Of two nodes in the address, the one asked first refuses."""
+    monkeypatch.setattr("random.sample", lambda candidates, _count: candidates)
+    primary, replica = map(servers.at, nodes.nodes(nodes.slot))
+    writer, _ = access.users(store.keys)
+    replica.client.execute_command("ACL", "SETUSER", writer, *rule.split())
+    login, _ = users.split("@")
+    with OpenStore(f"{login}@{replica.address},{primary.address}", folder) as opened:
+        assert opened.read(["mena"]).latest["mena"].error is None
+
+
 def test_a_login_that_fails_names_its_node(
     servers: ClusterServers, store: OpenStore, users: str, folder: Path
 ) -> None:
