@@ -131,7 +131,7 @@ def _run(
                 # The resources hold the lock only after the run's start and until just before its
                 # end. Where there can be no lock, they warn of that.
                 with suppress(OSError):
-                    held.enter_context(alive(instance, run_id))
+                    held.enter_context(alive(instance.root_directory, run_id))
                 result = resolved.execute_in_process(
                     instance=instance,
                     run_id=run_id,

@@ -36,6 +36,34 @@ EVENT_TABLE = SqlEventLogStorageTable
 create_checks = dg.AssetChecksDefinition.create
 
 
+def command_arguments(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """What `dagster api execute_run` needs to execute a run that was launched. Every launcher that
+    starts a process or container passes it that."""
+    from dagster._grpc.types import ExecuteRunArgs
+
+    if run.job_code_origin is None:
+        raise dg.DagsterInvariantViolationError(f"run {run.run_id} does not say where its code is")
+    return dg.serialize_value(
+        ExecuteRunArgs(
+            job_origin=run.job_code_origin,
+            run_id=run.run_id,
+            instance_ref=instance.get_ref(),
+            set_exit_code_on_failure=False,
+        )
+    )
+
+
+def execute_run(arguments: str) -> None:
+    """The command itself, in this process."""
+    from dagster._cli.api import execute_run_command
+
+    execute_run_command.main([arguments], standalone_mode=False)
+
+
+# They import all of Dagster that a run needs before it loads its project.
+NEEDED_BY_RUNS = ("dagster", "dagster._cli.api", "dagster._core.storage.sqlite_storage")
+
+
 def plan_partitions(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     asset_key: dg.AssetKey,

@@ -5,16 +5,19 @@ The process of a run holds a lock on a file under the instance's folder, named a
 system releases the lock when the process ends, however it ends. So a file without its lock belongs
 to a run that no process executes any more. Any process that finds such a file can end the run,
 after a restart of the machine, too. A run on another machine, without a file here, is left to the
-`max_runtime_seconds` of `dagster.yaml`.
+`max_runtime_seconds` of `dagster.yaml`. The file names the process, so that it can be terminated.
 """
 
 import fcntl
+import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 import dagster as dg
 
@@ -25,11 +28,11 @@ _GONE = (
 
 
 @contextmanager
-def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+def alive(instance_folder: str, run_id: str) -> Iterator[None]:
     """Holds the run's lock for the length of the block, unless this process holds it already, and
     lets a closed terminal (SIGHUP) end the run as SIGTERM does. Raises OSError when there can be no
     lock."""
-    path = _folder(instance) / run_id
+    path = _folder(instance_folder) / run_id
     if path.exists():
         yield
         return
@@ -38,6 +41,8 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     unfinished = path.with_name(f".{run_id}")
     with unfinished.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(f"{_machine()} {os.getpid()}".encode())
+        file.flush()
         unfinished.replace(path)
         try:
             with _hangup_interrupts():
@@ -50,39 +55,70 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 def end_dead_runs(instance: dg.DagsterInstance, replaced: str = "") -> list[dg.DagsterRun]:
     """Ends the runs whose process on this machine is gone, and returns them: as canceled where
     that was requested, else as failed. Those of the job `replaced` are not retried by Dagster."""
-    folder = _folder(instance)
+    folder = _folder(instance.root_directory)
     ended = []
     for path in sorted(folder.glob("[!.]*")) if folder.exists() else ():
         if not _is_abandoned(path):
             continue
         run = instance.get_run_by_id(path.name)
         if run and not run.is_finished:
-            if run.status == dg.DagsterRunStatus.CANCELING:
-                instance.report_run_canceled(run, f"{_GONE} It was being canceled.")
-            else:
-                if run.job_name == replaced:
-                    instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})
-                instance.report_run_failed(
-                    run, f"{_GONE} Partitions that it did not materialise have failed."
-                )
+            if run.job_name == replaced:
+                instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})
+            end_run(instance, run, _GONE)
             ended.append(run)
         path.unlink(missing_ok=True)
     return ended
 
 
-def _folder(instance: dg.DagsterInstance) -> Path:
-    return Path(instance.root_directory) / "running"
+def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
+    """Ends a run that no process executes: as canceled where that was requested, else as failed."""
+    if run.status == dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, f"{why} It was being canceled.")
+    else:
+        instance.report_run_failed(
+            run, f"{why} Partitions that it did not materialise have failed."
+        )
+
+
+def signal_process(instance: dg.DagsterInstance, run_id: str, number: signal.Signals) -> bool:
+    """Sends a signal to the run's process. False when none on this machine executes the run."""
+    path = _folder(instance.root_directory) / run_id
+    try:
+        with path.open("rb") as file:
+            machine, process = file.read().decode().split()
+            # A process of another container has another meaning here, or none.
+            if machine != _machine() or not _is_locked(file):
+                return False
+            os.kill(int(process), number)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return True
+
+
+def _folder(instance_folder: str) -> Path:
+    return Path(instance_folder) / "running"
+
+
+def _machine() -> str:
+    return socket.gethostname()
 
 
 def _is_abandoned(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            # Shared, so that two who look do not take each other for the run.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             # A run that has just ended normally has deleted it.
-            return path.exists()
+            return not _is_locked(file) and path.exists()
     except OSError:
         return False
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    try:
+        # Shared, so that two who look do not take each other for the run.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 @contextmanager

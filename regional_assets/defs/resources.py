@@ -37,7 +37,7 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with ExitStack() as stack:
             if context.run and context.instance and context.log:
                 try:
-                    stack.enter_context(alive(context.instance, context.run.run_id))
+                    stack.enter_context(alive(context.instance.root_directory, context.run.run_id))
                 except OSError as error:
                     # The run does not depend on it.
                     context.log.warning(f"killed, this run ends late: {error}")

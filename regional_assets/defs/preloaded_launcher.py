@@ -1,0 +1,116 @@
+"""Runs on this machine that start at once.
+
+Dagster's default launcher starts a new Python for each run. To load Dagster takes that process two
+of the four seconds from a click to the end of a run. Here the daemon keeps a process that has
+loaded Dagster, and nothing of the project; it forks one process for each run (the fork server of
+`multiprocessing`). That process loads the project itself, so that every run executes the code of
+its time.
+"""
+
+import multiprocessing
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+import dagster as dg
+
+from regional_assets.defs.dagster_private import NEEDED_BY_RUNS, command_arguments, execute_run
+from regional_assets.defs.liveness import alive, end_run, signal_process
+
+# What runs import that is not the project's own. The fork server skips what is not installed.
+_PRELOADED = [*NEEDED_BY_RUNS, "upath", "redis", "msgspec", "jinja2"]
+# Seconds in which the process of a run that was launched takes its lock.
+_START = 10.0
+
+
+class PreloadedRunLauncher(dg.DefaultRunLauncher):
+    """For `run_launcher` in dagster.yaml; it has no configuration. Code locations of another Python
+    are left to Dagster's default launcher."""
+
+    def __init__(self, inst_data: Any = None) -> None:
+        super().__init__(inst_data)
+        # A process is started by one thread, and its end is read by another.
+        self._processes = threading.Lock()
+
+    def launch_run(self, context: Any) -> None:
+        """Forks the run's process, and watches it until it ends."""
+        run: dg.DagsterRun = context.dagster_run
+        if _needs_another_python(run):
+            super().launch_run(context)
+            return
+        servers = multiprocessing.get_context("forkserver")
+        servers.set_forkserver_preload(_PRELOADED)
+        process = servers.Process(
+            target=_execute,
+            args=(
+                self._instance.root_directory,
+                run.run_id,
+                command_arguments(self._instance, run),
+            ),
+            name=f"run {run.run_id}",
+        )
+        with self._processes:
+            process.start()
+        threading.Thread(
+            target=self._watch, args=(process, run.run_id), name=process.name, daemon=True
+        ).start()
+
+    def terminate(self, run_id: str) -> bool:
+        """Asks the run's process to end it as canceled, whoever started that process. False for a
+        run that has ended, and when this machine has no such process; then the run's page says
+        so."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        if _needs_another_python(run):
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        # Dagster takes a run that is being canceled before it starts for one that failed.
+        number = signal.SIGTERM if run.status == dg.DagsterRunStatus.STARTED else signal.SIGKILL
+        self._instance.report_run_canceling(run)
+        deadline = time.monotonic() + _START
+        while not signal_process(self._instance, run_id, number):
+            run = self._instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                return True
+            if time.monotonic() > deadline:
+                self._instance.report_engine_event(
+                    "No process of this machine executes this run, so that none can be asked to "
+                    "end it. If none does elsewhere, force its termination",
+                    run,
+                    cls=type(self),
+                )
+                return False
+            time.sleep(0.1)
+        return True
+
+    def _watch(self, process: ForkServerProcess, run_id: str) -> None:
+        """Ends the run should its process end before it."""
+        wait([process.sentinel])
+        with self._processes:
+            process.join()
+        run = self._instance.get_run_by_id(run_id)
+        if run and not run.is_finished:
+            end_run(
+                self._instance,
+                run,
+                f"The process that executed this run ended with exit code {process.exitcode}, "
+                "before the run did.",
+            )
+
+
+def _needs_another_python(run: dg.DagsterRun) -> bool:
+    origin = run.job_code_origin
+    return origin is not None and origin.repository_origin.executable_path != sys.executable
+
+
+def _execute(instance_folder: str, run_id: str, arguments: str) -> None:
+    with ExitStack() as held:
+        # The run can do without the lock, and warns where there can be none.
+        with suppress(OSError):
+            held.enter_context(alive(instance_folder, run_id))
+        execute_run(arguments)

@@ -1,0 +1,188 @@
+"""Runs that the launcher forks: real processes, on a real instance."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+
+from regional_assets.defs import preloaded_launcher
+from regional_assets.defs.liveness import alive
+from regional_assets.defs.preloaded_launcher import PreloadedRunLauncher
+from regional_assets_tests.support.waiting import eventually
+from regional_assets_tests.support.worker import PROCESSES
+
+SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
+CANCELED, STARTED = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED
+
+PROJECT = """
+import os, pathlib, time
+import dagster as dg
+
+{first}
+
+@dg.asset
+def thing():
+    {body}
+
+defs = dg.Definitions([thing], jobs=[dg.define_asset_job("job")], executor=dg.in_process_executor)
+"""
+HANGING = "time.sleep(600)"
+
+
+@pytest.fixture
+def instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    # Other tests of this process fork from the same server.
+    warm = [*preloaded_launcher._PRELOADED, "regional_assets_tests.support.warm", "pytest"]
+    monkeypatch.setattr(preloaded_launcher, "_PRELOADED", warm)
+    launcher = {"module": PreloadedRunLauncher.__module__, "class": PreloadedRunLauncher.__name__}
+    with dg.DagsterInstance.local_temp(str(folder), overrides={"run_launcher": launcher}) as opened:
+        yield opened
+        for thread in threading.enumerate():
+            if thread.name.startswith("run "):
+                thread.join()
+
+
+@pytest.fixture
+def launch(instance: dg.DagsterInstance, folder: Path) -> Callable[..., str]:
+    """Launches a run of a project whose asset has this body; the run's id."""
+
+    def launched(body: str, first: str = "", python: str = sys.executable) -> str:
+        project = folder / "project.py"
+        project.write_text(PROJECT.format(body="pass", first=""))
+        repository = ReconstructableRepository.for_file(str(project), "defs", str(folder))
+        job = repository._replace(executable_path=python).get_reconstructable_job("job")
+        run = instance.create_run_for_job(
+            job.get_definition(), job_code_origin=job.get_python_origin()
+        )
+        project.write_text(PROJECT.format(body=body, first=first))
+        instance.launch_run(run.run_id, cast(Any, None))
+        return run.run_id
+
+    return launched
+
+
+def ended(instance: dg.DagsterInstance, run_id: str, status: dg.DagsterRunStatus) -> None:
+    def has_ended() -> bool:
+        run = instance.get_run_by_id(run_id)
+        return bool(run and run.is_finished)
+
+    eventually(has_ended)
+    run = instance.get_run_by_id(run_id)
+    assert run
+    assert run.status == status
+
+
+def started(instance: dg.DagsterInstance, run_id: str) -> int:
+    """The process of a run that computes."""
+    eventually(lambda: instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START))
+    words = (Path(instance.root_directory) / "running" / run_id).read_text().split()
+    return int(words[1])
+
+
+def said(instance: dg.DagsterInstance, run_id: str) -> str:
+    return "\n".join(entry.message for entry in instance.all_logs(run_id))
+
+
+def test_each_run_executes_the_code_of_its_time(
+    instance: dg.DagsterInstance, folder: Path, launch: Callable[..., str]
+) -> None:
+    for word in ("one", "another"):
+        run_id = launch(f"pathlib.Path({str(folder / 'said')!r}).write_text({word!r})")
+        ended(instance, run_id, SUCCESS)
+        assert (folder / "said").read_text() == word
+        eventually(lambda: not list((folder / "running").iterdir()))
+
+
+def test_a_run_whose_process_is_killed_fails_at_once(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    run_id = launch(HANGING)
+    os.kill(started(instance, run_id), signal.SIGKILL)
+    ended(instance, run_id, FAILURE)
+    assert "ended with exit code -9" in said(instance, run_id)
+
+
+def test_a_process_that_ends_before_its_run_starts_fails_it(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    run_id = launch("pass", first="os._exit(3)")
+    ended(instance, run_id, FAILURE)
+    assert "ended with exit code 3" in said(instance, run_id)
+
+
+def test_code_that_cannot_be_loaded_fails_the_run_with_its_error(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    run_id = launch("pass", first="raise ValueError('broken here')")
+    ended(instance, run_id, FAILURE)
+    assert "broken here" in str(instance.all_logs(run_id))
+
+
+def test_a_terminated_run_is_canceled(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    run_id = launch(HANGING)
+    started(instance, run_id)
+    assert instance.run_launcher.terminate(run_id)
+    ended(instance, run_id, CANCELED)
+    assert not instance.run_launcher.terminate(run_id)
+
+
+def test_a_run_that_is_terminated_as_soon_as_it_is_launched_is_canceled(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    run_id = launch(HANGING)
+    assert instance.run_launcher.terminate(run_id)
+    ended(instance, run_id, CANCELED)
+
+
+def test_a_run_of_another_process_is_terminated_too(
+    instance: dg.DagsterInstance, folder: Path
+) -> None:
+    """As that of a command is."""
+    run = a_started_run(instance)
+    process = PROCESSES.Process(target=holding, args=(str(folder), run.run_id))
+    process.start()
+    eventually((folder / "running" / run.run_id).exists)
+    assert instance.run_launcher.terminate(run.run_id)
+    process.join()
+    assert process.exitcode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("named", [None, "elsewhere 1", "{here} {pid}"])
+def test_a_run_without_a_process_here_is_not_terminated(
+    instance: dg.DagsterInstance, folder: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    """Of another machine or container, or of a process that is gone."""
+    monkeypatch.setattr(preloaded_launcher, "_START", 0.1)
+    run = a_started_run(instance)
+    if named:
+        path = folder / "running" / run.run_id
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(named.format(here=os.uname().nodename, pid=os.getpid()))
+    assert not instance.run_launcher.terminate(run.run_id)
+    assert "No process of this machine executes this run" in said(instance, run.run_id)
+
+
+def test_a_code_location_of_another_python_is_left_to_dagsters_launcher(
+    launch: Callable[..., str],
+) -> None:
+    with pytest.raises(dg.DagsterInvariantViolationError, match="DefaultRunLauncher requires"):
+        launch("pass", python="/another/python")
+
+
+def a_started_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    return instance.add_run(dg.DagsterRun(job_name="job", status=STARTED))
+
+
+def holding(instance_folder: str, run_id: str) -> None:
+    """Holds a run's lock until it is killed."""
+    with alive(instance_folder, run_id):
+        signal.pause()
