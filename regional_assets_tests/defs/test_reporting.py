@@ -1,6 +1,7 @@
 """One run over four partitions, each of which reports for itself, on a real instance."""
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -18,6 +19,7 @@ from regional_assets_tests.support import quarters
 from regional_assets_tests.support.dagster_runs import materialisations, values
 from regional_assets_tests.support.quarters import QUARTERS, quarter
 from regional_assets_tests.support.servers import free_port, stop_group
+from regional_assets_tests.support.ui import with_short_rounds
 from regional_assets_tests.support.waiting import eventually
 
 
@@ -131,7 +133,13 @@ def program(folder: Path, module: str, *arguments: str) -> Iterator[None]:
     """One of Dagster's programs with the quarters, while it is wanted."""
     command = [sys.executable, "-m", module, *arguments, "-m", quarters.__name__]
     with (folder / f"{module}.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=with_short_rounds(dict(os.environ)),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         yield
     finally:
@@ -155,11 +163,10 @@ def test_a_backfill_of_the_real_daemon(folder: Path, monkeypatch: pytest.MonkeyP
     with (
         dg.DagsterInstance.get() as instance,
         program(folder, "dagster_webserver", "--port", port),
+        program(folder, "dagster._daemon", "run"),
     ):
         eventually(launch, timeout=90)
-        # Only now: it looks for backfills as it starts, and then every 30 seconds.
-        with program(folder, "dagster._daemon", "run"):
-            eventually(lambda: status() not in ("REQUESTED", "FAILING"), timeout=180)
+        eventually(lambda: status() not in ("REQUESTED", "FAILING"), timeout=180)
         assert status() == "COMPLETED_FAILED"
         [only] = instance.get_runs()
         assert only.status is dg.DagsterRunStatus.FAILURE

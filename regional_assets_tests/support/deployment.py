@@ -21,7 +21,7 @@ from regional_assets_tests.support.installed import Installed, installed
 from regional_assets_tests.support.postgres import Postgres, postgres_server
 from regional_assets_tests.support.proxy import Proxy, proxy
 from regional_assets_tests.support.servers import free_port, redis_program, redis_server
-from regional_assets_tests.support.ui import wait_for
+from regional_assets_tests.support.ui import wait_for, with_short_rounds
 from regional_assets_tests.support.waiting import eventually
 
 FILES = Path(regional_assets.__file__).parent / "deploy"
@@ -109,7 +109,8 @@ class Deployment:
             "DAGSTER_HOME": str(self.folder / name),
             "PATH": f"{self.project.programs}:{os.environ['PATH']}",
         }
-        return around | self.environment | own
+        found = around | self.environment | own
+        return with_short_rounds(found) if name == "daemon" else found
 
 
 @contextmanager
