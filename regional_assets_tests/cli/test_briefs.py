@@ -12,23 +12,36 @@ from click.testing import CliRunner, Result
 from regional_assets.cli.main import main
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.store import embedded
-from regional_assets_tests.support.commands import Command
+from regional_assets_tests.support.commands import Command, How, commands, interpreter
 from regional_assets_tests.support.model_server import SECRET, Models, brief
 from regional_assets_tests.support.stores import keys
 
 
+@pytest.fixture(scope="module")
+def narrating() -> Iterator[How]:
+    """Commands for which a language model is configured: that is read with the definitions."""
+    with interpreter(REGIONAL_NARRATIVE_PROVIDERS="any") as how:
+        yield how
+
+
+@pytest.fixture
+def narrated(folder: Path, narrating: How) -> Iterator[Command]:
+    with commands(folder, how=narrating) as run:
+        yield run
+
+
 def test_briefs_are_written_and_read(
-    command: Command, anew: Command, folder: Path, models: Models
+    command: Command, narrated: Command, folder: Path, models: Models
 ) -> None:
     good = models.environment("good")
     command("inputs", "load")
-    early = anew("brief", "mena", **good)
+    early = narrated("brief", "mena", **good)
     assert (early.returncode, early.stdout.count("skipped")) == (0, 1)
     assert "it has no snapshot yet" in early.stdout
     assert models.asked == []
 
     command("run")
-    first = anew("brief", **good)
+    first = narrated("brief", **good)
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stderr == ""
     assert (
@@ -37,11 +50,11 @@ def test_briefs_are_written_and_read(
         == len(NARRATED_REGIONS)
     )
     assert models.regions("good") == sorted(NARRATED_REGIONS)
-    again = anew("brief", "mena", "latam", **good)
+    again = narrated("brief", "mena", "latam", **good)
     assert (again.returncode, again.stdout.count("its brief is younger than 6.5 days")) == (0, 2)
     assert len(models.asked) == len(NARRATED_REGIONS)
     # Two ranges of partitions, and the word that may be left out.
-    forced = anew("brief", "write", "--force", "mena", "latam", **good)
+    forced = narrated("brief", "write", "--force", "mena", "latam", **good)
     assert (forced.returncode, forced.stdout.count("written")) == (0, 2)
     assert len(models.asked) == len(NARRATED_REGIONS) + 2
 
@@ -55,11 +68,11 @@ def test_briefs_are_written_and_read(
 
 
 def test_failed_briefs_are_told_apart_and_written_again(
-    command: Command, anew: Command, models: Models
+    command: Command, narrated: Command, models: Models
 ) -> None:
     command("inputs", "load")
     command("run", "mena", "east-asia")
-    failed = anew("brief", "east-asia", "mena", **models.environment("refusing", key=SECRET))
+    failed = narrated("brief", "east-asia", "mena", **models.environment("refusing", key=SECRET))
     assert failed.returncode == 1
     assert failed.stdout.count("  failed") == 2
     assert "failed: refusing: HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY" in failed.stdout

@@ -3,8 +3,6 @@ steers a terminal."""
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets_tests.support.commands import How, interpreter, typed
 from regional_assets_tests.support.stores import OpenStore, keys
 from regional_assets_tests.support.worlds import sample_values
 
@@ -155,10 +154,10 @@ def test_a_number_that_cannot_be_shown_names_its_key(filled: redis.Redis, value:
     assert f"mena: {key} is no" in shown.output
 
 
-def test_a_run_of_another_region_names_the_damaged_one(filled: redis.Redis) -> None:
+def test_a_run_of_another_region_names_the_damaged_one(filled: redis.Redis, folder: Path) -> None:
     key = body_name(filled)
     filled.set(key, "{}", keepttl=True)
-    run = typed("run", "europe", "--force")
+    run = typed(folder, ("run", "europe", "--force"), dict(os.environ))
     assert run.returncode == 1
     assert "Traceback" not in run.stdout + run.stderr
     assert "written" in run.stdout
@@ -251,15 +250,11 @@ def test_an_alert_is_shown_as_it_is(filled: redis.Redis) -> None:
     assert not STEERING & set(found.output)
 
 
-def typed(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, whose output is in that encoding."""
-    return subprocess.run(
-        [sys.executable, "-m", "regional_assets.cli.main", *arguments],
-        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
-        capture_output=True,
-        encoding=encoding,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def said_in(encoding: str) -> Iterator[How]:
+    """Commands whose output is in that encoding."""
+    with interpreter(encoding, PYTHONIOENCODING=encoding, PYTHONUTF8="0") as how:
+        yield how
 
 
 @pytest.mark.parametrize(
@@ -270,12 +265,12 @@ def typed(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProce
         "replay --from 2026-02-26 --to 2026-02-26",
     ],
 )
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_output_in_any_encoding(filled: redis.Redis, line: str, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"], scope="module")
+def test_output_in_any_encoding(filled: redis.Redis, folder: Path, line: str, said_in: How) -> None:
     body = json.loads(filled.get(body_name(filled)) or b"")
     body = edited(body, "evidence.0.summary", "Ormuz → détroit")
     filled.set(body_name(filled), json.dumps(body), keepttl=True)
-    found = typed(*line.split(), encoding=encoding)
+    found = said_in(folder, tuple(line.split()), dict(os.environ))
     said = found.stdout + found.stderr
     assert "Traceback" not in said, said
     # A damaged body, for `verify` to find.

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import dagster as dg
 import pytest
 
 import regional_assets
-from regional_assets_tests.support.commands import Command
+from regional_assets_tests.support.commands import Command, commands, interpreter
 
 ROOT = Path(regional_assets.__file__).parents[1]
 NORDICS = ROOT / "docs" / "nordics.toml"
@@ -17,9 +18,16 @@ COUNTRIES = ["denmark", "finland", "iceland", "norway", "sweden"]
 ROW = '[[regions]]\nid = "north"\nlabel = "North"\n'
 
 
-def test_the_nordics_run_end_to_end(anew: Command, folder: Path) -> None:
+@pytest.fixture
+def nordic(folder: Path) -> Iterator[Command]:
+    chosen = {"REGIONAL_GEOGRAPHY": str(NORDICS)}
+    with interpreter(**chosen) as how, commands(folder, how=how, **chosen) as run:
+        yield run
+
+
+def test_the_nordics_run_end_to_end(nordic: Command, folder: Path) -> None:
     def done(*arguments: str) -> str:
-        finished = anew(*arguments, REGIONAL_GEOGRAPHY=str(NORDICS))
+        finished = nordic(*arguments)
         assert finished.returncode == 0, finished.stderr
         return finished.stdout
 
@@ -46,11 +54,11 @@ def test_the_nordics_run_end_to_end(anew: Command, folder: Path) -> None:
     assert shown["meta"]["geography_version"] in doctor
     for words in ("hormuz_transit_drop: no region 'mena'", "template red_sea_rerouting"):
         assert words in doctor
-    refused = anew("run", "mena", REGIONAL_GEOGRAPHY=str(NORDICS))
+    refused = nordic("run", "mena")
     assert refused.returncode == 2
     assert "denmark" in refused.stderr
     # No model is configured: the briefs stay off.
-    brief = anew("brief", REGIONAL_GEOGRAPHY=str(NORDICS))
+    brief = nordic("brief")
     assert brief.returncode == 1
     assert "Traceback" not in brief.stderr
 

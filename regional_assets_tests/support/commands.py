@@ -2,9 +2,10 @@
 
 A new interpreter spends most of its time on importing Dagster, so `typed` forks a process that has
 imported everything (see `worker`). What Python or an import reads from the environment needs a new
-interpreter: `typed_anew`.
+interpreter: `interpreter` for several commands with the same of that, `typed_anew` for one.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from regional_assets_tests.support.ui import COMMAND
 from regional_assets_tests.support.worker import PROCESSES
 
 Finished = subprocess.CompletedProcess[str]
+# Runs the command in a folder, with these arguments and this environment alone.
+How = Callable[[Path, tuple[str, ...], dict[str, str]], Finished]
 
 
 class Command(Protocol):
@@ -29,19 +32,21 @@ class Command(Protocol):
 
 
 def typed(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Finished:
-    """The command in `folder`, in a forked process with this environment alone."""
-    with tempfile.TemporaryDirectory() as place:
-        said = [Path(place, name) for name in ("stdout", "stderr")]
-        process = PROCESSES.Process(target=_become, args=(folder, arguments, environment, said))
+    """In a forked process."""
+    with _said() as (stdout, stderr):
+        paths = (str(stdout), str(stderr))
+        process = PROCESSES.Process(
+            target=become, args=(str(folder), arguments, environment, *paths)
+        )
         process.start()
         process.join()
         code = process.exitcode
         assert code is not None
-        return Finished(arguments, code, *(path.read_text(encoding="utf-8") for path in said))
+        return Finished(arguments, code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
 
 
 def typed_anew(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Finished:
-    """The same in a new interpreter."""
+    """In a new interpreter."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=environment,
@@ -53,30 +58,59 @@ def typed_anew(folder: Path, arguments: tuple[str, ...], environment: dict[str, 
 
 
 @contextmanager
-def commands(
-    folder: Path,
-    state: str = "",
-    how: Callable[[Path, tuple[str, ...], dict[str, str]], Finished] = typed,
-) -> Iterator[Command]:
+def interpreter(encoding: str = "utf-8", **environment: str) -> Iterator[How]:
+    """In forked processes of an interpreter of its own, which is started with `environment` besides
+    that of the tests. `encoding` is that of its output."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "regional_assets_tests.support.interpreter"],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+
+        def run(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Finished:
+            assert parent.stdin
+            assert parent.stdout
+            with _said() as (stdout, stderr):
+                asked = (str(folder), arguments, environment, str(stdout), str(stderr))
+                print(json.dumps(asked), file=parent.stdin, flush=True)
+                code = int(parent.stdout.readline())
+                return Finished(
+                    arguments, code, stdout.read_text(encoding), stderr.read_text(encoding)
+                )
+
+        yield run
+
+
+@contextmanager
+def commands(folder: Path, state: str = "", how: How = typed, **always: str) -> Iterator[Command]:
     """Commands in `folder` on the embedded server of the state folder `state` in it, which is gone
-    at the end."""
+    at the end. `always` is in the environment of each."""
 
     def run(*arguments: str, **environment: str) -> Finished:
         own = {"REGIONAL_STATE_DIR": state or str(folder)}
-        return how(folder, arguments, {**os.environ, **own, **environment})
+        return how(folder, arguments, {**os.environ, **own, **always, **environment})
 
     yield run
     embedded.stop(folder / state)
 
 
-def _become(
-    folder: Path, arguments: tuple[str, ...], environment: dict[str, str], said: list[Path]
+def become(
+    folder: str, arguments: list[str], environment: dict[str, str], stdout: str, stderr: str
 ) -> None:
+    """Makes this process the command; what it says is in two files."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    for stream, path in zip((sys.stdout, sys.stderr), said, strict=True):
-        with path.open("wb") as file:
+    for stream, path in ((sys.stdout, stdout), (sys.stderr, stderr)):
+        with Path(path).open("wb") as file:
             os.dup2(file.fileno(), stream.fileno())
     sys.argv = ["regional-assets", *arguments]
     main(prog_name="regional-assets")
+
+
+@contextmanager
+def _said() -> Iterator[tuple[Path, Path]]:
+    with tempfile.TemporaryDirectory() as place:
+        yield Path(place, "stdout"), Path(place, "stderr")
