@@ -35,6 +35,8 @@ hypothesis.settings.load_profile("same")
 for setting in (REDIS_URL, KEY_PREFIX, INPUT_PREFIX, STATE_DIR, DAGSTER_HOME):
     os.environ.pop(setting.name, None)
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+# Tests start a hundred interpreters; each would compile all of the project again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 kept.keep()
 

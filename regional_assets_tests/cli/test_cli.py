@@ -21,11 +21,12 @@ def client(folder: Path) -> redis.Redis:
     return redis.Redis.from_url(embedded.url(folder))
 
 
-def test_the_first_minutes_of_a_new_user(anew: Command, folder: Path) -> None:
+def test_the_first_minutes_of_a_new_user(command: Command, anew: Command, folder: Path) -> None:
+    """Each command in an interpreter of its own when it is first typed."""
     loaded = anew("inputs", "load", "--if-empty")
     assert loaded.returncode == 0
     assert loaded.stdout.startswith(f"{len(INPUT_KEYS + COMPANION_KEYS)} keys loaded")
-    assert "there already" in anew("inputs", "load", "--if-empty").stdout
+    assert "there already" in command("inputs", "load", "--if-empty").stdout
 
     first = anew("run")
     assert first.returncode == 0, first.stdout + first.stderr
@@ -37,7 +38,7 @@ def test_the_first_minutes_of_a_new_user(anew: Command, folder: Path) -> None:
 
     with client(folder) as connected:
         before = dump(connected)
-        second = anew("run")
+        second = command("run")
         assert second.returncode == 0
         assert second.stdout.count("duplicate of") == len(REGION_IDS)
         assert changed(connected, before) == CONFIRMATIONS
@@ -48,7 +49,7 @@ def test_the_first_minutes_of_a_new_user(anew: Command, folder: Path) -> None:
     shown = anew("show", "mena").stdout
     assert "maritime_access" in shown
     assert "Houthis" in shown
-    assert json.loads(anew("show", "mena", "--json").stdout)["region_id"] == "mena"
+    assert json.loads(command("show", "mena", "--json").stdout)["region_id"] == "mena"
     inputs = anew("inputs", "status").stdout
     assert inputs.count("fresh") == len(CATALOGUE)
     verified = anew("verify")

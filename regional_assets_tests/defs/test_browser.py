@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.intelligence.geography import REGION_IDS
@@ -40,12 +40,17 @@ def ui(folder: Path) -> Iterator[str]:
         embedded.stop(folder)
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with chromium() as browser:
-        opened = browser.new_page(viewport={"width": 1280, "height": 800})
+def page(browser: Browser) -> Iterator[Page]:
+    expect.set_options(timeout=60_000)
+    with browser.new_page(viewport={"width": 1280, "height": 800}) as opened:
         opened.set_default_timeout(60_000)
-        expect.set_options(timeout=60_000)
         yield opened
 
 

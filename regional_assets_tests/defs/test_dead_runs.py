@@ -206,7 +206,11 @@ def test_when_everything_is_killed_the_runs_end_and_are_tried_again_after_the_re
 ) -> None:
     """The real daemon, webserver and code server with a run that they launched, and a run of the
     command, all killed; then the daemon is started again."""
-    environment = {"REGIONAL_STATE_DIR": str(folder), "REGIONAL_RECOVERY_PAUSE": "1"}
+    environment = {
+        "REGIONAL_STATE_DIR": str(folder),
+        "REGIONAL_RECOVERY_PAUSE": "1",
+        "SENSORS_AT_ONCE": "1",
+    }
     server = embedded.ensure_running(folder)
     everywhere = {**os.environ, **environment}
     subprocess.run([*COMMAND, "inputs", "load"], env=everywhere, cwd=folder, check=True)

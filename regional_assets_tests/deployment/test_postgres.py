@@ -28,15 +28,22 @@ PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
-@pytest.fixture
-def postgres(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
-    with postgres_server(folder) as running:
-        for name, value in running.environment.items():
-            monkeypatch.setenv(name, value)
-        # The storage sets it.
-        monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "")
-        monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE")
+@pytest.fixture(scope="module")
+def server(session_folder: Path) -> Iterator[Postgres]:
+    with postgres_server(session_folder) as running:
         yield running
+
+
+@pytest.fixture
+def postgres(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+    """The server, with an empty database."""
+    found = server.with_new_database()
+    for name, value in found.environment.items():
+        monkeypatch.setenv(name, value)
+    # The storage sets it.
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "")
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE")
+    return found
 
 
 def storage(folder: Path, written: str) -> Finding:
@@ -56,7 +63,7 @@ def test_the_file_works_and_doctor_says_what_does_not(
     found = storage(folder, file)
     assert (found.verdict, found.found) == ("ok", "PostgresRunStorage answers: 0 runs")
 
-    url = f"postgresql://dagster:{postgres.password}@127.0.0.1:{postgres.port}/dagster"
+    url = f"postgresql://dagster:{postgres.password}@127.0.0.1:{postgres.port}/{postgres.database}"
     found = storage(folder, f"storage: {{postgres: {{postgres_url: '{url}'}}}}")
     assert found.verdict == "problem"
     assert "write postgresql+psycopg2://" in found.found

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,11 @@ from regional_assets_tests.support.servers import free_port
 
 @dataclass(frozen=True)
 class Postgres:
-    """Where it listens, on this machine; user and database are both `dagster`."""
+    """Where it listens, on this machine; the user is `dagster`."""
 
     port: int
     password: str
+    database: str = "dagster"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -27,10 +28,21 @@ class Postgres:
         return {
             "DAGSTER_POSTGRES_HOST": "127.0.0.1",
             "DAGSTER_POSTGRES_PORT": str(self.port),
-            "DAGSTER_POSTGRES_DB": "dagster",
+            "DAGSTER_POSTGRES_DB": self.database,
             "DAGSTER_POSTGRES_USER": "dagster",
             "DAGSTER_POSTGRES_PASSWORD": self.password,
         }
+
+    def with_new_database(self) -> "Postgres":
+        """The same server with another database, which is empty."""
+        named = f"dagster_{secrets.token_hex(4)}"
+        where = ("--host=127.0.0.1", f"--port={self.port}", "--username=dagster")
+        subprocess.run(
+            [_programs() / "createdb", *where, named],
+            check=True,
+            env={**os.environ, "PGPASSWORD": self.password},
+        )
+        return replace(self, database=named)
 
 
 def _programs() -> Path:
