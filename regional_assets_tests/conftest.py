@@ -48,6 +48,10 @@ WAITING = (
     "defs/test_dead_runs.py",
     "deployment/test_sentinel.py",
     "defs/test_reporting.py",
+    "deployment/test_cluster.py",
+    "deployment/test_postgres.py",
+    "security/test_secrets.py",
+    "faults/test_worker_killed.py",
 )
 
 

@@ -1,9 +1,8 @@
 """What Dagster makes anew each time it opens an SQLite database is made once per process here: the
 engine, with the statements that SQLAlchemy has compiled for it, and the list of migrations.
 
-That takes a third of the time of a run in a test. Nothing is connected to in between, and databases
-are opened and closed as before. Processes of the UI's and of commands that are started anew do
-without.
+To make them takes a third of the time of a test's run. Connections are opened and closed as before.
+The UI's processes and commands in new interpreters do without.
 """
 
 from functools import cache
