@@ -19,11 +19,13 @@ _engines: dict[str, sqlalchemy.Engine] = {}
 
 
 def _engine(url: str, **options: Any) -> sqlalchemy.Engine:
-    if url not in _engines:
-        if len(_engines) == _SO_MANY:
-            del _engines[next(iter(_engines))]
-        _engines[url] = sqlalchemy.create_engine(url, **options)
-    return _engines[url]
+    """Threads that ask at once may each get one of their own."""
+    engine = _engines.get(url)
+    if engine is None:
+        engine = _engines[url] = sqlalchemy.create_engine(url, **options)
+        if len(_engines) > _SO_MANY:
+            _engines.pop(next(iter(_engines)), None)
+    return engine
 
 
 def keep() -> None:
