@@ -14,7 +14,6 @@ import redis
 from regional_assets.settings import DAGSTER_HOME, INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
 from regional_assets.store import access, embedded
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support import kept
 from regional_assets_tests.support.clusters import kind_of_store
 from regional_assets_tests.support.model_server import Models, serving
 from regional_assets_tests.support.servers import emptied, redis_server
@@ -37,8 +36,6 @@ for setting in (REDIS_URL, KEY_PREFIX, INPUT_PREFIX, STATE_DIR, DAGSTER_HOME):
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 # Tests start a hundred interpreters; each would compile all of the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
-kept.keep()
 
 # The files that take longest begin, so that none is left over at the end. They wait most of their
 # time, for intervals of Dagster's daemon or for a failover.

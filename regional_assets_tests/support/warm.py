@@ -9,13 +9,11 @@ import dagster as dg
 import regional_assets.cli
 import regional_assets.narrative
 import regional_assets_tests.support.worker  # noqa: F401
-from regional_assets_tests.support import kept
 
 # Commands import what they do only when they do it.
 for package in (regional_assets.cli, regional_assets.narrative):
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
-kept.keep()
 # Its storage imports what it needs only when it is opened.
 with dg.DagsterInstance.local_temp():
     pass
