@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
@@ -80,17 +80,28 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
         )
 
 
-def signal_process(instance: dg.DagsterInstance, run_id: str, number: signal.Signals) -> bool:
-    """Sends a signal to the run's process. False when none on this machine executes the run."""
+def is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a process holds the run's lock."""
     path = _folder(instance.root_directory) / run_id
     try:
         with path.open("rb") as file:
-            machine, process = file.read().decode().split()
+            return _is_locked(file)
+    except OSError:
+        return False
+
+
+def signal_process(instance: dg.DagsterInstance, run_id: str, number: signal.Signals) -> bool:
+    """Sends a signal to the run's process. False when this machine has none that this user may
+    signal, or its file does not name it, which is so for a run of an older release."""
+    path = _folder(instance.root_directory) / run_id
+    try:
+        with path.open("rb") as file:
             # A process of another container has another meaning here, or none.
+            machine, process = file.read().decode().split()
             if machine != _machine() or not _is_locked(file):
                 return False
             os.kill(int(process), number)
-    except (FileNotFoundError, ProcessLookupError):
+    except (OSError, ValueError):
         return False
     return True
 
@@ -100,7 +111,11 @@ def _folder(instance_folder: str) -> Path:
 
 
 def _machine() -> str:
-    return socket.gethostname()
+    """This host and, on Linux, this namespace of process numbers: containers may share a name."""
+    namespace = ""
+    with suppress(OSError):
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    return socket.gethostname() + namespace
 
 
 def _is_abandoned(path: Path) -> bool:

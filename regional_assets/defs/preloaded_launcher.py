@@ -19,8 +19,14 @@ from typing import Any
 
 import dagster as dg
 
-from regional_assets.defs.dagster_private import NEEDED_BY_RUNS, command_arguments, execute_run
-from regional_assets.defs.liveness import alive, end_run, signal_process
+from regional_assets.defs.dagster_private import (
+    LAUNCHED_BY_CODE_SERVER_TAG,
+    NEEDED_BY_RUNS,
+    CodeServer,
+    command_arguments,
+    execute_run,
+)
+from regional_assets.defs.liveness import alive, end_run, is_alive, signal_process
 
 # What runs import that is not the project's own. The fork server skips what is not installed.
 _PRELOADED = [*NEEDED_BY_RUNS, "upath", "redis", "msgspec", "jinja2"]
@@ -29,8 +35,8 @@ _START = 10.0
 
 
 class PreloadedRunLauncher(dg.DefaultRunLauncher):
-    """For `run_launcher` in dagster.yaml; it has no configuration. Code locations of another Python
-    are left to Dagster's default launcher."""
+    """For `run_launcher` in dagster.yaml; it has no configuration. A code location of another
+    Python, or of a code server with a port, is left to Dagster's default launcher."""
 
     def __init__(self, inst_data: Any = None) -> None:
         super().__init__(inst_data)
@@ -40,7 +46,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
     def launch_run(self, context: Any) -> None:
         """Forks the run's process, and watches it until it ends."""
         run: dg.DagsterRun = context.dagster_run
-        if _needs_another_python(run):
+        if not _can_be_forked(run):
             super().launch_run(context)
             return
         servers = multiprocessing.get_context("forkserver")
@@ -67,7 +73,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        if _needs_another_python(run):
+        if LAUNCHED_BY_CODE_SERVER_TAG in run.tags:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         # Dagster takes a run that is being canceled before it starts for one that failed.
         number = signal.SIGTERM if run.status == dg.DagsterRunStatus.STARTED else signal.SIGKILL
@@ -79,8 +85,8 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
                 return True
             if time.monotonic() > deadline:
                 self._instance.report_engine_event(
-                    "No process of this machine executes this run, so that none can be asked to "
-                    "end it. If none does elsewhere, force its termination",
+                    "No process that this user may end executes this run on this machine. If none "
+                    "does elsewhere, force its termination",
                     run,
                     cls=type(self),
                 )
@@ -93,6 +99,9 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         wait([process.sentinel])
         with self._processes:
             process.join()
+        # The fork server reports the end. Should that be killed, the run's process goes on.
+        if is_alive(self._instance, run_id):
+            return
         run = self._instance.get_run_by_id(run_id)
         if run and not run.is_finished:
             end_run(
@@ -103,9 +112,14 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
             )
 
 
-def _needs_another_python(run: dg.DagsterRun) -> bool:
-    origin = run.job_code_origin
-    return origin is not None and origin.repository_origin.executable_path != sys.executable
+def _can_be_forked(run: dg.DagsterRun) -> bool:
+    """Whether this machine and this Python have the run's code, as far as Dagster knows."""
+    code, location = run.job_code_origin, run.remote_job_origin
+    if code and code.repository_origin.executable_path != sys.executable:
+        return False
+    server = location and location.repository_origin.code_location_origin
+    # A port may be another machine's; a Unix socket, as `dagster dev` has, is this one's.
+    return not (isinstance(server, CodeServer) and server.port)
 
 
 def _execute(instance_folder: str, run_id: str, arguments: str) -> None:

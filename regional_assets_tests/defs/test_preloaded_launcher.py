@@ -1,5 +1,7 @@
 """Runs that the launcher forks: real processes, on a real instance."""
 
+import json
+import multiprocessing.forkserver
 import os
 import signal
 import sys
@@ -11,9 +13,12 @@ from typing import Any, cast
 import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.remote_origin import RemoteRepositoryOrigin
 
-from regional_assets.defs import preloaded_launcher
-from regional_assets.defs.liveness import alive
+from regional_assets.defs import liveness, preloaded_launcher
+from regional_assets.defs.dagster_private import LAUNCHED_BY_CODE_SERVER_TAG, CodeServer
+from regional_assets.defs.liveness import alive, end_dead_runs, is_alive
 from regional_assets.defs.preloaded_launcher import PreloadedRunLauncher
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worker import PROCESSES
@@ -34,6 +39,8 @@ def thing():
 defs = dg.Definitions([thing], jobs=[dg.define_asset_job("job")], executor=dg.in_process_executor)
 """
 HANGING = "time.sleep(600)"
+# As `dagster dev`, and so `regional-assets ui`, starts one.
+OWN = CodeServer("localhost", socket="server")
 
 
 @pytest.fixture
@@ -53,13 +60,20 @@ def instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dagst
 def launch(instance: dg.DagsterInstance, folder: Path) -> Callable[..., str]:
     """Launches a run of a project whose asset has this body; the run's id."""
 
-    def launched(body: str, first: str = "", python: str = sys.executable) -> str:
+    def launched(
+        body: str,
+        first: str = "",
+        python: str = sys.executable,
+        location: CodeServer = OWN,
+    ) -> str:
         project = folder / "project.py"
         project.write_text(PROJECT.format(body="pass", first=""))
         repository = ReconstructableRepository.for_file(str(project), "defs", str(folder))
         job = repository._replace(executable_path=python).get_reconstructable_job("job")
         run = instance.create_run_for_job(
-            job.get_definition(), job_code_origin=job.get_python_origin()
+            job.get_definition(),
+            job_code_origin=job.get_python_origin(),
+            remote_job_origin=RemoteRepositoryOrigin(location, "defs").get_job_origin("job"),
         )
         project.write_text(PROJECT.format(body=body, first=first))
         instance.launch_run(run.run_id, cast(Any, None))
@@ -166,20 +180,85 @@ def test_a_run_without_a_process_here_is_not_terminated(
     if named:
         path = folder / "running" / run.run_id
         path.parent.mkdir(exist_ok=True)
-        path.write_text(named.format(here=os.uname().nodename, pid=os.getpid()))
+        path.write_text(named.format(here=liveness._machine(), pid=os.getpid()))
     assert not instance.run_launcher.terminate(run.run_id)
-    assert "No process of this machine executes this run" in said(instance, run.run_id)
+    assert "No process that this user may end" in said(instance, run.run_id)
 
 
-def test_a_code_location_of_another_python_is_left_to_dagsters_launcher(
-    launch: Callable[..., str],
+@pytest.mark.parametrize("why", ["of an older release", "of a container", "of another user"])
+def test_a_process_that_may_not_be_signalled_is_left_alone(
+    instance: dg.DagsterInstance, folder: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
+    monkeypatch.setattr(preloaded_launcher, "_START", 0.1)
+    run = a_started_run(instance)
+    process = PROCESSES.Process(target=holding, args=(str(folder), run.run_id))
+    process.start()
+    path = folder / "running" / run.run_id
+    eventually(path.exists)
+    with monkeypatch.context() as patched:
+        if why == "of an older release":
+            # It wrote nothing into the file.
+            path.write_text("")
+        elif why == "of a container":
+            patched.setattr(Path, "readlink", lambda _path: "pid:[1]")
+        else:
+            patched.setattr(os, "kill", refuse)
+        assert not instance.run_launcher.terminate(run.run_id)
+        assert end_dead_runs(instance) == []
+    assert "No process that this user may end" in said(instance, run.run_id)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_a_run_outlives_the_process_that_forked_it(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    """Killed, that process can no longer report the run's end."""
+    run_id = launch(HANGING)
+    process = started(instance, run_id)
+    [watcher] = (thread for thread in threading.enumerate() if thread.name == f"run {run_id}")
+    os.kill(cast(Any, multiprocessing.forkserver)._forkserver._forkserver_pid, signal.SIGKILL)
+    watcher.join()
+    run = instance.get_run_by_id(run_id)
+    assert run
+    assert run.status == STARTED
+    ended(instance, launch("pass"), SUCCESS)
+    os.kill(process, signal.SIGKILL)
+    eventually(lambda: not is_alive(instance, run_id))
+    assert [run.run_id for run in end_dead_runs(instance)] == [run_id]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"python": "/another/python"}, {"location": CodeServer("code", 4000)}],
+)
+def test_a_run_whose_code_is_elsewhere_is_left_to_dagsters_launcher(
+    launch: Callable[..., str], elsewhere: dict[str, Any]
+) -> None:
+    """Another Python, or a code server that may run on another machine."""
     with pytest.raises(dg.DagsterInvariantViolationError, match="DefaultRunLauncher requires"):
-        launch("pass", python="/another/python")
+        launch("pass", **elsewhere)
 
 
-def a_started_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
-    return instance.add_run(dg.DagsterRun(job_name="job", status=STARTED))
+def test_a_run_that_dagsters_launcher_started_is_terminated_by_it(
+    instance: dg.DagsterInstance, folder: Path
+) -> None:
+    """It asks the code server, which is gone here."""
+    server = json.dumps({"host": "localhost", "socket": str(folder / "gone")})
+    run = a_started_run(instance, {LAUNCHED_BY_CODE_SERVER_TAG: server})
+    with pytest.raises(DagsterUserCodeUnreachableError):
+        instance.run_launcher.terminate(run.run_id)
+
+
+def a_started_run(
+    instance: dg.DagsterInstance, tags: dict[str, str] | None = None
+) -> dg.DagsterRun:
+    return instance.add_run(dg.DagsterRun(job_name="job", status=STARTED, tags=tags))
+
+
+def refuse(*_arguments: object) -> None:
+    raise PermissionError
 
 
 def holding(instance_folder: str, run_id: str) -> None:
