@@ -6,11 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
+
+if TYPE_CHECKING:
+    from regional_assets.intelligence.records import Records
 
 # What a server-side cache of the platform stores when it has nothing.
 NEGATIVE_SENTINEL = "__WM_NEG__"
@@ -51,13 +54,16 @@ def read_inputs(stored: Mapping[str, StoredValue], now: int) -> dict[str, InputS
 
 
 def read_input(
-    spec: InputSpec, stored: Mapping[str, StoredValue], now: int
+    spec: InputSpec,
+    stored: Mapping[str, StoredValue],
+    now: int,
+    records: "Records[Any] | None" = None,
 ) -> tuple[InputState, dict[str, Any] | None]:
     """An input's state and payload (None when missing), from what the store holds under its key
-    and companion."""
+    and companion; of the payload `records` need all, or no more than them and its times."""
     value = stored.get(spec.key, _NOTHING)
     size = len(value.data or b"")
-    payload, wrapped_at, problem = _payload(value)
+    payload, wrapped_at, problem = _payload(value, records)
     if payload is None:
         return InputState(spec, "missing", None, size, problem), None
     timestamp = None
@@ -88,14 +94,14 @@ def read_input(
     return state, payload
 
 
-def parse_json(value: StoredValue) -> tuple[Any, str | None]:
+def parse_json(value: StoredValue, records: "Records[Any] | None" = None) -> tuple[Any, str | None]:
     """The JSON value stored, and what is wrong with it; (None, None) when nothing is stored."""
     if value.error is not None:
         return None, value.error
     if value.data is None:
         return None, None
     try:
-        return _decode(value.data), None
+        return _decode(value.data, records), None
     except RecursionError:
         return None, "nested too deeply"
     except ValueError as error:
@@ -113,10 +119,13 @@ _DECODER = json.JSONDecoder(parse_constant=_reject_constant)
 _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=float)
 
 
-def _decode(data: bytes) -> Any:
+def _decode(data: bytes, records: "Records[Any] | None") -> Any:
     # Here, because definitions need this module's names but parse nothing.
     import msgspec
 
+    if records:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return records.decode(data)
     # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
     # standard library (other encodings, lone surrogates), whose words also name the place.
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
@@ -132,9 +141,11 @@ def _decode(data: bytes) -> Any:
         return _FLOAT_DECODER.decode(text)
 
 
-def _payload(value: StoredValue) -> tuple[dict[str, Any] | None, float | None, str | None]:
+def _payload(
+    value: StoredValue, records: "Records[Any] | None"
+) -> tuple[dict[str, Any] | None, float | None, str | None]:
     """The payload, the time of its envelope if it had one, and why there is no payload."""
-    parsed, problem = parse_json(value)
+    parsed, problem = parse_json(value, records)
     wrapped_at = None
     if isinstance(parsed, dict):
         seed = parsed.get("_seed")

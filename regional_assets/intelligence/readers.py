@@ -17,6 +17,15 @@ from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
 from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, milliseconds
 from regional_assets.intelligence.mentions import Mentions, mentions
 from regional_assets.intelligence.numbers import clip, is_number, parse_number
+from regional_assets.intelligence.records import (
+    DEBTS,
+    FORECASTS,
+    SCORES,
+    SIGNALS,
+    ForecastRecord,
+    ScoreRecord,
+    SignalRecord,
+)
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings, text_of
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
@@ -51,8 +60,8 @@ _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
 class RiskScore(msgspec.Struct, frozen=True):
-    """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` the
-    feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
+    """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` is
+    the feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
     those that have it as a key country."""
 
     country: str
@@ -60,18 +69,18 @@ class RiskScore(msgspec.Struct, frozen=True):
     key_regions: tuple[str, ...]
     score: float
     computed_at: int | None
-    row: Payload
+    row: ScoreRecord
 
     @property
     def trend(self) -> str:
         """RISING, FALLING, STABLE or whatever else the feed says."""
-        return clean(self.row.get("trend")).removeprefix("TREND_DIRECTION_")
+        return clean(self.row.trend).removeprefix("TREND_DIRECTION_")
 
 
 def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
     found = []
-    for row in tally.objects(payload.get("ciiScores")):
-        country, score = row.get("region"), parse_number(row.get("combinedScore"))
+    for row in SCORES.of(payload, tally):
+        country, score = row.region, parse_number(row.combined_score)
         if not isinstance(country, str) or score is None:
             tally.skipped += 1
             continue
@@ -83,7 +92,7 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
         if not (region or key_regions):
             tally.nowhere(iso2)
         regions = (region,) if region else ()
-        at = time_of(row.get("computedAt"))
+        at = time_of(row.computed_at)
         found.append(RiskScore(iso2, regions, key_regions, score, at, row))
     return tuple(found)
 
@@ -108,40 +117,40 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
     # Many forecasts share a few words here.
     horizons_of = cache(_horizons)
     found = []
-    for row in tally.objects(payload.get("predictions")):
-        probability = parse_number(row.get("probability"))
+    for row in FORECASTS.of(payload, tally):
+        probability = parse_number(row.probability)
         if probability is None:
             tally.skipped += 1
             continue
-        place, confidence = text_of(row.get("region")), parse_number(row.get("confidence"))
+        place, confidence = text_of(row.region), parse_number(row.confidence)
         named, probability = gazetteer.forecast_named(place), clip(probability)
-        horizons = dict.fromkeys(horizons_of(text_of(row.get("timeHorizon"))), probability)
-        complete = _project(row.get("projections"), horizons)
+        horizons = dict.fromkeys(horizons_of(text_of(row.time_horizon)), probability)
+        complete = _project(row.projections, horizons)
         tally.incomplete += confidence is None or not complete
         if not named:
             tally.nowhere(place)
         found.append(
             Forecast(
-                id=clean(row.get("id")),
-                domain=text_of(row.get("domain")).lower(),
+                id=clean(row.id),
+                domain=text_of(row.domain).lower(),
                 regions=gazetteer.with_every_forecast(named),
-                title=clean(row.get("title")),
-                trend=text_of(row.get("trend")).lower(),
+                title=clean(row.title),
+                trend=text_of(row.trend).lower(),
                 probability=probability,
                 horizons=horizons,
                 confidence=0.5 if confidence is None else confidence,
-                updated_at=time_of(row.get("updatedAt")),
+                updated_at=time_of(row.updated_at),
                 mentions=_mentions(row),
             )
         )
     return tuple(found)
 
 
-def _mentions(row: Payload) -> Mentions:
-    case_file = row.get("caseFile")
+def _mentions(row: ForecastRecord) -> Mentions:
+    case_file = row.case_file
     if case_file is None:
         # Without a case file, the signals count for actors only.
-        found = mentions(_text(row.get("signals")))
+        found = mentions(_text(row.signals))
         return Mentions(found.actors, found.domains)
     return mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
 
@@ -183,19 +192,19 @@ class Signal(msgspec.Struct, frozen=True):
     severity: str
     detected_at: int | None
     coercive: bool
-    row: Payload
+    row: SignalRecord
 
     @property
     def id(self) -> str:
-        return clean(self.row.get("id"))
+        return clean(self.row.id)
 
     @property
     def type(self) -> str:
-        return clean(text_of(self.row.get("type")))
+        return clean(text_of(self.row.type))
 
     @property
     def summary(self) -> str:
-        return clean(self.row.get("summary"))
+        return clean(self.row.summary)
 
 
 def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
@@ -203,14 +212,14 @@ def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
     # Thousands of signals share a few words here.
     place_of, severity_of = cache(_place), cache(_severity)
     found = []
-    for row in tally.objects(payload.get("signals")):
-        theater = text_of(row.get("theater"))
+    for row in SIGNALS.of(payload, tally):
+        theater = text_of(row.theater)
         regions, cleaned = place_of(theater)
-        severity = severity_of(text_of(row.get("severity")))
+        severity = severity_of(text_of(row.severity))
         tally.incomplete += not severity
         if regions:
-            coercive = text_of(row.get("type")) not in _NOT_COERCIVE
-            at = time_of(row.get("detectedAt"))
+            coercive = text_of(row.type) not in _NOT_COERCIVE
+            at = time_of(row.detected_at)
             found.append(Signal(regions, cleaned, severity, at, coercive, row))
         else:
             tally.nowhere(theater)
@@ -324,12 +333,12 @@ def macro_signals(payload: Payload, tally: Tally) -> str:
 def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
     """Region id → debt-to-GDP ratios (percent) of its countries."""
     found: dict[str, list[float]] = {}
-    for row in tally.objects(payload.get("entries")):
-        ratio = parse_number(row.get("debtToGdp"))
-        if not isinstance(row.get("iso3"), str) or ratio is None:
+    for row in DEBTS.of(payload, tally):
+        ratio = parse_number(row.debt_to_gdp)
+        if not isinstance(row.iso3, str) or ratio is None:
             tally.skipped += 1
             continue
-        iso3 = row["iso3"].strip()
+        iso3 = row.iso3.strip()
         # Only a code counts here, and only of a country that a region lists.
         iso2 = gazetteer.country(iso3) if len(iso3) == 3 else None
         region = GEOGRAPHY.region_of_country(iso2 or "")
