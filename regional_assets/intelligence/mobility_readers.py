@@ -9,7 +9,6 @@ import msgspec
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY
-from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.readers import Payload
 from regional_assets.intelligence.records import AIRPORTS, FLIGHTS, HEXES, AirportRecord
 from regional_assets.intelligence.tally import Tally
@@ -32,7 +31,7 @@ class AirportAlert(msgspec.Struct, frozen=True):
 def airport_alerts(payload: Payload, tally: Tally) -> tuple[AirportAlert, ...]:
     found = []
     for row in AIRPORTS.of(payload, tally):
-        severity = text_of(row.severity).upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
+        severity = (row.severity or "").upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
         tally.incomplete += severity not in _DELAY_RANKS
         rank = _DELAY_RANKS.get(severity, 0)
         icao, name = clean(row.icao), clean(row.name) or clean(row.iata)
@@ -53,11 +52,10 @@ def airport_alerts(payload: Payload, tally: Tally) -> tuple[AirportAlert, ...]:
 
 
 def _is_closed(row: AirportRecord, rank: int) -> bool:
-    delay_type = text_of(row.delay_type)
-    if not delay_type:
+    if not row.delay_type:
         return rank == 4
     reason = text_of(row.reason).strip().lower()
-    return delay_type.upper().endswith("_CLOSURE") or reason == "airport closure"
+    return row.delay_type.upper().endswith("_CLOSURE") or reason == "airport closure"
 
 
 def _airport_region(row: AirportRecord) -> str | None:
@@ -112,19 +110,18 @@ def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
     """Region id → the jamming in it."""
     tallies: defaultdict[str, _JammingTally] = defaultdict(_JammingTally)
     for row in HEXES.of(payload, tally):
-        label = text_of(row.region).strip().lower()
+        label = (row.region or "").strip().lower()
         region = GEOGRAPHY.region_of_jamming_area(label)
         level = row.level
         tally.incomplete += level not in ("high", "medium", "low")
         if region is None:
-            lat, lon = row.lat, row.lon
-            if not (is_number(lat) and is_number(lon)):
+            if row.lat is None or row.lon is None:
                 tally.skipped += 1
                 continue
-            region = GEOGRAPHY.region_of_position(lat, lon)
+            region = GEOGRAPHY.region_of_position(row.lat, row.lon)
             label = "other"
             if region is None:
-                tally.nowhere_at(lat, lon)
+                tally.nowhere_at(row.lat, row.lon)
                 continue
         tallies[region].levels[level if level in ("high", "medium") else "low"] += 1
         tallies[region].sub_regions.add(label)
@@ -138,13 +135,12 @@ def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
     """Region id → flights in the air there."""
     placed = []
     for row in FLIGHTS.of(payload, tally):
-        if row.on_ground is True:
+        if row.on_ground:
             continue
-        lat, lon = row.lat, row.lon
-        if not (is_number(lat) and is_number(lon)):
+        if row.lat is None or row.lon is None:
             tally.skipped += 1
-        elif region := GEOGRAPHY.region_of_position(lat, lon):
+        elif region := GEOGRAPHY.region_of_position(row.lat, row.lon):
             placed.append(region)
         else:
-            tally.nowhere_at(lat, lon)
+            tally.nowhere_at(row.lat, row.lon)
     return Counter(placed)

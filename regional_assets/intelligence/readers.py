@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
@@ -23,16 +24,17 @@ from regional_assets.intelligence.records import (
     SCORES,
     SIGNALS,
     ForecastRecord,
+    Projections,
     ScoreRecord,
     SignalRecord,
 )
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings, text_of
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
-from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS, time_of
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS
 
 Payload = Mapping[str, Any]
-# Horizon → the words for it; the first is also its name among projections.
+# Horizon → the words for it, in the order of `Projections`.
 _HORIZON_WORDS = {
     "24h": ("h24", "24h", "day"),
     "7d": ("d7", "7d", "week"),
@@ -80,11 +82,10 @@ class RiskScore(msgspec.Struct, frozen=True):
 def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
     found = []
     for row in SCORES.of(payload, tally):
-        country, score = row.region, parse_number(row.combined_score)
-        if not isinstance(country, str) or score is None:
+        if row.region is None or row.combined_score is None:
             tally.skipped += 1
             continue
-        iso2 = country.strip().upper()
+        iso2 = row.region.strip().upper()
         region, key_regions = (
             GEOGRAPHY.region_of_country(iso2),
             GEOGRAPHY.regions_of_key_country(iso2),
@@ -92,8 +93,9 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
         if not (region or key_regions):
             tally.nowhere(iso2)
         regions = (region,) if region else ()
-        at = time_of(row.computed_at)
-        found.append(RiskScore(iso2, regions, key_regions, score, at, row))
+        found.append(
+            RiskScore(iso2, regions, key_regions, row.combined_score, row.computed_at, row)
+        )
     return tuple(found)
 
 
@@ -118,13 +120,12 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
     horizons_of = cache(_horizons)
     found = []
     for row in FORECASTS.of(payload, tally):
-        probability = parse_number(row.probability)
-        if probability is None:
+        if row.probability is None:
             tally.skipped += 1
             continue
-        place, confidence = text_of(row.region), parse_number(row.confidence)
-        named, probability = gazetteer.forecast_named(place), clip(probability)
-        horizons = dict.fromkeys(horizons_of(text_of(row.time_horizon)), probability)
+        place, confidence = row.region or "", row.confidence
+        named, probability = gazetteer.forecast_named(place), clip(row.probability)
+        horizons = dict.fromkeys(horizons_of(row.time_horizon or ""), probability)
         complete = _project(row.projections, horizons)
         tally.incomplete += confidence is None or not complete
         if not named:
@@ -132,14 +133,14 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
         found.append(
             Forecast(
                 id=clean(row.id),
-                domain=text_of(row.domain).lower(),
+                domain=(row.domain or "").lower(),
                 regions=gazetteer.with_every_forecast(named),
                 title=clean(row.title),
-                trend=text_of(row.trend).lower(),
+                trend=(row.trend or "").lower(),
                 probability=probability,
                 horizons=horizons,
                 confidence=0.5 if confidence is None else confidence,
-                updated_at=time_of(row.updated_at),
+                updated_at=row.updated_at,
                 mentions=_mentions(row),
             )
         )
@@ -170,16 +171,16 @@ def _horizons(text: str) -> tuple[str, ...]:
     return tuple(h for h, words in _HORIZON_WORDS.items() if any(word in text for word in words))
 
 
-def _project(projections: Any, horizons: dict[str, float]) -> bool:
+def _project(projections: Projections | None, horizons: dict[str, float]) -> bool:
     """Sets the horizons that have a projection to it; whether none lacks its number."""
+    if projections is None:
+        return True
     complete = True
-    if isinstance(projections, dict):
-        for horizon, words in _HORIZON_WORDS.items():
-            projected = parse_number(projections.get(words[0]))
-            if projected is None:
-                complete = False
-            else:
-                horizons[horizon] = clip(projected)
+    for horizon, projected in zip(HORIZONS, astuple(projections), strict=True):
+        if projected is None:
+            complete = False
+        else:
+            horizons[horizon] = clip(projected)
     return complete
 
 
@@ -200,7 +201,7 @@ class Signal(msgspec.Struct, frozen=True):
 
     @property
     def type(self) -> str:
-        return clean(text_of(self.row.type))
+        return clean(self.row.type)
 
     @property
     def summary(self) -> str:
@@ -213,14 +214,13 @@ def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
     place_of, severity_of = cache(_place), cache(_severity)
     found = []
     for row in SIGNALS.of(payload, tally):
-        theater = text_of(row.theater)
+        theater = row.theater or ""
         regions, cleaned = place_of(theater)
-        severity = severity_of(text_of(row.severity))
+        severity = severity_of(row.severity or "")
         tally.incomplete += not severity
         if regions:
-            coercive = text_of(row.type) not in _NOT_COERCIVE
-            at = time_of(row.detected_at)
-            found.append(Signal(regions, cleaned, severity, at, coercive, row))
+            coercive = row.type not in _NOT_COERCIVE
+            found.append(Signal(regions, cleaned, severity, row.detected_at, coercive, row))
         else:
             tally.nowhere(theater)
     return tuple(found)
@@ -334,8 +334,7 @@ def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
     """Region id → debt-to-GDP ratios (percent) of its countries."""
     found: dict[str, list[float]] = {}
     for row in DEBTS.of(payload, tally):
-        ratio = parse_number(row.debt_to_gdp)
-        if not isinstance(row.iso3, str) or ratio is None:
+        if row.iso3 is None or row.debt_to_gdp is None:
             tally.skipped += 1
             continue
         iso3 = row.iso3.strip()
@@ -343,7 +342,7 @@ def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
         iso2 = gazetteer.country(iso3) if len(iso3) == 3 else None
         region = GEOGRAPHY.region_of_country(iso2 or "")
         if region:
-            found.setdefault(region, []).append(ratio)
+            found.setdefault(region, []).append(row.debt_to_gdp)
         else:
             tally.nowhere(iso3)
     return found

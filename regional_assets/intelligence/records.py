@@ -4,53 +4,70 @@ the input is parsed (SPEC 2).
 An input that does not have the shape of its schema is parsed whole, and its records are read alike.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
 from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS
+from regional_assets.intelligence.numbers import is_number, parse_number
 from regional_assets.intelligence.tally import Tally
+from regional_assets.intelligence.timing import EXACT, time_of
+
+# What a field is read as: by the schema, where it is as its writer should write it, else by the
+# function of `_READ`, which takes more and makes the same of it.
+Text = str | None
+Number = float | None
+Position = Annotated[float, msgspec.Meta(description="degrees")] | None
+Time = Annotated[int, msgspec.Meta(ge=0, le=EXACT)] | None
+Flag = bool | None
 
 
 class Record(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """The feed's own values, of whatever type they are; None where there is none."""
+    """A field is None where the feed gives none of its kind."""
 
 
 class ScoreRecord(Record, frozen=True):
-    region: Any = None
-    combined_score: Any = None
+    region: Text = None
+    combined_score: Number = None
     trend: Any = None
-    computed_at: Any = None
+    computed_at: Time = None
+
+
+class Projections(Record, frozen=True):
+    h24: Number = None
+    d7: Number = None
+    d30: Number = None
 
 
 class ForecastRecord(Record, frozen=True):
     id: Any = None
-    domain: Any = None
-    region: Any = None
+    domain: Text = None
+    region: Text = None
     title: Any = None
-    probability: Any = None
-    confidence: Any = None
-    time_horizon: Any = None
-    trend: Any = None
-    projections: Any = None
+    probability: Number = None
+    confidence: Number = None
+    time_horizon: Text = None
+    trend: Text = None
+    projections: Projections | None = None
     case_file: Any = None
     signals: Any = None
-    updated_at: Any = None
+    updated_at: Time = None
 
 
 class SignalRecord(Record, frozen=True):
     id: Any = None
-    type: Any = None
-    theater: Any = None
+    type: Text = None
+    theater: Text = None
     summary: Any = None
-    severity: Any = None
-    detected_at: Any = None
+    severity: Text = None
+    detected_at: Time = None
 
 
 class DebtRecord(Record, frozen=True):
-    iso3: Any = None
-    debt_to_gdp: Any = None
+    iso3: Text = None
+    debt_to_gdp: Number = None
 
 
 class AirportRecord(Record, frozen=True):
@@ -59,25 +76,53 @@ class AirportRecord(Record, frozen=True):
     name: Any = None
     country: Any = None
     region: Any = None
-    delay_type: Any = None
-    severity: Any = None
+    delay_type: Text = None
+    severity: Text = None
     reason: Any = None
 
 
 class HexRecord(Record, frozen=True):
-    lat: Any = None
-    lon: Any = None
+    lat: Position = None
+    lon: Position = None
     level: Any = None
-    region: Any = None
+    region: Text = None
 
 
 class FlightRecord(Record, frozen=True):
-    lat: Any = None
-    lon: Any = None
-    on_ground: Any = None
+    lat: Position = None
+    lon: Position = None
+    on_ground: Flag = None
 
 
 R = TypeVar("R", bound=Record)
+
+
+def read_record(record: type[R], row: Mapping[str, Any]) -> R:
+    """The record that a JSON object is."""
+    return record(*[read(row.get(name)) for name, read in _fields(record)])
+
+
+@cache
+def _fields(record: type[Record]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """The names of a record's fields in the feed, and how each is read."""
+    return tuple((f.encode_name, _READ[f.type]) for f in msgspec.structs.fields(record))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_READ: Mapping[Any, Callable[[Any], Any]] = {
+    Any: _same,
+    Text: lambda value: value if isinstance(value, str) else None,
+    Number: parse_number,
+    Position: lambda value: value if is_number(value) else None,
+    Time: time_of,
+    Flag: lambda value: value if isinstance(value, bool) else None,
+    Projections | None: lambda value: (
+        read_record(Projections, value) if isinstance(value, dict) else None
+    ),
+}
 
 
 class Records(Generic[R]):
@@ -113,8 +158,7 @@ class Records(Generic[R]):
         if isinstance(value, tuple):
             tally.records += len(value)
             return value
-        fields = self._record.__struct_encode_fields__
-        return [self._record(*map(row.get, fields)) for row in tally.objects(value)]
+        return [read_record(self._record, row) for row in tally.objects(value)]
 
 
 AIRPORTS = Records("alerts", AirportRecord)
