@@ -13,7 +13,7 @@ _MAX_ACTORS = 10
 _MAX_EVIDENCE = 5
 
 
-class Actor(msgspec.Struct, frozen=True):
+class Actor(msgspec.Struct, frozen=True, gc=False):
     """An actor of a region; `leverage_score` in [0, 1] to three decimals."""
 
     actor_id: str

@@ -55,7 +55,7 @@ _WHOLE_WORD = {name: re.compile(rf"{name}(?<!\w{name})(?!\w)") for name in (*_AL
 _WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *_DOMAINS_OF})
 
 
-class Mentions(msgspec.Struct, frozen=True):
+class Mentions(msgspec.Struct, frozen=True, gc=False):
     """Names of actors, each once, in the order in which they are looked for; the domains of the
     text; whether it mentions alliances or fragmentation."""
 

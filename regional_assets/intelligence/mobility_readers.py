@@ -17,7 +17,7 @@ from regional_assets.intelligence.text import clean, text_of
 _DELAY_RANKS = {"NORMAL": 0, "MINOR": 1, "MODERATE": 2, "MAJOR": 3, "SEVERE": 4}
 
 
-class AirportAlert(msgspec.Struct, frozen=True):
+class AirportAlert(msgspec.Struct, frozen=True, gc=False):
     """A disrupted airport: `rank` 0 (normal) to 4 (severe)."""
 
     icao: str
@@ -63,7 +63,7 @@ def _airport_region(row: AirportRecord) -> str | None:
     return known or GEOGRAPHY.region_of_airport_text(text_of(row.region).upper())
 
 
-class Closure(msgspec.Struct, frozen=True):
+class Closure(msgspec.Struct, frozen=True, gc=False):
     """A NOTAM that closes or restricts an airport; `reason` may be empty."""
 
     icao: str
@@ -93,7 +93,7 @@ def notam_closures(payload: Payload, tally: Tally) -> tuple[Closure, ...]:
     return tuple(Closure(icao, reason) for icao, reason in icaos.items())
 
 
-class Jamming(msgspec.Struct, frozen=True):
+class Jamming(msgspec.Struct, frozen=True, gc=False):
     """GPS jamming in one region: hexes per level (high, medium, low) and the sub-regions named."""
 
     levels: Mapping[str, int]

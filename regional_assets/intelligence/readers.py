@@ -61,7 +61,7 @@ _NOT_COERCIVE = frozenset(
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
-class RiskScore(msgspec.Struct, frozen=True):
+class RiskScore(msgspec.Struct, frozen=True, gc=False):
     """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` is
     the feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
     those that have it as a key country."""
@@ -99,7 +99,7 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
     return tuple(found)
 
 
-class Forecast(msgspec.Struct, frozen=True):
+class Forecast(msgspec.Struct, frozen=True, gc=False):
     """`horizons` maps each horizon the forecast speaks of to its probability there; `mentions` is
     what its case file speaks of."""
 
@@ -184,7 +184,7 @@ def _project(projections: Projections | None, horizons: dict[str, float]) -> boo
     return complete
 
 
-class Signal(msgspec.Struct, frozen=True):
+class Signal(msgspec.Struct, frozen=True, gc=False):
     """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `theater` and, from the feed's own record
     `row`, `id`, `type` and `summary` are clean, and "" where the feed gives none."""
 
@@ -259,7 +259,7 @@ def _threat_word(row: Payload) -> str:
     return ""
 
 
-class Transit(msgspec.Struct, frozen=True):
+class Transit(msgspec.Struct, frozen=True, gc=False):
     """Ships through a chokepoint: today's count, and the week against the one before in percent.
     None is unknown."""
 
