@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -41,8 +40,7 @@ class PreviousSnapshotError(ValueError):
     """A region's stored snapshot that cannot be compared with; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Previous:
+class Previous(msgspec.Struct, frozen=True):
     """The parts of a region's previous snapshot that are compared."""
 
     snapshot_id: str
@@ -132,8 +130,7 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """The changes, in the shapes of the specification. `rescored` lists the versions that differ;
     where there are any, the changes may come from them alone, and are no news."""
 

@@ -306,7 +306,7 @@ class Geography:
     def region_of_position(self, lat: float, lon: float) -> str | None:
         """The region of a position in degrees: the first box that holds it decides."""
         for _, south, north, west, east, region in self._boxes.get(lat // 1, ()):
-            if south <= lat <= north and west <= lon <= east:
+            if west <= lon <= east and south <= lat <= north:
                 return region
         return None
 

@@ -42,8 +42,8 @@ _DOMAINS = {
     "maritime": ("strait", "chokepoint", "maritime", "shipping", "naval"),
 }
 _ALLIANCES = ("nato", "gcc")
-_ALLIANCE = ("alliance", "treaty", "coordination", "coalition", *_ALLIANCES)
-_BREAKING = ("fragment", "collapse", "breakdown")
+_ALLIANCE = frozenset(("alliance", "treaty", "coordination", "coalition", *_ALLIANCES))
+_BREAKING = frozenset(("fragment", "collapse", "breakdown"))
 
 _DOMAINS_OF = {
     word: [domain for domain, words in _DOMAINS.items() if word in words]

@@ -363,17 +363,17 @@ def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
     """Region id → net energy imports of its countries in percent (None where the feed has no
     number), in input order: a mean of floats depends on it in the last bit."""
     shares: dict[str, float | None] = {}
+    tally.records = len(payload) - sum(name in payload for name in TIMESTAMP_FIELDS)
     for country, row in payload.items():
-        tally.records += country not in TIMESTAMP_FIELDS
         if isinstance(row, dict):
             share = row.get("importShare")
             shares[country.strip().upper()] = float(share) if is_number(share) else None
         elif country not in TIMESTAMP_FIELDS:
             tally.skipped += 1
+    tally.incomplete = list(shares.values()).count(None)
     found: dict[str, list[float | None]] = {}
     for country, share in shares.items():
         region = GEOGRAPHY.region_of_country(country)
-        tally.incomplete += share is None
         if region:
             found.setdefault(region, []).append(share)
         else:
