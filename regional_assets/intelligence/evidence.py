@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from regional_assets.intelligence.geography import REGIONS, Corridor
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal
@@ -18,7 +19,7 @@ _FORECAST_THRESHOLD = 0.3
 _SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4, "": 0.5}
 
 
-class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One item; `observed_at` is ms since the epoch, None where the input gives no time."""
 
     id: str
@@ -30,18 +31,9 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
     theater: str = ""
     corridor: str = ""
 
-    def as_json(self, now: int) -> dict[str, Any]:
+    def dated(self, now: int) -> "Evidence":
         """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
-        return {
-            "id": self.id,
-            "type": self.type,
-            "source": self.source,
-            "summary": self.summary,
-            "confidence": self.confidence,
-            "observed_at": now if self.observed_at is None else self.observed_at,
-            "theater": self.theater,
-            "corridor": self.corridor,
-        }
+        return self if self.observed_at is not None else replace(self, observed_at=now)
 
 
 def newest(items: Iterable[Evidence], default: float) -> list[Evidence]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -123,13 +122,13 @@ def _decode(data: bytes, records: "Records[Any] | None") -> Any:
     # Here, because definitions need this module's names but parse nothing.
     import msgspec
 
-    if records:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            return records.decode(data)
     # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
     # standard library (other encodings, lone surrogates), whose words also name the place.
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.json.decode(data)
+    try:
+        return records.decode(data) if records else msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if records:
+            return _decode(data, None)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     try:
         return _DECODER.decode(text)

@@ -137,10 +137,11 @@ def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
     for row in FLIGHTS.of(payload, tally):
         if row.on_ground:
             continue
-        if row.lat is None or row.lon is None:
+        lat, lon = row.lat, row.lon
+        if lat is None or lon is None:
             tally.skipped += 1
-        elif region := GEOGRAPHY.region_of_position(row.lat, row.lon):
+        elif region := GEOGRAPHY.region_of_position(lat, lon):
             placed.append(region)
         else:
-            tally.nowhere_at(row.lat, row.lon)
+            tally.nowhere_at(lat, lon)
     return Counter(placed)
