@@ -67,7 +67,7 @@ class _Tally:
                 "axis": axis,
                 "description": description,
                 "magnitude": round3(magnitude),
-                "evidence_ids": evidence_ids,
+                "evidence_ids": list(evidence_ids),
                 "orientation": "buffer" if axis in BUFFERS else "pressure",
             }
         )
