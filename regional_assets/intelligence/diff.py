@@ -72,7 +72,7 @@ class _Buffers(msgspec.Struct):
     energy_leverage: _Share
 
 
-class _Lane(msgspec.Struct):
+class _Lane(msgspec.Struct, gc=False):
     name: str
     probability: _Share
 
@@ -82,7 +82,7 @@ class _ScenarioSet(msgspec.Struct):
     lanes: list[_Lane]
 
 
-class _Trigger(msgspec.Struct):
+class _Trigger(msgspec.Struct, gc=False):
     id: str
 
 
@@ -90,7 +90,7 @@ class _Triggers(msgspec.Struct):
     active: list[_Trigger]
 
 
-class _Actor(msgspec.Struct):
+class _Actor(msgspec.Struct, gc=False):
     actor_id: str
     leverage_score: _Share
 

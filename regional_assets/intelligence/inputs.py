@@ -1,23 +1,23 @@
 """How a stored value becomes the payload of a catalogued input (SPEC 2)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
 
-if TYPE_CHECKING:
-    from regional_assets.intelligence.records import Records
-
 # What a server-side cache of the platform stores when it has nothing.
 NEGATIVE_SENTINEL = "__WM_NEG__"
 
 TIMESTAMP_FIELDS = ("fetchedAt", "generatedAt", "timestamp", "updatedAt", "lastUpdate", "seededAt")
+
+# Raises `msgspec.DecodeError` or UnicodeDecodeError for what it does not take.
+Decoder = Callable[[bytes], Any]
 
 Freshness = Literal["fresh", "stale", "missing"]
 
@@ -56,13 +56,14 @@ def read_input(
     spec: InputSpec,
     stored: Mapping[str, StoredValue],
     now: int,
-    records: "Records[Any] | None" = None,
+    decode: Decoder | None = None,
 ) -> tuple[InputState, dict[str, Any] | None]:
     """An input's state and payload (None when missing), from what the store holds under its key
-    and companion; of the payload `records` need all, or no more than them and its times."""
+    and companion. `decode` may give less than what is stored: what the input's reader asks for, an
+    envelope and times; where it raises, the whole is decoded."""
     value = stored.get(spec.key, _NOTHING)
     size = len(value.data or b"")
-    payload, wrapped_at, problem = _payload(value, records)
+    payload, wrapped_at, problem = _payload(value, decode)
     if payload is None:
         return InputState(spec, "missing", None, size, problem), None
     timestamp = None
@@ -93,14 +94,14 @@ def read_input(
     return state, payload
 
 
-def parse_json(value: StoredValue, records: "Records[Any] | None" = None) -> tuple[Any, str | None]:
+def parse_json(value: StoredValue, decode: Decoder | None = None) -> tuple[Any, str | None]:
     """The JSON value stored, and what is wrong with it; (None, None) when nothing is stored."""
     if value.error is not None:
         return None, value.error
     if value.data is None:
         return None, None
     try:
-        return _decode(value.data, records), None
+        return _decode(value.data, decode), None
     except RecursionError:
         return None, "nested too deeply"
     except ValueError as error:
@@ -118,16 +119,16 @@ _DECODER = json.JSONDecoder(parse_constant=_reject_constant)
 _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=float)
 
 
-def _decode(data: bytes, records: "Records[Any] | None") -> Any:
+def _decode(data: bytes, decode: Decoder | None) -> Any:
     # Here, because definitions need this module's names but parse nothing.
     import msgspec
 
     # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
     # standard library (other encodings, lone surrogates), whose words also name the place.
     try:
-        return records.decode(data) if records else msgspec.json.decode(data)
+        return decode(data) if decode else msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        if records:
+        if decode:
             return _decode(data, None)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     try:
@@ -141,10 +142,10 @@ def _decode(data: bytes, records: "Records[Any] | None") -> Any:
 
 
 def _payload(
-    value: StoredValue, records: "Records[Any] | None"
+    value: StoredValue, decode: Decoder | None
 ) -> tuple[dict[str, Any] | None, float | None, str | None]:
     """The payload, the time of its envelope if it had one, and why there is no payload."""
-    parsed, problem = parse_json(value, records)
+    parsed, problem = parse_json(value, decode)
     wrapped_at = None
     if isinstance(parsed, dict):
         seed = parsed.get("_seed")

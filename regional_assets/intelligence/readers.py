@@ -24,9 +24,11 @@ from regional_assets.intelligence.records import (
     SCORES,
     SIGNALS,
     ForecastRecord,
+    MixRecord,
     Projections,
     ScoreRecord,
     SignalRecord,
+    read_record,
 )
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings, text_of
@@ -366,8 +368,9 @@ def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
     tally.records = len(payload) - sum(name in payload for name in TIMESTAMP_FIELDS)
     for country, row in payload.items():
         if isinstance(row, dict):
-            share = row.get("importShare")
-            shares[country.strip().upper()] = float(share) if is_number(share) else None
+            row = read_record(MixRecord, row)
+        if isinstance(row, MixRecord):
+            shares[country.strip().upper()] = row.import_share
         elif country not in TIMESTAMP_FIELDS:
             tally.skipped += 1
     tally.incomplete = list(shares.values()).count(None)

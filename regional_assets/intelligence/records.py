@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS
+from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, Decoder
 from regional_assets.intelligence.numbers import is_number, parse_number
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.timing import EXACT, time_of
@@ -19,7 +19,7 @@ from regional_assets.intelligence.timing import EXACT, time_of
 # function of `_READ`, which takes more and makes the same of it.
 Text = str | None
 Number = float | None
-Position = Annotated[float, msgspec.Meta(description="degrees")] | None
+Plain = Annotated[float, msgspec.Meta(description="not as text")] | None
 Time = Annotated[int, msgspec.Meta(ge=0, le=EXACT)] | None
 Flag = bool | None
 
@@ -70,6 +70,10 @@ class DebtRecord(Record, frozen=True):
     debt_to_gdp: Number = None
 
 
+class MixRecord(Record, frozen=True):
+    import_share: Plain = None
+
+
 class AirportRecord(Record, frozen=True):
     iata: Any = None
     icao: Any = None
@@ -82,15 +86,15 @@ class AirportRecord(Record, frozen=True):
 
 
 class HexRecord(Record, frozen=True):
-    lat: Position = None
-    lon: Position = None
+    lat: Plain = None
+    lon: Plain = None
     level: Any = None
     region: Text = None
 
 
 class FlightRecord(Record, frozen=True):
-    lat: Position = None
-    lon: Position = None
+    lat: Plain = None
+    lon: Plain = None
     on_ground: Flag = None
 
 
@@ -116,7 +120,7 @@ _READ: Mapping[Any, Callable[[Any], Any]] = {
     Any: _same,
     Text: lambda value: value if isinstance(value, str) else None,
     Number: parse_number,
-    Position: lambda value: value if is_number(value) else None,
+    Plain: lambda value: value if is_number(value) else None,
     Time: time_of,
     Flag: lambda value: value if isinstance(value, bool) else None,
     Projections | None: lambda value: (
@@ -169,6 +173,19 @@ HEXES = Records("hexes", HexRecord)
 SCORES = Records("ciiScores", ScoreRecord)
 SIGNALS = Records("signals", SignalRecord)
 
+# Here the records are the payload's own fields, by country, beside times.
+_MIXES = msgspec.json.Decoder(dict[str, MixRecord | str | float | int | bool | None])
+
+
+def decode_mixes(data: bytes) -> dict[str, Any]:
+    """As `Records.decode`; takes no envelope."""
+    data.decode()
+    found = _MIXES.decode(data)
+    if "_seed" in found:
+        raise msgspec.ValidationError("an envelope")
+    return found
+
+
 # By the input's name in the catalogue.
 RECORDS: Mapping[str, Records[Any]] = {
     "risk_scores": SCORES,
@@ -179,4 +196,8 @@ RECORDS: Mapping[str, Records[Any]] = {
     "intl_delays": AIRPORTS,
     "gps_jamming": HEXES,
     "military_flights": FLIGHTS,
+}
+DECODERS: Mapping[str, Decoder] = {
+    **{name: records.decode for name, records in RECORDS.items()},
+    "energy_mix": decode_mixes,
 }

@@ -113,6 +113,6 @@ def test_records_are_read_alike_by_their_schema_and_field_by_field(
     stored: dict[str, StoredValue],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world_module, "RECORDS", {})
+        patch.setattr(world_module, "DECODERS", {})
         expected = build_world(stored, NOW)
     assert build_world(stored, NOW) == expected
