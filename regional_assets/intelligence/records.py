@@ -1,11 +1,13 @@
-"""The records of the larger inputs: of each only the fields that its reader asks for are made when
-the input is parsed (SPEC 2).
+"""The records of the larger inputs, decoded by schema: only the fields that a reader asks for are
+made (SPEC 2).
 
-An input that does not have the shape of its schema is parsed whole, and its records are read alike.
+An input with one record that does not fit its schema is parsed whole, and each of its records is
+read field by field, to the same result. This takes longer, and bad records are counted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import GenericAlias
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -15,8 +17,7 @@ from regional_assets.intelligence.numbers import is_number, parse_number
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.timing import EXACT, time_of
 
-# What a field is read as: by the schema, where it is as its writer should write it, else by the
-# function of `_READ`, which takes more and makes the same of it.
+# The types of fields. The schema takes what the live writers write; `_READ` reads everything else.
 Text = str | None
 Number = float | None
 Plain = Annotated[float, msgspec.Meta(description="not as text")] | None
@@ -25,7 +26,7 @@ Flag = bool | None
 
 
 class Record(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """A field is None where the feed gives none of its kind."""
+    """A field is None where the feed has nothing of its type. `Any` is the feed's own value."""
 
 
 class ScoreRecord(Record, frozen=True):
@@ -102,7 +103,7 @@ R = TypeVar("R", bound=Record)
 
 
 def read_record(record: type[R], row: Mapping[str, Any]) -> R:
-    """The record that a JSON object is."""
+    """The record of a JSON object, whatever its fields hold."""
     return record(*[read(row.get(name)) for name, read in _fields(record)])
 
 
@@ -112,12 +113,8 @@ def _fields(record: type[Record]) -> tuple[tuple[str, Callable[[Any], Any]], ...
     return tuple((f.encode_name, _READ[f.type]) for f in msgspec.structs.fields(record))
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 _READ: Mapping[Any, Callable[[Any], Any]] = {
-    Any: _same,
+    Any: lambda value: value,
     Text: lambda value: value if isinstance(value, str) else None,
     Number: parse_number,
     Plain: lambda value: value if is_number(value) else None,
@@ -137,7 +134,7 @@ class Records(Generic[R]):
         payload = msgspec.defstruct(
             "Payload",
             [(name, Any, None) for name in TIMESTAMP_FIELDS]
-            + [(field, tuple[record, ...] | None, None)],  # type: ignore[valid-type]
+            + [(field, GenericAlias(tuple, (record, ...)) | None, None)],
         )
         self._decoder = msgspec.json.Decoder(
             msgspec.defstruct(
@@ -157,7 +154,7 @@ class Records(Generic[R]):
         return stored
 
     def of(self, payload: Mapping[str, Any], tally: Tally) -> Sequence[R]:
-        """The payload's records, counted; whatever is none is skipped."""
+        """The payload's records, counted; what is no object is skipped."""
         value = payload.get(self._field)
         if isinstance(value, tuple):
             tally.records += len(value)
@@ -173,7 +170,7 @@ HEXES = Records("hexes", HexRecord)
 SCORES = Records("ciiScores", ScoreRecord)
 SIGNALS = Records("signals", SignalRecord)
 
-# Here the records are the payload's own fields, by country, beside times.
+# The payload itself maps countries to their records; times are beside them.
 _MIXES = msgspec.json.Decoder(dict[str, MixRecord | str | float | int | bool | None])
 
 

@@ -83,9 +83,9 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A complete snapshot and what its commit needs; `body` is the JSON value that is stored,
-    `previous_id` the snapshot it was compared with ("" for none), `observations` what its region's
-    triggers observed, by metric (SPEC 7)."""
+    """A complete snapshot and what its commit needs; `body` encodes as the JSON value that is
+    stored, `previous_id` is the snapshot it was compared with ("" for none), `observations` what
+    its region's triggers observed, by metric (SPEC 7)."""
 
     content: Content
     narrative: Narrative
