@@ -33,6 +33,7 @@ _ALIASES = {
     "houthi": "Houthis",
     "ansarallah": "Houthis",
 }
+_NAMES = frozenset(_ALIASES)
 _ORDER = {alias: position for position, alias in enumerate(_ALIASES)}
 _DOMAINS = {
     "economic": ("sanction", "trade"),
@@ -74,9 +75,9 @@ def mentions(text: str) -> Mentions:
     }
     if not found:
         return Mentions()
-    aliases = sorted(found & _ORDER.keys(), key=_ORDER.__getitem__)
+    aliases = sorted(found & _NAMES, key=_ORDER.__getitem__)
     return Mentions(
-        actors=tuple(dict.fromkeys([_ALIASES[alias] for alias in aliases])),
+        actors=tuple(dict.fromkeys(map(_ALIASES.__getitem__, aliases))),
         domains=frozenset([domain for word in found for domain in _DOMAINS_OF.get(word, ())]),
         alliance=not found.isdisjoint(_ALLIANCE),
         breaking=not found.isdisjoint(_BREAKING),
