@@ -13,15 +13,17 @@ _MAX_ACTORS = 10
 _MAX_EVIDENCE = 5
 
 
-class Actor(msgspec.Struct, frozen=True):
-    """An actor of a region; `leverage_score` in [0, 1] to three decimals."""
+class Actor(msgspec.Struct, frozen=True, gc=False):
+    """An actor of a region; `leverage_score` in [0, 1] to three decimals, `delta` its change since
+    the previous snapshot, 0 until it is compared."""
 
     actor_id: str
     name: str
     role: str
     leverage_domains: tuple[str, ...]
     leverage_score: float
-    evidence_ids: tuple[str, ...]
+    delta: float = 0
+    evidence_ids: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

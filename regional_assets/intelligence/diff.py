@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -41,8 +40,7 @@ class PreviousSnapshotError(ValueError):
     """A region's stored snapshot that cannot be compared with; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Previous:
+class Previous(msgspec.Struct, frozen=True):
     """The parts of a region's previous snapshot that are compared."""
 
     snapshot_id: str
@@ -74,7 +72,7 @@ class _Buffers(msgspec.Struct):
     energy_leverage: _Share
 
 
-class _Lane(msgspec.Struct):
+class _Lane(msgspec.Struct, gc=False):
     name: str
     probability: _Share
 
@@ -84,7 +82,7 @@ class _ScenarioSet(msgspec.Struct):
     lanes: list[_Lane]
 
 
-class _Trigger(msgspec.Struct):
+class _Trigger(msgspec.Struct, gc=False):
     id: str
 
 
@@ -92,7 +90,7 @@ class _Triggers(msgspec.Struct):
     active: list[_Trigger]
 
 
-class _Actor(msgspec.Struct):
+class _Actor(msgspec.Struct, gc=False):
     actor_id: str
     leverage_score: _Share
 
@@ -132,8 +130,7 @@ def read_previous(snapshot_id: str, body: bytes) -> Previous:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """The changes, in the shapes of the specification. `rescored` lists the versions that differ;
     where there are any, the changes may come from them alone, and are no news."""
 

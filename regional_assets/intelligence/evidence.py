@@ -1,9 +1,10 @@
 """The evidence of a snapshot (SPEC 4, Evidence)."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from regional_assets.intelligence.geography import REGIONS, Corridor
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal
@@ -18,7 +19,7 @@ _FORECAST_THRESHOLD = 0.3
 _SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4, "": 0.5}
 
 
-class Evidence(msgspec.Struct, frozen=True, array_like=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One item; `observed_at` is ms since the epoch, None where the input gives no time."""
 
     id: str
@@ -30,68 +31,47 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     theater: str = ""
     corridor: str = ""
 
-    def as_json(self, now: int) -> dict[str, Any]:
+    def dated(self, now: int) -> "Evidence":
         """The entry of a snapshot's `evidence`; `now` stands in for a missing time."""
-        return {
-            "id": self.id,
-            "type": self.type,
-            "source": self.source,
-            "summary": self.summary,
-            "confidence": self.confidence,
-            "observed_at": now if self.observed_at is None else self.observed_at,
-            "theater": self.theater,
-            "corridor": self.corridor,
-        }
+        return self if self.observed_at is not None else replace(self, observed_at=now)
 
 
-class _Record(msgspec.Struct, frozen=True):
-    """What an item can be made of: `make(*of)`. Of many records few are shown, and only these are
-    made, which cleans their texts."""
-
-    observed_at: int | None
-    make: Callable[..., Evidence]
-    of: tuple[Any, ...]
-
-
-T = TypeVar("T", Evidence, _Record)
-
-
-def newest(items: Iterable[T], default: float) -> list[T]:
-    """The newest thirty of `items`, newest first; `default` (ms) stands in for a missing time."""
-    found = sorted(
+def newest(items: Iterable[Evidence], default: float) -> list[Evidence]:
+    """`items`, newest first; `default` (ms) stands in for a missing time."""
+    return sorted(
         items,
         key=lambda item: default if item.observed_at is None else item.observed_at,
         reverse=True,
     )
-    return found[:MAX_EVIDENCE]
 
 
 def evidence(world: World, region_id: str) -> list[Evidence]:
-    """The region's evidence, newest first; the time of the run stands in for a missing one. Items
-    of one time are in the order of the blocks, each in input order."""
+    """The region's newest thirty items of evidence, newest first; the time of the run stands in for
+    a missing one. Items of one time are in the order of the blocks, each in input order."""
     corridors = {c.chokepoint: c for c in REGIONS[region_id].corridors}
-    records = [
-        *(
-            _Record(signal.detected_at, _of_signal, (position, signal))
-            for position, signal in enumerate(world.signals.get(region_id, ()))
-        ),
-        *(
-            _Record(score.computed_at, _of_score, (score,))
-            for score in world.key_risk_scores.get(region_id, ())
-            if score.score >= _CII_THRESHOLD
-        ),
-        *(
-            _Record(None, _of_corridor, (corridors[chokepoint], level))
-            for chokepoint, level in world.chokepoints.items()
-            if chokepoint in corridors and THREATS[level].severity > 0
-        ),
-        *(
-            _Record(forecast.updated_at, _of_forecast, (forecast,))
-            for forecast in world.forecasts.get(region_id, ())
-            if forecast.probability >= _FORECAST_THRESHOLD
-        ),
+    # A time, and what makes an item from what: few are shown, and the texts of these alone are
+    # cleaned.
+    found: list[tuple[int | None, Callable[..., Evidence], Any]] = [
+        (signal.detected_at, _of_signal, (position, signal))
+        for position, signal in enumerate(world.signals.get(region_id, ()))
     ]
-    return [record.make(*record.of) for record in newest(records, world.now)]
+    found += [
+        (score.computed_at, _of_score, (score,))
+        for score in world.key_risk_scores.get(region_id, ())
+        if score.score >= _CII_THRESHOLD
+    ]
+    found += [
+        (None, _of_corridor, (corridors[chokepoint], level))
+        for chokepoint, level in world.chokepoints.items()
+        if chokepoint in corridors and THREATS[level].severity > 0
+    ]
+    found += [
+        (forecast.updated_at, _of_forecast, (forecast,))
+        for forecast in world.forecasts.get(region_id, ())
+        if forecast.probability >= _FORECAST_THRESHOLD
+    ]
+    found.sort(key=lambda item: world.now if item[0] is None else item[0], reverse=True)
+    return [make(*of) for _, make, of in found[:MAX_EVIDENCE]]
 
 
 def _of_signal(position: int, signal: Signal) -> Evidence:

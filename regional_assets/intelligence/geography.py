@@ -268,6 +268,9 @@ BUILT_IN: tuple[Region, ...] = (
 )
 
 
+_Lookup = Callable[[str], str | None]
+
+
 class Geography:
     """The look-ups that a table of regions gives, in the table's order.
 
@@ -278,8 +281,12 @@ class Geography:
         rows = tuple(table)
         _owners("id", rows, lambda region: (region.id,))
         self.regions: Mapping[str, Region] = MappingProxyType({r.id: r for r in rows})
-        self._of_country = _owners("country", rows, lambda region: region.countries)
-        self._of_jamming_area = _owners("jamming area", rows, lambda region: region.jamming_areas)
+        # The region whose countries include an ISO2 code, if any; the one of a label of GPS
+        # jamming, in lower case.
+        self.region_of_country: _Lookup = _owners("country", rows, lambda r: r.countries).get
+        self.region_of_jamming_area: _Lookup = _owners(
+            "jamming area", rows, lambda r: r.jamming_areas
+        ).get
         self._of_key_country: dict[str, tuple[str, ...]] = {}
         for region in rows:
             for country in region.key_countries:
@@ -295,10 +302,6 @@ class Geography:
             (*word, region.id) for region in rows for word in region.airport_words
         )
 
-    def region_of_country(self, iso2: str) -> str | None:
-        """The region whose countries include `iso2`, if any."""
-        return self._of_country.get(iso2)
-
     def regions_of_key_country(self, iso2: str) -> tuple[str, ...]:
         """The regions that `iso2` is a key country of."""
         return self._of_key_country.get(iso2, ())
@@ -306,17 +309,13 @@ class Geography:
     def region_of_position(self, lat: float, lon: float) -> str | None:
         """The region of a position in degrees: the first box that holds it decides."""
         for _, south, north, west, east, region in self._boxes.get(lat // 1, ()):
-            if south <= lat <= north and west <= lon <= east:
+            if west <= lon <= east and south <= lat <= north:
                 return region
         return None
 
     def region_of_airport_text(self, text: str) -> str | None:
         """The region that an airport's region text, in upper case, names."""
         return next((region for _, word, region in self._airport_words if word in text), None)
-
-    def region_of_jamming_area(self, label: str) -> str | None:
-        """The region of a label of GPS jamming, in lower case."""
-        return self._of_jamming_area.get(label)
 
 
 def _owners(

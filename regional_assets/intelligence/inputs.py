@@ -1,8 +1,7 @@
 """How a stored value becomes the payload of a catalogued input (SPEC 2)."""
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,6 +15,9 @@ from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
 NEGATIVE_SENTINEL = "__WM_NEG__"
 
 TIMESTAMP_FIELDS = ("fetchedAt", "generatedAt", "timestamp", "updatedAt", "lastUpdate", "seededAt")
+
+# Raises `msgspec.DecodeError` or UnicodeDecodeError for what it does not take.
+Decoder = Callable[[bytes], Any]
 
 Freshness = Literal["fresh", "stale", "missing"]
 
@@ -51,13 +53,17 @@ def read_inputs(stored: Mapping[str, StoredValue], now: int) -> dict[str, InputS
 
 
 def read_input(
-    spec: InputSpec, stored: Mapping[str, StoredValue], now: int
+    spec: InputSpec,
+    stored: Mapping[str, StoredValue],
+    now: int,
+    decode: Decoder | None = None,
 ) -> tuple[InputState, dict[str, Any] | None]:
     """An input's state and payload (None when missing), from what the store holds under its key
-    and companion."""
+    and companion. `decode` may give less than what is stored: what the input's reader asks for, an
+    envelope and times; where it raises, the whole is decoded."""
     value = stored.get(spec.key, _NOTHING)
     size = len(value.data or b"")
-    payload, wrapped_at, problem = _payload(value)
+    payload, wrapped_at, problem = _payload(value, decode)
     if payload is None:
         return InputState(spec, "missing", None, size, problem), None
     timestamp = None
@@ -88,14 +94,14 @@ def read_input(
     return state, payload
 
 
-def parse_json(value: StoredValue) -> tuple[Any, str | None]:
+def parse_json(value: StoredValue, decode: Decoder | None = None) -> tuple[Any, str | None]:
     """The JSON value stored, and what is wrong with it; (None, None) when nothing is stored."""
     if value.error is not None:
         return None, value.error
     if value.data is None:
         return None, None
     try:
-        return _decode(value.data), None
+        return _decode(value.data, decode), None
     except RecursionError:
         return None, "nested too deeply"
     except ValueError as error:
@@ -113,14 +119,17 @@ _DECODER = json.JSONDecoder(parse_constant=_reject_constant)
 _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=float)
 
 
-def _decode(data: bytes) -> Any:
+def _decode(data: bytes, decode: Decoder | None) -> Any:
     # Here, because definitions need this module's names but parse nothing.
     import msgspec
 
     # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
     # standard library (other encodings, lone surrogates), whose words also name the place.
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.json.decode(data)
+    try:
+        return decode(data) if decode else msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if decode:
+            return _decode(data, None)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     try:
         return _DECODER.decode(text)
@@ -132,9 +141,11 @@ def _decode(data: bytes) -> Any:
         return _FLOAT_DECODER.decode(text)
 
 
-def _payload(value: StoredValue) -> tuple[dict[str, Any] | None, float | None, str | None]:
+def _payload(
+    value: StoredValue, decode: Decoder | None
+) -> tuple[dict[str, Any] | None, float | None, str | None]:
     """The payload, the time of its envelope if it had one, and why there is no payload."""
-    parsed, problem = parse_json(value)
+    parsed, problem = parse_json(value, decode)
     wrapped_at = None
     if isinstance(parsed, dict):
         seed = parsed.get("_seed")

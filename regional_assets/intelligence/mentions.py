@@ -33,6 +33,7 @@ _ALIASES = {
     "houthi": "Houthis",
     "ansarallah": "Houthis",
 }
+_NAMES = frozenset(_ALIASES)
 _ORDER = {alias: position for position, alias in enumerate(_ALIASES)}
 _DOMAINS = {
     "economic": ("sanction", "trade"),
@@ -42,8 +43,8 @@ _DOMAINS = {
     "maritime": ("strait", "chokepoint", "maritime", "shipping", "naval"),
 }
 _ALLIANCES = ("nato", "gcc")
-_ALLIANCE = ("alliance", "treaty", "coordination", "coalition", *_ALLIANCES)
-_BREAKING = ("fragment", "collapse", "breakdown")
+_ALLIANCE = frozenset(("alliance", "treaty", "coordination", "coalition", *_ALLIANCES))
+_BREAKING = frozenset(("fragment", "collapse", "breakdown"))
 
 _DOMAINS_OF = {
     word: [domain for domain, words in _DOMAINS.items() if word in words]
@@ -55,7 +56,7 @@ _WHOLE_WORD = {name: re.compile(rf"{name}(?<!\w{name})(?!\w)") for name in (*_AL
 _WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *_DOMAINS_OF})
 
 
-class Mentions(msgspec.Struct, frozen=True):
+class Mentions(msgspec.Struct, frozen=True, gc=False):
     """Names of actors, each once, in the order in which they are looked for; the domains of the
     text; whether it mentions alliances or fragmentation."""
 
@@ -74,9 +75,9 @@ def mentions(text: str) -> Mentions:
     }
     if not found:
         return Mentions()
-    aliases = sorted(found & _ORDER.keys(), key=_ORDER.__getitem__)
+    aliases = sorted(found & _NAMES, key=_ORDER.__getitem__)
     return Mentions(
-        actors=tuple(dict.fromkeys([_ALIASES[alias] for alias in aliases])),
+        actors=tuple(dict.fromkeys(map(_ALIASES.__getitem__, aliases))),
         domains=frozenset([domain for word in found for domain in _DOMAINS_OF.get(word, ())]),
         alliance=not found.isdisjoint(_ALLIANCE),
         breaking=not found.isdisjoint(_BREAKING),

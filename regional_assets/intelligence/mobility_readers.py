@@ -9,15 +9,15 @@ import msgspec
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY
-from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.readers import Payload
+from regional_assets.intelligence.records import AIRPORTS, FLIGHTS, HEXES, AirportRecord
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, text_of
 
 _DELAY_RANKS = {"NORMAL": 0, "MINOR": 1, "MODERATE": 2, "MAJOR": 3, "SEVERE": 4}
 
 
-class AirportAlert(msgspec.Struct, frozen=True):
+class AirportAlert(msgspec.Struct, frozen=True, gc=False):
     """A disrupted airport: `rank` 0 (normal) to 4 (severe)."""
 
     icao: str
@@ -30,14 +30,14 @@ class AirportAlert(msgspec.Struct, frozen=True):
 
 def airport_alerts(payload: Payload, tally: Tally) -> tuple[AirportAlert, ...]:
     found = []
-    for row in tally.objects(payload.get("alerts")):
-        severity = text_of(row.get("severity")).upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
+    for row in AIRPORTS.of(payload, tally):
+        severity = (row.severity or "").upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
         tally.incomplete += severity not in _DELAY_RANKS
         rank = _DELAY_RANKS.get(severity, 0)
-        icao, name = clean(row.get("icao")), clean(row.get("name")) or clean(row.get("iata"))
+        icao, name = clean(row.icao), clean(row.name) or clean(row.iata)
         region = _airport_region(row)
         if region is None:
-            tally.nowhere(icao or name, row.get("country") or row.get("region"))
+            tally.nowhere(icao or name, row.country or row.region)
         found.append(
             AirportAlert(
                 icao=icao,
@@ -45,26 +45,25 @@ def airport_alerts(payload: Payload, tally: Tally) -> tuple[AirportAlert, ...]:
                 region=region,
                 rank=rank,
                 closed=_is_closed(row, rank),
-                reason=clean(row.get("reason")),
+                reason=clean(row.reason),
             )
         )
     return tuple(found)
 
 
-def _is_closed(row: Payload, rank: int) -> bool:
-    delay_type = text_of(row.get("delayType"))
-    if not delay_type:
+def _is_closed(row: AirportRecord, rank: int) -> bool:
+    if not row.delay_type:
         return rank == 4
-    reason = text_of(row.get("reason")).strip().lower()
-    return delay_type.upper().endswith("_CLOSURE") or reason == "airport closure"
+    reason = text_of(row.reason).strip().lower()
+    return row.delay_type.upper().endswith("_CLOSURE") or reason == "airport closure"
 
 
-def _airport_region(row: Payload) -> str | None:
-    known = gazetteer.country_region(text_of(row.get("country")))
-    return known or GEOGRAPHY.region_of_airport_text(text_of(row.get("region")).upper())
+def _airport_region(row: AirportRecord) -> str | None:
+    known = gazetteer.country_region(text_of(row.country))
+    return known or GEOGRAPHY.region_of_airport_text(text_of(row.region).upper())
 
 
-class Closure(msgspec.Struct, frozen=True):
+class Closure(msgspec.Struct, frozen=True, gc=False):
     """A NOTAM that closes or restricts an airport; `reason` may be empty."""
 
     icao: str
@@ -94,7 +93,7 @@ def notam_closures(payload: Payload, tally: Tally) -> tuple[Closure, ...]:
     return tuple(Closure(icao, reason) for icao, reason in icaos.items())
 
 
-class Jamming(msgspec.Struct, frozen=True):
+class Jamming(msgspec.Struct, frozen=True, gc=False):
     """GPS jamming in one region: hexes per level (high, medium, low) and the sub-regions named."""
 
     levels: Mapping[str, int]
@@ -110,20 +109,19 @@ class _JammingTally:
 def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
     """Region id → the jamming in it."""
     tallies: defaultdict[str, _JammingTally] = defaultdict(_JammingTally)
-    for row in tally.objects(payload.get("hexes")):
-        label = text_of(row.get("region")).strip().lower()
+    for row in HEXES.of(payload, tally):
+        label = (row.region or "").strip().lower()
         region = GEOGRAPHY.region_of_jamming_area(label)
-        level = row.get("level")
+        level = row.level
         tally.incomplete += level not in ("high", "medium", "low")
         if region is None:
-            lat, lon = row.get("lat"), row.get("lon")
-            if not (is_number(lat) and is_number(lon)):
+            if row.lat is None or row.lon is None:
                 tally.skipped += 1
                 continue
-            region = GEOGRAPHY.region_of_position(lat, lon)
+            region = GEOGRAPHY.region_of_position(row.lat, row.lon)
             label = "other"
             if region is None:
-                tally.nowhere_at(lat, lon)
+                tally.nowhere_at(row.lat, row.lon)
                 continue
         tallies[region].levels[level if level in ("high", "medium") else "low"] += 1
         tallies[region].sub_regions.add(label)
@@ -136,11 +134,11 @@ def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
 def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
     """Region id → flights in the air there."""
     placed = []
-    for row in tally.objects(payload.get("flights")):
-        if row.get("onGround") is True:
+    for row in FLIGHTS.of(payload, tally):
+        if row.on_ground:
             continue
-        lat, lon = row.get("lat"), row.get("lon")
-        if not (is_number(lat) and is_number(lon)):
+        lat, lon = row.lat, row.lon
+        if lat is None or lon is None:
             tally.skipped += 1
         elif region := GEOGRAPHY.region_of_position(lat, lon):
             placed.append(region)

@@ -11,19 +11,32 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
 from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, milliseconds
 from regional_assets.intelligence.mentions import Mentions, mentions
 from regional_assets.intelligence.numbers import clip, is_number, parse_number
+from regional_assets.intelligence.records import (
+    DEBTS,
+    FORECASTS,
+    SCORES,
+    SIGNALS,
+    ForecastRecord,
+    MixRecord,
+    Projections,
+    ScoreRecord,
+    SignalRecord,
+    read_record,
+)
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings, text_of
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
-from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS, time_of
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS
 
 Payload = Mapping[str, Any]
-# Horizon → the words for it; the first is also its name among projections.
+# Horizon → the words for it, in the order of `Projections`.
 _HORIZON_WORDS = {
     "24h": ("h24", "24h", "day"),
     "7d": ("d7", "7d", "week"),
@@ -50,9 +63,9 @@ _NOT_COERCIVE = frozenset(
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
-class RiskScore(msgspec.Struct, frozen=True):
-    """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` the
-    feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
+class RiskScore(msgspec.Struct, frozen=True, gc=False):
+    """`score` in points (0–100 as written, not clipped); `computed_at` in ms or None; `row` is
+    the feed's own record. `regions` is the one that has the country, if any does, `key_regions` are
     those that have it as a key country."""
 
     country: str
@@ -60,22 +73,21 @@ class RiskScore(msgspec.Struct, frozen=True):
     key_regions: tuple[str, ...]
     score: float
     computed_at: int | None
-    row: Payload
+    row: ScoreRecord
 
     @property
     def trend(self) -> str:
         """RISING, FALLING, STABLE or whatever else the feed says."""
-        return clean(self.row.get("trend")).removeprefix("TREND_DIRECTION_")
+        return clean(self.row.trend).removeprefix("TREND_DIRECTION_")
 
 
 def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
     found = []
-    for row in tally.objects(payload.get("ciiScores")):
-        country, score = row.get("region"), parse_number(row.get("combinedScore"))
-        if not isinstance(country, str) or score is None:
+    for row in SCORES.of(payload, tally):
+        if row.region is None or row.combined_score is None:
             tally.skipped += 1
             continue
-        iso2 = country.strip().upper()
+        iso2 = row.region.strip().upper()
         region, key_regions = (
             GEOGRAPHY.region_of_country(iso2),
             GEOGRAPHY.regions_of_key_country(iso2),
@@ -83,12 +95,13 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
         if not (region or key_regions):
             tally.nowhere(iso2)
         regions = (region,) if region else ()
-        at = time_of(row.get("computedAt"))
-        found.append(RiskScore(iso2, regions, key_regions, score, at, row))
+        found.append(
+            RiskScore(iso2, regions, key_regions, row.combined_score, row.computed_at, row)
+        )
     return tuple(found)
 
 
-class Forecast(msgspec.Struct, frozen=True):
+class Forecast(msgspec.Struct, frozen=True, gc=False):
     """`horizons` maps each horizon the forecast speaks of to its probability there; `mentions` is
     what its case file speaks of."""
 
@@ -108,40 +121,39 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
     # Many forecasts share a few words here.
     horizons_of = cache(_horizons)
     found = []
-    for row in tally.objects(payload.get("predictions")):
-        probability = parse_number(row.get("probability"))
-        if probability is None:
+    for row in FORECASTS.of(payload, tally):
+        if row.probability is None:
             tally.skipped += 1
             continue
-        place, confidence = text_of(row.get("region")), parse_number(row.get("confidence"))
-        named, probability = gazetteer.forecast_named(place), clip(probability)
-        horizons = dict.fromkeys(horizons_of(text_of(row.get("timeHorizon"))), probability)
-        complete = _project(row.get("projections"), horizons)
+        place, confidence = row.region or "", row.confidence
+        named, probability = gazetteer.forecast_named(place), clip(row.probability)
+        horizons = dict.fromkeys(horizons_of(row.time_horizon or ""), probability)
+        complete = _project(row.projections, horizons)
         tally.incomplete += confidence is None or not complete
         if not named:
             tally.nowhere(place)
         found.append(
             Forecast(
-                id=clean(row.get("id")),
-                domain=text_of(row.get("domain")).lower(),
+                id=clean(row.id),
+                domain=(row.domain or "").lower(),
                 regions=gazetteer.with_every_forecast(named),
-                title=clean(row.get("title")),
-                trend=text_of(row.get("trend")).lower(),
+                title=clean(row.title),
+                trend=(row.trend or "").lower(),
                 probability=probability,
                 horizons=horizons,
                 confidence=0.5 if confidence is None else confidence,
-                updated_at=time_of(row.get("updatedAt")),
+                updated_at=row.updated_at,
                 mentions=_mentions(row),
             )
         )
     return tuple(found)
 
 
-def _mentions(row: Payload) -> Mentions:
-    case_file = row.get("caseFile")
+def _mentions(row: ForecastRecord) -> Mentions:
+    case_file = row.case_file
     if case_file is None:
         # Without a case file, the signals count for actors only.
-        found = mentions(_text(row.get("signals")))
+        found = mentions(_text(row.signals))
         return Mentions(found.actors, found.domains)
     return mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
 
@@ -161,20 +173,20 @@ def _horizons(text: str) -> tuple[str, ...]:
     return tuple(h for h, words in _HORIZON_WORDS.items() if any(word in text for word in words))
 
 
-def _project(projections: Any, horizons: dict[str, float]) -> bool:
+def _project(projections: Projections | None, horizons: dict[str, float]) -> bool:
     """Sets the horizons that have a projection to it; whether none lacks its number."""
+    if projections is None:
+        return True
     complete = True
-    if isinstance(projections, dict):
-        for horizon, words in _HORIZON_WORDS.items():
-            projected = parse_number(projections.get(words[0]))
-            if projected is None:
-                complete = False
-            else:
-                horizons[horizon] = clip(projected)
+    for horizon, projected in zip(HORIZONS, astuple(projections), strict=True):
+        if projected is None:
+            complete = False
+        else:
+            horizons[horizon] = clip(projected)
     return complete
 
 
-class Signal(msgspec.Struct, frozen=True):
+class Signal(msgspec.Struct, frozen=True, gc=False):
     """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `theater` and, from the feed's own record
     `row`, `id`, `type` and `summary` are clean, and "" where the feed gives none."""
 
@@ -183,19 +195,19 @@ class Signal(msgspec.Struct, frozen=True):
     severity: str
     detected_at: int | None
     coercive: bool
-    row: Payload
+    row: SignalRecord
 
     @property
     def id(self) -> str:
-        return clean(self.row.get("id"))
+        return clean(self.row.id)
 
     @property
     def type(self) -> str:
-        return clean(text_of(self.row.get("type")))
+        return clean(self.row.type)
 
     @property
     def summary(self) -> str:
-        return clean(self.row.get("summary"))
+        return clean(self.row.summary)
 
 
 def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
@@ -203,15 +215,14 @@ def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
     # Thousands of signals share a few words here.
     place_of, severity_of = cache(_place), cache(_severity)
     found = []
-    for row in tally.objects(payload.get("signals")):
-        theater = text_of(row.get("theater"))
+    for row in SIGNALS.of(payload, tally):
+        theater = row.theater or ""
         regions, cleaned = place_of(theater)
-        severity = severity_of(text_of(row.get("severity")))
+        severity = severity_of(row.severity or "")
         tally.incomplete += not severity
         if regions:
-            coercive = text_of(row.get("type")) not in _NOT_COERCIVE
-            at = time_of(row.get("detectedAt"))
-            found.append(Signal(regions, cleaned, severity, at, coercive, row))
+            coercive = row.type not in _NOT_COERCIVE
+            found.append(Signal(regions, cleaned, severity, row.detected_at, coercive, row))
         else:
             tally.nowhere(theater)
     return tuple(found)
@@ -250,7 +261,7 @@ def _threat_word(row: Payload) -> str:
     return ""
 
 
-class Transit(msgspec.Struct, frozen=True):
+class Transit(msgspec.Struct, frozen=True, gc=False):
     """Ships through a chokepoint: today's count, and the week against the one before in percent.
     None is unknown."""
 
@@ -324,17 +335,16 @@ def macro_signals(payload: Payload, tally: Tally) -> str:
 def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
     """Region id → debt-to-GDP ratios (percent) of its countries."""
     found: dict[str, list[float]] = {}
-    for row in tally.objects(payload.get("entries")):
-        ratio = parse_number(row.get("debtToGdp"))
-        if not isinstance(row.get("iso3"), str) or ratio is None:
+    for row in DEBTS.of(payload, tally):
+        if row.iso3 is None or row.debt_to_gdp is None:
             tally.skipped += 1
             continue
-        iso3 = row["iso3"].strip()
+        iso3 = row.iso3.strip()
         # Only a code counts here, and only of a country that a region lists.
         iso2 = gazetteer.country(iso3) if len(iso3) == 3 else None
         region = GEOGRAPHY.region_of_country(iso2 or "")
         if region:
-            found.setdefault(region, []).append(ratio)
+            found.setdefault(region, []).append(row.debt_to_gdp)
         else:
             tally.nowhere(iso3)
     return found
@@ -355,17 +365,18 @@ def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
     """Region id → net energy imports of its countries in percent (None where the feed has no
     number), in input order: a mean of floats depends on it in the last bit."""
     shares: dict[str, float | None] = {}
+    tally.records = len(payload) - sum(name in payload for name in TIMESTAMP_FIELDS)
     for country, row in payload.items():
-        tally.records += country not in TIMESTAMP_FIELDS
         if isinstance(row, dict):
-            share = row.get("importShare")
-            shares[country.strip().upper()] = float(share) if is_number(share) else None
+            row = read_record(MixRecord, row)
+        if isinstance(row, MixRecord):
+            shares[country.strip().upper()] = row.import_share
         elif country not in TIMESTAMP_FIELDS:
             tally.skipped += 1
+    tally.incomplete = list(shares.values()).count(None)
     found: dict[str, list[float | None]] = {}
     for country, share in shares.items():
         region = GEOGRAPHY.region_of_country(country)
-        tally.incomplete += share is None
         if region:
             found.setdefault(region, []).append(share)
         else:

@@ -25,15 +25,8 @@ def scenario_sets(
 ) -> list[dict[str, Any]]:
     """The snapshot's `scenario_sets`; `triggers` are the region's own."""
     readings = tuple(triggers)
-    trigger_ids = {
-        lane: [
-            r.trigger.id
-            for state in ("active", "watching")
-            for r in readings
-            if r.state == state and r.trigger.lane == lane
-        ]
-        for lane in LANES
-    }
+    awake = [r.trigger for state in ("active", "watching") for r in readings if r.state == state]
+    trigger_ids = {lane: [t.id for t in awake if t.lane == lane] for lane in LANES}
     return [
         {
             "horizon": horizon,
@@ -41,9 +34,9 @@ def scenario_sets(
                 {
                     "name": lane,
                     "probability": probability,
-                    "trigger_ids": list(trigger_ids[lane]),
-                    "consequences": [],
-                    "transmissions": [],
+                    "trigger_ids": trigger_ids[lane],
+                    "consequences": (),
+                    "transmissions": (),
                 }
                 for lane, probability in probabilities.items()
             ],

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
+from msgspec.structs import astuple, replace
+
 from regional_assets.intelligence.actors import Actor, actors
 from regional_assets.intelligence.alerts import Alert, alerts
 from regional_assets.intelligence.balance import Balance, balance
@@ -81,9 +83,9 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A complete snapshot and what its commit needs; `body` is the JSON value that is stored,
-    `previous_id` the snapshot it was compared with ("" for none), `observations` what its region's
-    triggers observed, by metric (SPEC 7)."""
+    """A complete snapshot and what its commit needs; `body` encodes as the JSON value that is
+    stored, `previous_id` is the snapshot it was compared with ("" for none), `observations` what
+    its region's triggers observed, by metric (SPEC 7)."""
 
     content: Content
     narrative: Narrative
@@ -131,13 +133,13 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
     blocks = {
         "regime": label,
         "balance": vector.as_json(),
-        "actors": [_actor_json(actor, delta=0) for actor in found_actors],
+        "actors": found_actors,
         "scenario_sets": scenario_sets(world, region_id, own),
         "transmission_paths": transmission_paths(region_id, assessment.triggers),
         "triggers": _triggers_json(own, now=0),
         "mobility": mobility(world, region_id),
         # Undated items first, whatever the clock says: the same items have the same digest later.
-        "evidence": newest(items, math.inf),
+        "evidence": [astuple(item) for item in newest(items, math.inf)],
     }
     return Content(
         region_id=region_id,
@@ -184,11 +186,11 @@ def complete(
     completed: dict[str, dict[str, Any]] = {
         "regime": {"regime": regime},
         "actors": {
-            "actors": [_actor_json(a, _delta(a, previous)) for a in content.actors],
+            "actors": [replace(a, delta=_delta(a, previous)) for a in content.actors],
             "leverage_edges": [],
         },
         "triggers": {"triggers": _triggers_json(content.triggers, now)},
-        "evidence": {"evidence": [item.as_json(now) for item in content.evidence]},
+        "evidence": {"evidence": [item.dated(now) for item in content.evidence]},
     }
     body = {
         "region_id": content.region_id,
@@ -224,18 +226,6 @@ def complete(
             str(r.trigger.metric): r.value for r in content.triggers if r.value is not None
         },
     )
-
-
-def _actor_json(actor: Actor, delta: float) -> dict[str, Any]:
-    return {
-        "actor_id": actor.actor_id,
-        "name": actor.name,
-        "role": actor.role,
-        "leverage_domains": list(actor.leverage_domains),
-        "leverage_score": actor.leverage_score,
-        "delta": delta,
-        "evidence_ids": list(actor.evidence_ids),
-    }
 
 
 def _delta(actor: Actor, previous: Previous | None) -> float:

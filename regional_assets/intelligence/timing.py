@@ -21,15 +21,15 @@ FUTURE_TOLERANCE_MS = 5 * MINUTE_MS
 
 # Up to here (285,000 years of ms) every integer is a double, so that reading it as one changes
 # nothing.
-_EXACT = 1 << 53
+EXACT = 1 << 53
 
 
 def time_of(value: Any) -> int | None:
     """`value` as ms since the epoch, None when it is no number, or beyond any calendar."""
-    if type(value) is int and 0 <= value <= _EXACT:
+    if type(value) is int and 0 <= value <= EXACT:
         return value
     number = parse_number(value)
-    return None if number is None or abs(number) > _EXACT else int(number)
+    return None if number is None or abs(number) > EXACT else int(number)
 
 
 def last_confirmed(now: int, generated_at: int, confirmed_at: int | None) -> int:

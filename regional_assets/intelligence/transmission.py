@@ -155,7 +155,7 @@ def transmission_paths(region_id: str, triggers: Iterable[TriggerReading]) -> li
             "confidence": step.confidence,
             "latency_hours": step.latency_hours,
             "impacted_asset_class": step.asset_class,
-            "impacted_regions": list(template.regions),
+            "impacted_regions": template.regions,
             "magnitude_low": step.low,
             "magnitude_high": step.high,
             "magnitude_unit": step.unit,

@@ -13,6 +13,7 @@ from regional_assets.intelligence.confidence import Confidence, confidence
 from regional_assets.intelligence.inputs import InputState, StoredValue, read_input
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal, Transit
+from regional_assets.intelligence.records import DECODERS
 from regional_assets.intelligence.tally import Tally
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
     # Payloads are parsed one after the other, and each is released before the next: this bounds the
     # memory.
     def read(name: str, absent: Any, **context: int) -> Any:
-        inputs[name], payload = read_input(INPUTS[name], stored, now)
+        inputs[name], payload = read_input(INPUTS[name], stored, now, DECODERS.get(name))
         if payload is None:
             return absent
         tallies[name] = Tally()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+from msgspec import to_builtins
+
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Transition
 from regional_assets.intelligence.geography import REGIONS
@@ -90,10 +92,10 @@ def narrative_prompt(content: Content) -> Prompt:
     snapshot = {
         **content.blocks,
         "regime": {"label": content.regime},
-        "evidence": [item.as_json(0) for item in content.evidence],
+        "evidence": [item.dated(0) for item in content.evidence],
     }
     now = content.world.now
-    return _prompt(_NARRATIVE, content.region_id, facts(snapshot), now, now)
+    return _prompt(_NARRATIVE, content.region_id, facts(to_builtins(snapshot)), now, now)
 
 
 def brief_prompt(

@@ -4,9 +4,11 @@ import json
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regional_assets.intelligence import world as world_module
 from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.geography import REGION_IDS
@@ -103,3 +105,14 @@ def test_nothing_changes_between_two_equal_runs(stored: dict[str, StoredValue]) 
         assert first[region].content.digest == second[region].content.digest
         assert second[region].changes.trigger_reason == "scheduled_6h"
         assert second[region].alerts == ()
+
+
+@given(stored_inputs())
+@settings(max_examples=150, deadline=None)
+def test_records_are_read_alike_by_their_schema_and_field_by_field(
+    stored: dict[str, StoredValue],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world_module, "DECODERS", {})
+        expected = build_world(stored, NOW)
+    assert build_world(stored, NOW) == expected

@@ -157,7 +157,7 @@ def _changes(before: bytes | None, after: bytes) -> Diff:
         stored["scenario_sets"],
         {t["id"]: t["description"] for t in stored["triggers"]["active"]},
         [
-            Actor(a["actor_id"], a["name"], a["role"], (), a["leverage_score"], ())
+            Actor(a["actor_id"], a["name"], a["role"], (), a["leverage_score"])
             for a in stored["actors"]
         ],
     )
