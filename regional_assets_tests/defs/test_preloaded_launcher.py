@@ -195,19 +195,21 @@ def test_a_process_that_may_not_be_signalled_is_left_alone(
     process.start()
     path = folder / "running" / run.run_id
     eventually(path.exists)
-    with monkeypatch.context() as patched:
-        if why == "of an older release":
-            # It wrote nothing into the file.
-            path.write_text("")
-        elif why == "of a container":
-            patched.setattr(Path, "readlink", lambda _path: "pid:[1]")
-        else:
-            patched.setattr(os, "kill", refuse)
-        assert not instance.run_launcher.terminate(run.run_id)
-        assert end_dead_runs(instance) == []
-    assert "No process that this user may end" in said(instance, run.run_id)
-    process.kill()
-    process.join()
+    try:
+        with monkeypatch.context() as patched:
+            if why == "of an older release":
+                # It wrote nothing into the file.
+                path.write_text("")
+            elif why == "of a container":
+                patched.setattr(Path, "readlink", lambda _path: "pid:[1]")
+            else:
+                patched.setattr(os, "kill", refuse)
+            assert not instance.run_launcher.terminate(run.run_id)
+            assert end_dead_runs(instance) == []
+        assert "No process that this user may end" in said(instance, run.run_id)
+    finally:
+        process.kill()
+        process.join()
     assert process.exitcode == -signal.SIGKILL
 
 
