@@ -76,7 +76,8 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         if LAUNCHED_BY_CODE_SERVER_TAG in run.tags:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         # Dagster takes a run that is being canceled before it starts for one that failed.
-        number = signal.SIGTERM if run.status == dg.DagsterRunStatus.STARTED else signal.SIGKILL
+        starting = run.status == dg.DagsterRunStatus.STARTING
+        number = signal.SIGKILL if starting else signal.SIGTERM
         self._instance.report_run_canceling(run)
         deadline = time.monotonic() + _START
         while not signal_process(self._instance, run_id, number):

@@ -149,6 +149,20 @@ def test_a_terminated_run_is_canceled(
     assert not instance.run_launcher.terminate(run_id)
 
 
+def test_a_run_that_lasts_too_long_ends_by_itself(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    """Dagster's monitoring says that the run is being canceled before it asks the launcher."""
+    run_id = launch(HANGING)
+    started(instance, run_id)
+    run = instance.get_run_by_id(run_id)
+    assert run
+    instance.report_run_canceling(run)
+    assert instance.run_launcher.terminate(run_id)
+    ended(instance, run_id, CANCELED)
+    assert "ended with exit code" not in said(instance, run_id)
+
+
 def test_a_run_that_is_terminated_as_soon_as_it_is_launched_is_canceled(
     instance: dg.DagsterInstance, launch: Callable[..., str]
 ) -> None:
