@@ -12,7 +12,7 @@ import pytest
 from regional_assets.store import embedded, state_folder
 from regional_assets_tests.support.proxy import Stop, proxy
 from regional_assets_tests.support.ui import COMMAND
-from regional_assets_tests.support.waiting import eventually
+from regional_assets_tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -39,9 +39,9 @@ def test_an_interrupted_command_starts_no_further_run(folder: Path, number: sign
             )
             with started:
                 try:
-                    eventually(silent.reached.is_set, 120)
+                    eventually(silent.reached.is_set)
                     started.send_signal(number)
-                    said, _ = started.communicate(timeout=120)
+                    said, _ = started.communicate(timeout=PATIENCE)
                 finally:
                     started.kill()
         assert started.returncode == 1

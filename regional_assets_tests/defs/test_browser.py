@@ -21,9 +21,9 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
 from regional_assets_tests.support.browser import chromium, kept, shoot
 from regional_assets_tests.support.ui import COMMAND, serving_ui
-from regional_assets_tests.support.waiting import eventually
+from regional_assets_tests.support.waiting import PATIENCE, eventually
 
-RUN_MILLISECONDS = 180_000
+MILLISECONDS = PATIENCE * 1000
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=MILLISECONDS)
     with browser.new_page(viewport={"width": 1280, "height": 800}) as opened:
-        opened.set_default_timeout(60_000)
+        opened.set_default_timeout(MILLISECONDS)
         yield opened
 
 
@@ -61,9 +61,7 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
     page.get_by_role("button", name=re.compile("^Launch")).last.click()
 
     page.goto(f"{ui}/assets/regional_snapshot?view=partitions&partition=mena")
-    expect(page.get_by_text(f"Materialized ({len(REGION_IDS)})")).to_be_visible(
-        timeout=RUN_MILLISECONDS
-    )
+    expect(page.get_by_text(f"Materialized ({len(REGION_IDS)})")).to_be_visible()
     expect(page.get_by_text("Failed (0)")).to_be_visible()
     # The list of partitions follows the run by itself, the details of one do not.
     page.reload()
@@ -87,7 +85,7 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
     page.get_by_role("button", name=re.compile("^Launch")).last.click()
     with dg.DagsterInstance.from_config(str(folder / "dagster")) as instance:
         eventually(lambda: len(instance.get_backfills()) == 2)
-        eventually(lambda: instance.get_backfills()[0].status.value.startswith("COMPLETED"), 180)
+        eventually(lambda: instance.get_backfills()[0].status.value.startswith("COMPLETED"))
         newest = instance.get_backfills()[0]
         assert newest.status.value == "COMPLETED_SUCCESS"
         assert {key.to_user_string() for key in newest.asset_selection or ()} == {

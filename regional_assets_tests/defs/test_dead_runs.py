@@ -181,7 +181,7 @@ def test_a_command_that_is_killed_as_its_run_starts_leaves_a_run_that_ends(
     )
     started = dg.RunsFilter(statuses=[STARTED])
     try:
-        eventually(lambda: instance.get_runs(started), 120)
+        eventually(lambda: instance.get_runs(started))
     finally:
         typed.kill()
         typed.wait()
@@ -233,7 +233,6 @@ def test_when_everything_is_killed_the_runs_end_and_are_tried_again_after_the_re
                             [status(instance, run_id) for run_id in running(home)]
                             == [STARTED, STARTED]
                         ),
-                        240,
                     )
                 killed = running(home)
                 # The UI first: its daemon would end the other run at once.
@@ -248,7 +247,7 @@ def test_when_everything_is_killed_the_runs_end_and_are_tried_again_after_the_re
                     lambda: {status(instance, run_id) for run_id in killed} == {FAILURE}, 240
                 )
                 both = dict.fromkeys(("mena", "latam"), "MATERIALIZED")
-                eventually(lambda: statuses(instance) == both, 240)
+                eventually(lambda: statuses(instance) == both)
                 later = [found for found in instance.get_runs() if found.run_id not in killed]
                 covered = json.dumps([dict(found.tags) for found in later])
                 assert "recovery_sensor" in covered

@@ -20,7 +20,7 @@ from regional_assets_tests.support.dagster_runs import materialisations, values
 from regional_assets_tests.support.quarters import QUARTERS, quarter
 from regional_assets_tests.support.servers import free_port, stop_group
 from regional_assets_tests.support.ui import with_short_rounds
-from regional_assets_tests.support.waiting import eventually
+from regional_assets_tests.support.waiting import PATIENCE, eventually
 
 
 def run(instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInProcessResult:
@@ -121,7 +121,7 @@ def launch_backfill(url: str) -> str:
         f"{url}/graphql", json.dumps(question).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             launched = json.load(answer)["data"]["launchPartitionBackfill"]
     except OSError:
         return ""
@@ -165,8 +165,8 @@ def test_a_backfill_of_the_real_daemon(folder: Path, monkeypatch: pytest.MonkeyP
         program(folder, "dagster_webserver", "--port", port),
         program(folder, "dagster._daemon", "run"),
     ):
-        eventually(launch, timeout=90)
-        eventually(lambda: status() not in ("REQUESTED", "FAILING"), timeout=180)
+        eventually(launch)
+        eventually(lambda: status() not in ("REQUESTED", "FAILING"))
         assert status() == "COMPLETED_FAILED"
         [only] = instance.get_runs()
         assert only.status is dg.DagsterRunStatus.FAILURE

@@ -84,11 +84,11 @@ def test_no_acknowledged_commit_is_lost(running: Service, folder: Path, fault: s
             running.fail_over()
         else:
             primary.signal(signal.SIGKILL if fault == "kill" else signal.SIGSTOP)
-        eventually(lambda: running.has_moved(primary), timeout=60)
+        eventually(lambda: running.has_moved(primary))
         more(writers)
         if fault == "freeze":
             primary.signal(signal.SIGCONT)
-            eventually(primary.is_replica, timeout=60)
+            eventually(primary.is_replica)
             more(writers)
     assert_nothing_lost_or_doubled(running, writers, folder)
 

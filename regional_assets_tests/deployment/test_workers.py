@@ -93,7 +93,7 @@ def held(deployment: Deployment, client: redis.Redis) -> Iterator[str]:
     client.client_pause(600_000, all=False)
     try:
         run_id = launch(deployment)
-        eventually(lambda: any("b" in found["flags"] for found in client.client_list()), 120)
+        eventually(lambda: any("b" in found["flags"] for found in client.client_list()))
         yield run_id
     finally:
         client.client_unpause()
@@ -134,7 +134,7 @@ def test_all_regions_run_on_a_worker(
     deployment: Deployment, client: redis.Redis, elsewhere: dg.DagsterRun
 ) -> None:
     run_id = launch(deployment)
-    eventually(lambda: status(deployment, run_id) == SUCCESS, 120)
+    eventually(lambda: status(deployment, run_id) == SUCCESS)
     assert statuses(deployment.instance) == MATERIALIZED
     assert [worker.between.request_bytes > 0 for worker in deployment.workers].count(True) == 1
     assert_nothing_lost_or_doubled(client, 1)
@@ -153,7 +153,7 @@ def test_a_backfill_runs_on_a_worker(deployment: Deployment, client: redis.Redis
         found = deployment.instance.get_backfill(backfill_id)
         return bool(found and found.status.value == "COMPLETED_SUCCESS")
 
-    eventually(ended, 180)
+    eventually(ended)
     assert sum(worker.between.connections for worker in deployment.workers) > before
     # The same content: nothing is written twice.
     assert_nothing_lost_or_doubled(client, 1)
@@ -188,7 +188,7 @@ def test_a_terminated_run_is_canceled_and_not_tried_again(
 ) -> None:
     with held(deployment, client) as run_id:
         assert terminate(deployment, run_id) == {"__typename": "TerminateRunSuccess"}
-        eventually(lambda: status(deployment, run_id) == CANCELED, 60)
+        eventually(lambda: status(deployment, run_id) == CANCELED)
     run = deployment.instance.get_run_by_id(run_id)
     assert run
     assert run.tags.get("dagster/will_retry") != "true"
@@ -212,7 +212,7 @@ def test_a_run_goes_on_while_the_broker_is_silent_and_restarts(
         assert status(deployment, run_id) == STARTED
         deployment.broker.stop()
         deployment.broker.start()
-    eventually(lambda: status(deployment, run_id) == SUCCESS, 60)
+    eventually(lambda: status(deployment, run_id) == SUCCESS)
     assert_nothing_lost_or_doubled(client, 1)
 
 
@@ -224,16 +224,16 @@ def test_a_worker_killed_in_mid_run_loses_and_doubles_nothing(
     for worker, stop in zip(deployment.workers, stops, strict=True):
         worker.between.stop = stop
     killed = launch(deployment)
-    eventually(lambda: any(stop.reached.is_set() for stop in stops), 60)
+    eventually(lambda: any(stop.reached.is_set() for stop in stops))
     [victim, other] = sorted(deployment.workers, key=lambda worker: worker.between.stop is not None)
     assert other.between.stop
     other.between.stop = None
     connections = other.between.connections
     victim.kill()
 
-    eventually(lambda: status(deployment, killed) == FAILURE, 120)
+    eventually(lambda: status(deployment, killed) == FAILURE)
     assert "No worker has had this run for" in said(deployment, killed)
-    eventually(lambda: statuses(deployment.instance) == MATERIALIZED, 120)
+    eventually(lambda: statuses(deployment.instance) == MATERIALIZED)
     assert other.between.connections > connections
     [retried] = deployment.instance.get_runs(dg.RunsFilter(tags={"dagster/parent_run_id": killed}))
     eventually(lambda: status(deployment, retried.run_id) == SUCCESS)
@@ -245,13 +245,13 @@ def test_without_a_broker_the_run_fails_in_words_and_is_tried_again(
 ) -> None:
     deployment.broker.stop()
     lost = launch(deployment)
-    eventually(lambda: status(deployment, lost) == FAILURE, 120)
+    eventually(lambda: status(deployment, lost) == FAILURE)
     words = said(deployment, lost)
     assert f"the broker {deployment.broker.address} cannot be reached" in words
     assert "Nothing was computed" in words
     assert BROKER_PASSWORD not in words
     deployment.broker.start()
-    eventually(lambda: statuses(deployment.instance) == MATERIALIZED, 180)
+    eventually(lambda: statuses(deployment.instance) == MATERIALIZED)
     assert_nothing_lost_or_doubled(client, 2)
 
 

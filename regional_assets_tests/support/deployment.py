@@ -160,7 +160,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             running.workers.append(Worker(process, between, folder / f"{name}.log"))
         wait_for(running.port, folder / "webserver.log")
         for worker in running.workers:
-            eventually(lambda: " ready." in worker.log.read_text(), 90)  # noqa: B023
+            eventually(lambda: " ready." in worker.log.read_text())  # noqa: B023
         yield running
 
 

@@ -94,7 +94,7 @@ class Service:
         eventually(lambda: self.in_step(first, len(others)))
         for sentinel in self.sentinels:
             self._start_sentinel(sentinel, first)
-        eventually(lambda: all(map(self._is_complete, self.sentinels)), timeout=60)
+        eventually(lambda: all(map(self._is_complete, self.sentinels)))
 
     def _start_server(self, server: Server, *options: str) -> None:
         own = server.folder / "redis.conf"

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from regional_assets_tests.support.servers import free_port, stop_group
+from regional_assets_tests.support.waiting import PATIENCE
 
-START_SECONDS = 90
 COMMAND = (sys.executable, "-m", "regional_assets.cli.main")
 _SHORT_ROUNDS = Path(__file__).with_name("short_rounds")
 
@@ -48,7 +48,7 @@ def serving_ui(
 
 
 def wait_for(port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5):
@@ -65,5 +65,5 @@ def ask(port: int, query: str, **variables: object) -> str:
         json.dumps({"query": query, "variables": variables}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return str(answer.read().decode())

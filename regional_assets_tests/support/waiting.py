@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from random import Random
 
+# Seconds. A machine may be busy with ten other things; what comes true ends the wait.
+PATIENCE = 600.0
 LONG = os.environ.get("REGIONAL_FAULTS") == "long"
 
 
@@ -21,7 +23,7 @@ def sample(positions: Sequence[int], count: int) -> Sequence[int]:
     return [positions[0], *sorted(between), positions[-1]]
 
 
-def eventually(condition: Callable[[], object], timeout: float = 90) -> None:
+def eventually(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Returns when `condition` holds. It asks at once, and then less and less often: many a
     condition is a query, which takes processor time from what is waited for."""
     start = time.monotonic()
