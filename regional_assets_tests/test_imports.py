@@ -134,11 +134,11 @@ def test_the_domain_reads_no_clock() -> None:
 def test_definitions_load_without_what_only_some_runs_need() -> None:
     """Pandas is for tables; the client of language models for runs with narratives. Redis and what
     computes every run needs, but not the webserver's and the daemon's questions to the code
-    server."""
+    server. SQLAlchemy is for Dagster's storage, which may be elsewhere."""
     code = """
 import sys, threading
 from regional_assets.definitions import defs
-later = {"pandas", "openai", "httpx2", "redis", "msgspec", "ahocorasick_rs"}
+later = {"pandas", "openai", "httpx2", "redis", "msgspec", "ahocorasick_rs", "sqlalchemy"}
 print(later & set(sys.modules))
 print(defs.resources["narrator"].open(), threading.active_count())
 import regional_assets.runs.snapshots

@@ -16,7 +16,6 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEventBatchMetadata
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
-from dagster._core.storage.event_log import SqlEventLogStorageTable
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 DATA_VERSION_TAG = "dagster/data_version"
@@ -34,9 +33,6 @@ RunWorker = WorkerStatus
 CodeServer = GrpcServerCodeLocationOrigin
 # Dagster's default launcher notes with it which code server executes a run.
 LAUNCHED_BY_CODE_SERVER_TAG = GRPC_INFO_TAG
-
-# Where Dagster's event logs in a database keep their events.
-EVENT_TABLE = SqlEventLogStorageTable
 
 # `@dg.multi_asset_check` makes the step depend on the output of the checked asset. An asset that
 # reports its partitions one by one has no such output, and Dagster would skip the checks.

@@ -13,8 +13,6 @@ import dagster as dg
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
-from regional_assets.defs.dagster_private import EVENT_TABLE
-
 # As many events as materialisations are stored at once.
 _BATCH = "250"
 _PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
@@ -55,7 +53,8 @@ class _EventLog(PostgresEventLogStorage):
             self._insert(planned)
 
     def _insert(self, events: Sequence[dg.EventLogEntry]) -> None:
-        insert = self.prepare_insert_event_batch(events).returning(EVENT_TABLE.c.id)
+        insert = self.prepare_insert_event_batch(events)
+        insert = insert.returning(insert.table.c.id)
         with self.index_transaction() as connection:
             ids = [row[0] for row in connection.execute(insert).fetchall()]
             # What Dagster keeps of each asset is of its last event.
