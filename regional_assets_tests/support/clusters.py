@@ -52,8 +52,15 @@ class Node:
     def start(self, *options: str, alone: bool = False) -> None:
         """`alone`: with these options and no others."""
         command = self._command[:1] if alone else self._command
-        self._process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
-        eventually(self._answers)
+        self._process = None
+
+        def answers() -> bool:
+            # It ends where another process has one of its ports, as a connection may for a moment.
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+            return self._answers()
+
+        eventually(answers)
 
     def signal(self, number: signal.Signals) -> None:
         """SIGKILL for a machine that is gone, SIGSTOP for one that hangs."""
