@@ -18,10 +18,7 @@ from regional_assets.store.state_folder import CONFIGURATION, daemons, running_u
 from regional_assets_tests.support.commands import Command, Finished, commands
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
 from regional_assets_tests.support.ui import COMMAND
-from regional_assets_tests.support.waiting import eventually
-
-# Seconds within which Dagster's processes start, on a machine that is busy with other work.
-START = 120
+from regional_assets_tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.fixture
@@ -131,13 +128,13 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         return f"{finding.verdict}: {finding.found}"
 
     with running(folder, DAGSTER_HOME="a/home") as first:
-        eventually(lambda: home.exists() and "http" in (running_ui(home) or ""), START)
+        eventually(lambda: home.exists() and "http" in (running_ui(home) or ""))
         where = running_ui(home) or ""
         assert where.startswith("http://127.0.0.1:")
         assert where.endswith(f"(process {first.pid})")
         second = command("ui", DAGSTER_HOME="a/home")
         assert in_one_line(second, f"the UI of {home} runs already, at {where}: end it first")
-        eventually(lambda: "the daemon is process" in daemon_check(), START)
+        eventually(lambda: "the daemon is process" in daemon_check())
         assert daemon_check().startswith(f"ok: the UI runs at {where}")
         other = subprocess.Popen(
             [sys.executable, "-m", "dagster._daemon", "run", "--empty-workspace"],
@@ -146,14 +143,14 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
             stderr=subprocess.DEVNULL,
         )
         try:
-            eventually(lambda: f"2 daemons run on {home}" in daemon_check(), START)
+            eventually(lambda: f"2 daemons run on {home}" in daemon_check())
             assert daemon_check().startswith("problem: ")
         finally:
             other.kill()
             other.wait()
         # Its daemon outlives it.
         os.kill(first.pid, signal.SIGKILL)
-        eventually(lambda: running_ui(home) is None, START)
+        eventually(lambda: running_ui(home) is None)
         third = command("ui", DAGSTER_HOME="a/home")
         assert in_one_line(third, f"a daemon of {home} runs already, in process ")
 
@@ -161,9 +158,9 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
 def test_a_ui_in_the_background_ends_by_sigterm(folder: Path) -> None:
     with running(folder) as ui:
-        eventually(lambda: daemons(folder / "state" / "dagster"), START)
+        eventually(lambda: daemons(folder / "state" / "dagster"))
         ui.terminate()
-        ui.wait(START)
+        ui.wait(PATIENCE)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
@@ -198,7 +195,7 @@ def test_files_of_the_address_are_found_in_scheduled_runs(folder: Path) -> None:
         url = f"rediss://localhost:{port}/0?ssl_ca_certs=ca.pem"
         with running(folder, REDIS_URL=url) as ui:
             home = folder / "state" / "dagster"
-            eventually(lambda: home.exists() and running_ui(home), START)
+            eventually(lambda: home.exists() and running_ui(home))
             eventually(lambda: Path(f"/proc/{ui.pid}/cwd").resolve() == home)
             eventually(lambda: b"dagster\0dev" in Path(f"/proc/{ui.pid}/cmdline").read_bytes())
             inherited = Path(f"/proc/{ui.pid}/environ").read_text().split("\0")
