@@ -11,7 +11,6 @@ from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import utc
-from regional_assets.store.state_folder import use_dagster_home
 
 if TYPE_CHECKING:
     from regional_assets.intelligence.stored import WeeklyBrief
@@ -50,7 +49,6 @@ def write_briefs(regions: tuple[str, ...], force: bool) -> None:
     from regional_assets.cli.render import console
     from regional_assets.cli.run import run_briefs
 
-    use_dagster_home()
     if not run_briefs(console(), chosen, force=force):
         sys.exit(FAILED)
 

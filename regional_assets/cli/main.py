@@ -25,7 +25,7 @@ from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS
 from regional_assets.settings import GEOGRAPHY, REDIS_URL, StoreSettings, state_dir
-from regional_assets.store.state_folder import hold_ui_lock, use_dagster_home
+from regional_assets.store.state_folder import has_storage, hold_ui_lock, use_dagster_home
 
 _UI_PORT = 3000
 
@@ -60,7 +60,6 @@ def run(regions: tuple[str, ...], force: bool) -> None:
     from regional_assets.cli.render import console
     from regional_assets.cli.run import run_snapshots
 
-    use_dagster_home()
     if not run_snapshots(console(), chosen, force=force):
         sys.exit(FAILED)
 
@@ -257,6 +256,11 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
         os.environ["REDIS_URL"] = redis_url.checked(url)
     port = port or _free_port(host)
     hold_ui_lock(home, f"http://{host}:{port}")
+    if not has_storage(home):
+        from regional_assets.defs.instance import open_instance
+
+        with open_instance(home):
+            pass
     # Elsewhere Dagster warns of every dagster.yaml it meets that is not in DAGSTER_HOME.
     os.chdir(home)
     place = ["-m", "regional_assets.definitions", "--host", host, "--port", str(port)]

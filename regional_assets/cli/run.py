@@ -21,11 +21,13 @@ from regional_assets.definitions import defs
 from regional_assets.defs.assets.briefs import regional_brief
 from regional_assets.defs.assets.snapshots import regional_snapshots
 from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED, REGIONAL_SUMMARY
+from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
 from regional_assets.defs.known_store import EMPTIED_TAG
 from regional_assets.defs.liveness import alive
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
+from regional_assets.store.state_folder import use_dagster_home
 
 _POLL_SECONDS = 0.1
 _NEXT = """
@@ -120,7 +122,10 @@ def _run(
     """
     resolved = defs.resolve_job_def(job_name)
     ran = _Ran()
-    with dg.DagsterInstance.get() as instance, _progress(console, len(regions)) as (bar, task):
+    with (
+        open_instance(use_dagster_home()) as instance,
+        _progress(console, len(regions)) as (bar, task),
+    ):
         for members in contiguous(regions):
             run_id = str(uuid.uuid4())
             found = Materialised(instance, run_id)

@@ -1,5 +1,7 @@
 """What commands ask Dagster's instance, and put on record there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import dagster as dg
@@ -7,6 +9,7 @@ import dagster as dg
 from regional_assets.defs.known_store import keep_store, known_store
 from regional_assets.settings import SettingsError
 from regional_assets.store.identity import MetStore
+from regional_assets.store.state_folder import creating_storage, has_storage
 
 # Seen with SQLAlchemy 2.1: nothing of psycopg is installed, or psycopg 3 and events fail.
 _DRIVER = (
@@ -15,12 +18,22 @@ _DRIVER = (
 )
 
 
+@contextmanager
+def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance of that Dagster home; the first to open it creates its storage. Raises
+    Dagster's errors, the storage's and OSError."""
+    with nullcontext() if has_storage(home) else creating_storage(home):
+        instance = dg.DagsterInstance.from_config(str(home))
+    with instance:
+        yield instance
+
+
 def describe_storage(home: Path) -> str:
     """Where the instance of that Dagster home keeps its runs, and how many. Raises `SettingsError`
     for a driver that Dagster cannot use and for a package that is not installed, else Dagster's
     error, or the storage's, when it cannot be reached."""
     try:
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        with open_instance(home) as instance:
             storage = instance.run_storage
             _check_driver(getattr(storage, "postgres_url", ""))
             return f"{type(storage).__name__} answers: {instance.get_runs_count()} runs"
@@ -45,11 +58,11 @@ def _check_driver(url: str) -> None:
 
 def store_on_record(home: Path) -> MetStore | None:
     """The store of the runs of that Dagster home, None before the first."""
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(home) as instance:
         return known_store(instance)
 
 
 def put_on_record(home: Path, store: MetStore) -> None:
     """Makes it the store of the runs of that Dagster home from now on."""
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(home) as instance:
         keep_store(instance, store)

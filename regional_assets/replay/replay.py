@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from regional_assets.definitions import defs
+from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import HISTORY_JOB, SNAPSHOT_JOB
 from regional_assets.defs.partitions import ALL_REGIONS
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
@@ -89,7 +90,7 @@ class Replay:
         then the job of the history. Raises `ReplayError` and the errors of the store."""
         self._clear()
         home = dagster_home(self.folder)
-        with dg.DagsterInstance.from_config(str(home)) as instance, self.open() as store:
+        with open_instance(home) as instance, self.open() as store:
             for day, now in self.ticks:
                 expire(store)
                 store.write_inputs(feeds(self.series, day, now))

@@ -4,7 +4,8 @@ import errno
 import fcntl
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from regional_assets.settings import DAGSTER_HOME, STATE_DIR, SettingsError, sta
 # More than fits into the last block of a full disk.
 _PROBE = bytes(1 << 18)
 _UI_LOCK = "ui.lock"
+_STORAGE_LOCK = "storage.lock"
 CONFIGURATION = Path(str(resources.files("regional_assets") / "dagster.yaml"))
 
 
@@ -100,6 +102,24 @@ def _link_configuration(home: Path) -> None:
     if not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(CONFIGURATION)
+
+
+def has_storage(home: Path) -> bool:
+    """Whether Dagster's storage was created from that Dagster home."""
+    lock = home / _STORAGE_LOCK
+    return lock.exists() and lock.stat().st_size > 0
+
+
+@contextmanager
+def creating_storage(home: Path) -> Iterator[None]:
+    """Makes this process the only one that creates Dagster's storage from that Dagster home;
+    another waits. Of two that create the tables of a SQLite at once one fails, or both leave it
+    with two versions, which nothing can open any more. Raises OSError."""
+    with (home / _STORAGE_LOCK).open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        # Not before: whoever is killed meanwhile has perhaps created a part.
+        lock.write(f"created by process {os.getpid()}\n")
 
 
 def running_ui(home: Path) -> str | None:
