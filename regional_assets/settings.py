@@ -7,9 +7,10 @@ from the table `SETTINGS`.
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -18,8 +19,7 @@ class SettingsError(ValueError):
     """An environment variable that cannot be understood; the message names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T]):
+class Setting(msgspec.Struct, Generic[T], frozen=True):
     """One environment variable.
 
     `default` is its value when it is unset or empty, and `default_words` describes that value where
@@ -280,8 +280,7 @@ SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class StoreSettings:
+class StoreSettings(msgspec.Struct, frozen=True):
     """Where the store is and how patient its clients are; times in seconds.
 
     `redis_url` None means the embedded server of `state_dir`. No attempt to commit a region starts
@@ -322,8 +321,7 @@ class StoreSettings:
         )
 
 
-@dataclass(frozen=True)
-class SensorSettings:
+class SensorSettings(msgspec.Struct, frozen=True):
     """How patient the sensors are; times in seconds. The variables' meanings are in `SETTINGS`."""
 
     settle: int = SETTLE.default

@@ -138,7 +138,7 @@ def test_definitions_load_without_what_only_some_runs_need() -> None:
     code = """
 import sys, threading
 from regional_assets.definitions import defs
-later = {"pandas", "openai", "httpx2", "redis", "msgspec", "ahocorasick_rs", "sqlalchemy"}
+later = {"pandas", "openai", "httpx2", "redis", "ahocorasick_rs", "sqlalchemy"}
 print(later & set(sys.modules))
 print(defs.resources["narrator"].open(), threading.active_count())
 import regional_assets.runs.snapshots

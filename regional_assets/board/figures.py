@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
+
+import msgspec
 
 from regional_assets.intelligence.regime import RegimeLabel
 from regional_assets.intelligence.stored import Body, Outline
@@ -21,8 +22,7 @@ _SOONEST, _LATEST = 3.0, 1440.0
 LATENCIES = ((6, "6 h"), (24, "1 d"), (72, "3 d"), (168, "1 w"), (720, "30 d"))
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A regime over a part of the time: from `x`, `width` wide; `first` and `last` in ms."""
 
     label: RegimeLabel
@@ -32,8 +32,7 @@ class Span:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """Net balance over time: a path of lines, an area down to zero (`zero` is its height), the
     regimes below, the values at the upper and the lower edge, and the extremes."""
 

@@ -1,15 +1,15 @@
 """What the board is made of: everything that was read of a region."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.stored import Body, Outline, Transition
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A region: its latest snapshot and when it was last confirmed (ms, 0 when not known), or the
     `problem` why it cannot be shown (both empty: the region has none yet).
 
@@ -27,6 +27,6 @@ class Record:
     days: Sequence[Outline | Body] = ()
     lost_days: int = 0
     transitions: Sequence[Transition] = ()
-    observed: Mapping[str, Observation] = field(default_factory=dict)
-    baselines: Mapping[str, float | None] = field(default_factory=dict)
+    observed: Mapping[str, Observation] = msgspec.field(default_factory=dict)
+    baselines: Mapping[str, float | None] = msgspec.field(default_factory=dict)
     problems: Sequence[str] = ()

@@ -2,8 +2,9 @@
 could have written, and nothing is left to guess where a thing is not known."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
+
+import msgspec
 
 from regional_assets.board.records import Record
 from regional_assets.board.world_map import RegionMark, world_map
@@ -52,8 +53,7 @@ _FEEDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Few(Generic[T]):
+class Few(msgspec.Struct, Generic[T], frozen=True):
     """The first items of a list, and how many more there are."""
 
     items: Sequence[T]
@@ -65,8 +65,7 @@ def few(items: Sequence[T], most: int = _MOST) -> Few[T]:
     return Few(items[:most], max(0, len(items) - most))
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What changed in a region: a kind, its subject, before and after; `bad` when it adds to the
     pressure (None: neither)."""
 
@@ -77,16 +76,14 @@ class Change:
     bad: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """A driver, and by name what it rests on."""
 
     driver: Driver
     rests_on: Few[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(msgspec.Struct, frozen=True):
     """An axis of the balance with what drives it."""
 
     name: str
@@ -95,8 +92,7 @@ class Axis:
     causes: Few[Cause]
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True):
     """A trigger in its state. `observed_at` (ms) is when the value was observed, `way` how far on
     the way to the threshold it is (1: there, at most 3); None for what is not known."""
 
@@ -110,8 +106,7 @@ class Watch:
     left: str
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(msgspec.Struct, frozen=True):
     """A region on the page; without a snapshot, only its first four fields say something. `lanes`
     has the probabilities by lane, one per horizon."""
 
@@ -120,9 +115,9 @@ class Card:
     record: Record
     changes: Few[Change]
     axes: Sequence[Axis] = ()
-    watches: Mapping[TriggerState, Few[Watch]] = field(default_factory=dict)
+    watches: Mapping[TriggerState, Few[Watch]] = msgspec.field(default_factory=dict)
     horizons: Sequence[str] = ()
-    lanes: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    lanes: Mapping[str, Sequence[float | None]] = msgspec.field(default_factory=dict)
     actors: Few[Actor] = Few(())
     paths: Few[TransmissionPath] = Few(())
     airports: Few[Airport] = Few(())
@@ -148,8 +143,7 @@ class Card:
         return "some" if self.changes.items else "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(msgspec.Struct, frozen=True):
     """The page: a card for each region, and what all of them have in common. `made_at` is in ms;
     `marks` is what the `map` shows, an SVG element (None: there is none of this geography);
     `hidden` regions under less pressure have no card; `tallies` are those of inputs with records

@@ -7,12 +7,13 @@ dark theme where it learns of it.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
+
+import msgspec
 
 from regional_assets.intelligence.geography import REGIONS
 
@@ -71,8 +72,7 @@ def _style() -> str:
 MAP_STYLE = _style()
 
 
-@dataclass(frozen=True, slots=True)
-class RegionMark:
+class RegionMark(msgspec.Struct, frozen=True):
     """What the map shows of a region: net balance from -1 to 1, the stored label of the regime, how
     many triggers are active. `stale`: not written or confirmed in time."""
 

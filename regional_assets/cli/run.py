@@ -5,12 +5,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import click
 import dagster as dg
+import msgspec
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
@@ -40,18 +40,16 @@ Next:
 """
 
 
-@dataclass(slots=True)
-class _Ran:
+class _Ran(msgspec.Struct):
     """What became of a command's runs: region → metadata of its materialisation, the metadata of
     the summary of the last run, and name → error of what was not done."""
 
-    done: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    done: dict[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    summary: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    errors: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Materialised:
+class Materialised(msgspec.Struct):
     """What a run has materialised so far: region id → metadata, and the metadata of the summary.
 
     From the event log, because the result of a failed run lacks what was logged before the failure.
@@ -59,8 +57,8 @@ class Materialised:
 
     instance: dg.DagsterInstance
     run_id: str
-    regions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    summary: Mapping[str, Any] = field(default_factory=dict)
+    regions: dict[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    summary: Mapping[str, Any] = msgspec.field(default_factory=dict)
     _cursor: str | None = None
 
     def read_on(self) -> None:

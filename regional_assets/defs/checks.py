@@ -5,10 +5,10 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.dagster_private import CheckTarget, check_targets, create_checks
@@ -30,8 +30,7 @@ _NOTHING = "has no stored snapshot"
 Finding = Callable[[bytes, Mapping[str, Any]], list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """A check. `find` is None for the one that looks at everything stored of a region."""
 
     name: str

@@ -2,10 +2,10 @@
 the instance."""
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from msgspec.structs import asdict
 
 from regional_assets.defs.dagster_private import read_value, write_value
 

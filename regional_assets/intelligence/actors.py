@@ -1,7 +1,5 @@
 """The actors that a region's forecasts mention, and their leverage (SPEC 4, Actors)."""
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from regional_assets.intelligence.numbers import clip, round3
@@ -26,11 +24,10 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     evidence_ids: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     count: int = 0
-    domains: set[str] = field(default_factory=set)
-    evidence_ids: list[str] = field(default_factory=list)
+    domains: set[str] = msgspec.field(default_factory=set)
+    evidence_ids: list[str] = msgspec.field(default_factory=list)
 
 
 def actors(world: World, region_id: str) -> tuple[Actor, ...]:

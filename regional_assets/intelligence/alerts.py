@@ -1,8 +1,9 @@
 """The alerts that a commit queues for the notification relay (SPEC 6, Alerts)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.geography import REGIONS
@@ -12,8 +13,7 @@ _CRITICAL_REGIMES = ("escalation_ladder", "fragmentation_risk")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True):
     """One message; `title` is its text and, with `event_type`, its identity."""
 
     event_type: str

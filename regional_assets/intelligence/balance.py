@@ -1,8 +1,9 @@
 """The balance vector of a region: four pressures, three buffers, net balance (SPEC 3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGIONS, Region, criticality
@@ -30,8 +31,7 @@ _INPUTS_OF_AXIS = {
 _ENERGY_PRODUCERS = frozenset("SA RU US IR IQ AE CA KW QA NG NO BR MX VE AU".split())
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True):
     """Axes and `net_balance` to three decimals; drivers as they are stored; the axes none of
     whose inputs is present; the terms that fell back to a default, with the default."""
 

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.timing import DAY_MS, FUTURE_TOLERANCE_MS
@@ -22,8 +23,7 @@ _A_SUNDAY = 3 * DAY_MS
 MAX_LACKING = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Brief:
+class Brief(msgspec.Struct, frozen=True):
     """What a weekly brief says."""
 
     situation_recap: str
@@ -80,8 +80,7 @@ def lacking(written: Mapping[str, int | None], now: int) -> list[str]:
     return [region for region, at in written.items() if not is_of_this_week(at, now)]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True):
     """A change of a region's regime, `at` ms since the epoch; `before` is "" for the first."""
 
     at: int

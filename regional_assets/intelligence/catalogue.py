@@ -5,12 +5,12 @@ that computes asks for an input by its name and never spells a Redis key.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
+
+class InputSpec(msgspec.Struct, frozen=True):
     """One catalogued input: `max_age_minutes` is when it counts as stale, `cadence` in words how
     often its writer writes, `content` in words what is in it, `reader` the function that reads it
     (`module:name` in this package), `axes` the balance axes it feeds, `also` what else of a

@@ -1,15 +1,15 @@
 """How much a snapshot can be trusted, and for how long (SPEC 2, last paragraph)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.timing import HOUR_MS, MINUTE_MS, SCHEDULE_HOURS
 
 
-@dataclass(frozen=True, slots=True)
-class Confidence:
+class Confidence(msgspec.Struct, frozen=True):
     """`score` in [0, 1]; Redis keys of the missing and stale inputs in catalogue order;
     `valid_until` in ms since the epoch."""
 

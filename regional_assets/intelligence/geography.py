@@ -7,10 +7,12 @@ those that name one which the installed table lacks are left out and listed.
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 _BUILT_IN_VERSION = "1.0.0"
 
@@ -19,8 +21,7 @@ class UnknownRegionError(ValueError):
     """A region id that no region has; the message lists the ids that exist."""
 
 
-@dataclass(frozen=True, slots=True)
-class Corridor:
+class Corridor(msgspec.Struct, frozen=True):
     """A shipping corridor; `name` stands for it in texts, `weight` is its share in maritime access,
     `chokepoint` its feed id."""
 
@@ -77,8 +78,7 @@ class AirportWord(NamedTuple):
     word: str
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(msgspec.Struct, frozen=True):
     """A region; countries are ISO 3166 alpha-2 codes (World Bank's for JG and XK).
 
     `aliases` are words that place a signal by containment, `places` names that place a signal or

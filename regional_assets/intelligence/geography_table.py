@@ -4,7 +4,6 @@ geography)."""
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from importlib import resources
 from typing import Any
 
@@ -20,7 +19,7 @@ _SUBDIVISION = re.compile(r"([A-Z]{2})-[A-Z0-9]{1,3}")
 _THEATERS = {theater for region in BUILT_IN for theater in region.theaters} | {
     corridor.theater for corridor in CORRIDORS
 }
-_FIELDS = {field.name for field in fields(Region)}
+_FIELDS = frozenset(Region.__struct_fields__)
 
 
 class GeographyError(ValueError):

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+
+import msgspec
 
 from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.numbers import is_number
@@ -22,8 +23,7 @@ Decoder = Callable[[bytes], Any]
 Freshness = Literal["fresh", "stale", "missing"]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredValue:
+class StoredValue(msgspec.Struct, frozen=True):
     """What the store holds under a key: bytes, nothing, or the server's error. `key` is the whole
     key, with what the store puts before the catalogue's."""
 
@@ -35,8 +35,7 @@ class StoredValue:
 _NOTHING = StoredValue()
 
 
-@dataclass(frozen=True, slots=True)
-class InputState:
+class InputState(msgspec.Struct, frozen=True):
     """One input as it was read: its timestamp in ms since the epoch, its stored size in bytes, and
     what was wrong with it, if anything."""
 
@@ -120,9 +119,6 @@ _FLOAT_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_int=flo
 
 
 def _decode(data: bytes, decode: Decoder | None) -> Any:
-    # Here, because definitions need this module's names but parse nothing.
-    import msgspec
-
     # Twice as fast, and what it takes it reads alike. What it refuses may still be JSON to the
     # standard library (other encodings, lone surrogates), whose words also name the place.
     try:

@@ -4,10 +4,10 @@ A metric that names an unknown region, axis, chokepoint, country or theater rais
 it is made. One that names what another geography has says in `lacks` what the installed one lacks.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from regional_assets.intelligence.balance import AXES, Balance
 from regional_assets.intelligence.geography import (
@@ -28,27 +28,25 @@ BalanceOf = Callable[[str], Balance]
 _CHOKEPOINTS = tuple(c.chokepoint for c in CORRIDORS if c.chokepoint)
 
 
-class Metric(ABC):
+class Metric(msgspec.Struct, frozen=True):
     """`str(metric)` is its stored text. `relative`: a change counts as a share of the baseline, not
     as a difference from it."""
 
-    __slots__ = ()
     relative: ClassVar[bool] = False
 
-    @abstractmethod
-    def __str__(self) -> str: ...
+    def __str__(self) -> str:
+        raise NotImplementedError
 
-    @abstractmethod
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """The value now, None when it is unavailable; `balance_of` gives a region's balance."""
+        raise NotImplementedError
 
     def lacks(self) -> str:
         """What it names that the installed geography lacks: "country 'IR'"; "" when nothing."""
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class AxisMetric(Metric):
+class AxisMetric(Metric, frozen=True):
     """An axis of a region's balance."""
 
     region: str
@@ -70,8 +68,7 @@ class AxisMetric(Metric):
         return lacking("region", self.region, ids)
 
 
-@dataclass(frozen=True, slots=True)
-class ThreatLevel(Metric):
+class ThreatLevel(Metric, frozen=True):
     """The threat to shipping at a chokepoint."""
 
     chokepoint: str
@@ -88,8 +85,7 @@ class ThreatLevel(Metric):
         return None if level is None else THREATS[level].severity
 
 
-@dataclass(frozen=True, slots=True)
-class Transits(Metric):
+class Transits(Metric, frozen=True):
     """Today's ships through a chokepoint."""
 
     relative: ClassVar[bool] = True
@@ -108,8 +104,7 @@ class Transits(Metric):
         return transit.today if transit and self.chokepoint in world.chokepoints else None
 
 
-@dataclass(frozen=True, slots=True)
-class InstabilityIndex(Metric):
+class InstabilityIndex(Metric, frozen=True):
     """The instability index of a country."""
 
     country: str
@@ -131,8 +126,7 @@ class InstabilityIndex(Metric):
         return lacking("country", self.country, _countries)
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveSirens(Metric):
+class ActiveSirens(Metric, frozen=True):
     """The Israeli localities in which sirens sound."""
 
     def __str__(self) -> str:
@@ -143,8 +137,7 @@ class ActiveSirens(Metric):
         return world.active_sirens
 
 
-@dataclass(frozen=True, slots=True)
-class VesselCount(Metric):
+class VesselCount(Metric, frozen=True):
     """The naval vessels of a country in a theater."""
 
     theater: str

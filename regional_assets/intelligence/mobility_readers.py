@@ -3,7 +3,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -100,10 +99,9 @@ class Jamming(msgspec.Struct, frozen=True, gc=False):
     sub_regions: frozenset[str]
 
 
-@dataclass(slots=True)
-class _JammingTally:
-    levels: Counter[str] = field(default_factory=Counter)
-    sub_regions: set[str] = field(default_factory=set)
+class _JammingTally(msgspec.Struct):
+    levels: Counter[str] = msgspec.field(default_factory=Counter)
+    sub_regions: set[str] = msgspec.field(default_factory=set)
 
 
 def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:

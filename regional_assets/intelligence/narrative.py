@@ -1,7 +1,8 @@
 """The narrative of a snapshot: a region in words (SPEC 8)."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from regional_assets.intelligence.geography import REGIONS
 
@@ -12,8 +13,7 @@ SECTIONS = ("situation", "balance_assessment", "outlook_24h", "outlook_7d", "out
 MAX_WATCH_ITEMS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(msgspec.Struct, frozen=True):
     """A text and the ids of the evidence it rests on."""
 
     text: str = ""
@@ -24,8 +24,7 @@ class Passage:
         return {"text": self.text, "evidence_ids": list(self.evidence_ids)}
 
 
-@dataclass(frozen=True, slots=True)
-class Narrative:
+class Narrative(msgspec.Struct, frozen=True):
     """A snapshot's narrative; `provider` and `model` name who wrote it ("" for nobody)."""
 
     situation: Passage = Passage()

@@ -3,11 +3,11 @@ snapshot (SPEC 5)."""
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
-from msgspec.structs import astuple, replace
+import msgspec
+from msgspec.structs import astuple, force_setattr, replace
 
 from regional_assets.intelligence.actors import Actor, actors
 from regional_assets.intelligence.alerts import Alert, alerts
@@ -45,8 +45,7 @@ VERSIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True):
     """What is computed once for all regions from the shared inputs: the states of all triggers, and
     each region's balance, which `balance_of` computes when it is first asked for."""
 
@@ -55,8 +54,7 @@ class Assessment:
     triggers: tuple[TriggerReading, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """What the inputs say about one region: no ids, no clock times, no comparisons.
 
     `triggers` are the region's own, `evidence` is what is stored, newest first. `about` (in the
@@ -74,15 +72,14 @@ class Content:
     evidence: tuple[Evidence, ...]
     about: Mapping[str, Any]
     blocks: Mapping[str, Any]
-    digest: str = field(init=False)
+    digest: str = ""
 
     def __post_init__(self) -> None:
         said = {"region_id": self.region_id, **self.about, **self.blocks}
-        object.__setattr__(self, "digest", content_digest(said))
+        force_setattr(self, "digest", content_digest(said))
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """A complete snapshot and what its commit needs; `body` encodes as the JSON value that is
     stored, `previous_id` is the snapshot it was compared with ("" for none), `observations` what
     its region's triggers observed, by metric (SPEC 7)."""

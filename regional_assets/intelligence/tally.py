@@ -1,7 +1,8 @@
 """What became of the records of one input (SPEC 2.3)."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from regional_assets.intelligence.text import clean, visible
 
@@ -11,8 +12,7 @@ _MAX_LABELS = 5
 _MAX_LABEL = 80
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """How many records an input has, and how many of them are not fully used.
 
     `skipped` ones cannot be used, `incomplete` ones lack a value they should have, and `unplaced`
@@ -23,7 +23,7 @@ class Tally:
     skipped: int = 0
     incomplete: int = 0
     unplaced: int = 0
-    labels: list[str] = field(default_factory=list)
+    labels: list[str] = msgspec.field(default_factory=list)
 
     def objects(self, value: Any) -> list[dict[str, Any]]:
         """The objects of a list of records; `{}` is an empty list (a Lua round trip makes it

@@ -1,8 +1,10 @@
 """How a shock travels: transmission paths of active triggers (SPEC 4, Transmission paths)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from regional_assets.intelligence import triggers as known
 from regional_assets.intelligence.geography import REGIONS
@@ -21,8 +23,7 @@ UNITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One effect: `latency_hours` after the trigger, an asset class moves by `low` to `high`.
     `effect` says in words what moves; `end` adds by how much."""
 
@@ -46,8 +47,7 @@ class Step:
         return f"{self.effect} +{self.low:g}–{self.high:g} {UNITS[self.unit]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """The steps that follow when `trigger` is active, for every region in `regions`."""
 
     id: str

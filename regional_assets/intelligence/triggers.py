@@ -1,8 +1,9 @@
 """Triggers: thresholds that are watched, each of one region (SPEC 4, Triggers)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
 from regional_assets.intelligence.geography import known_anywhere
@@ -35,8 +36,7 @@ class TriggerError(RuntimeError):
     """A trigger that could not be read; the message names it and says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(msgspec.Struct, frozen=True):
     """A watched threshold; `lane` is the scenario lane it feeds, the window is in minutes."""
 
     id: str
@@ -98,8 +98,7 @@ History = Mapping[str, Sequence[Observation]]
 TRAILING_TRIGGERS = tuple(t for t in TRIGGERS if t.baseline != "fixed")
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerReading:
+class TriggerReading(msgspec.Struct, frozen=True):
     """A trigger, its metric's value now (None: unavailable), and the state it is in; `fault` is
     what went wrong when it was read."""
 

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from pkgutil import resolve_name
 from typing import Any, TypeVar
+
+import msgspec
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.catalogue import CATALOGUE, INPUTS, InputSpec
@@ -31,8 +32,7 @@ def _reader(spec: InputSpec) -> Callable[..., Any]:
 _READERS = {spec.name: _reader(spec) for spec in CATALOGUE}
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(msgspec.Struct, frozen=True):
     """The inputs of one run in canonical form, those that belong to regions indexed by region id.
 
     `now` is ms since the epoch. An absent input is None where the computations tell absent from

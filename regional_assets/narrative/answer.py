@@ -3,8 +3,9 @@ cleaned (SPEC 8)."""
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
+
+import msgspec
 
 from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Brief
 from regional_assets.intelligence.narrative import MAX_WATCH_ITEMS, Narrative, Passage
@@ -29,8 +30,7 @@ class AnswerError(ValueError):
     of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken(Generic[T]):
+class Taken(msgspec.Struct, Generic[T], frozen=True):
     """What an answer gave, and what was cut of it, in words that quote nothing of it."""
 
     value: T

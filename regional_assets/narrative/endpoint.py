@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -15,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 import httpx2
+import msgspec
 import openai
 
 from regional_assets.narrative.answer import AnswerError, Reader
@@ -75,8 +75,7 @@ class _HiccupError(Exception):
         self.busy = busy or pause is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
+class Answer(msgspec.Struct, Generic[T], frozen=True):
     """A valid answer, the model that gave it, and what was cut of it."""
 
     value: T
@@ -84,8 +83,7 @@ class Answer(Generic[T]):
     cut: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Spent:
+class Spent(msgspec.Struct):
     """What a question cost so far, at all providers."""
 
     tokens_in: int = 0

@@ -8,10 +8,10 @@ gives the same prompt all day, and an answer can be used again.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+import msgspec
 from msgspec import to_builtins
 
 from regional_assets.intelligence.balance import AXES
@@ -72,8 +72,7 @@ Each text is one to four sentences of plain prose without markup; key_developmen
 {MAX_DEVELOPMENTS} entries of one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """The two messages, the ids of the evidence they show, and what was cut of the data."""
 
     system: str

@@ -1,13 +1,13 @@
 """What comes of a question to the language models."""
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[T]):
+class Reply(msgspec.Struct, Generic[T], frozen=True):
     """What came of a question: `value` is None when no provider gave a valid answer, and then
     `problem` says why, in words that hold neither a key nor anything of an answer.
 

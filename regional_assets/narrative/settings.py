@@ -19,6 +19,7 @@ class NarrativeSettingsError(ValueError):
     never quotes its value."""
 
 
+# A Struct's repr would show all fields.
 @dataclass(frozen=True, slots=True)
 class Provider:
     """An OpenAI-compatible endpoint and the model to ask there."""

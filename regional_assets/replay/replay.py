@@ -3,11 +3,11 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import msgspec
 
 from regional_assets.definitions import defs
 from regional_assets.defs.instance import open_instance
@@ -65,8 +65,7 @@ class ReplayNarrator(NarratorResource):
         """None: narratives are off."""
 
 
-@dataclass(frozen=True)
-class Replay:
+class Replay(msgspec.Struct, frozen=True):
     """A replay of some `days` of `series` (see `read_series`) in `folder`. The folder holds a
     server, a Dagster instance and the files of the history; afterwards it can be the
     `REGIONAL_STATE_DIR`."""

@@ -4,7 +4,6 @@ it is there (SPEC 6, Weekly brief)."""
 import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -31,8 +30,7 @@ from regional_assets.store.latest import StoredSnapshot
 from regional_assets.store.snapshot_store import Summary
 
 
-@dataclass(frozen=True, slots=True)
-class BriefResult:
+class BriefResult(msgspec.Struct, frozen=True):
     """What became of one region's brief: `written`; `skipped`, because the stored one is young
     enough or there is no young snapshot to write it from; `unanswered`, because no model gave a
     valid answer; or `failed`, because the store refused or what it is made of is damaged.

@@ -6,16 +6,17 @@
 import importlib
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from regional_assets.intelligence import geography
+from regional_assets.intelligence.geography import Region
+from regional_assets.intelligence.geography_table import (
+    GeographyError,
+    checked_table,
+    read_table,
+)
 from regional_assets.settings import GEOGRAPHY, SettingsError
-
-if TYPE_CHECKING:
-    from regional_assets.intelligence.geography import Region
 
 # Derived from the regions when they are imported.
 _DERIVED = ("gazetteer", "metrics", "narrative", "triggers")
@@ -29,9 +30,6 @@ def install_chosen(environ: Mapping[str, str] = os.environ) -> None:
     global _chosen
     if not environ.get(GEOGRAPHY.name) or environ[GEOGRAPHY.name] == _chosen:
         return
-    # Only now: the check of tables needs msgspec, which the built-in geography does not.
-    from regional_assets.intelligence.geography_table import GeographyError, checked_table
-
     try:
         choice = GEOGRAPHY.read(environ)
     except SettingsError as error:
@@ -47,21 +45,20 @@ def install_chosen(environ: Mapping[str, str] = os.environ) -> None:
                 "regional_assets.definitions, or call install_chosen(), first"
             )
         geography.install(rows)
-    except (GeographyError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # No UTF-8 and no TOML are ValueErrors, too.
+    except (OSError, ValueError) as error:
         words = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         raise GeographyError(f"{GEOGRAPHY.name}={choice}: {words}") from None
     _chosen = environ[GEOGRAPHY.name]
 
 
-def _from_file(path: Path) -> tuple["Region", ...]:
-    from regional_assets.intelligence.geography_table import read_table
+def _from_file(path: Path) -> tuple[Region, ...]:
+    import tomllib
 
     return read_table(tomllib.loads(path.read_text(encoding="utf-8")))
 
 
-def _from_module(choice: str) -> tuple["Region", ...]:
-    from regional_assets.intelligence.geography_table import GeographyError
-
+def _from_module(choice: str) -> tuple[Region, ...]:
     module, _, attribute = choice.partition(":")
     try:
         value = getattr(importlib.import_module(module), attribute)
@@ -69,9 +66,7 @@ def _from_module(choice: str) -> tuple["Region", ...]:
     except Exception as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())
         raise GeographyError(words) from error
-    if not isinstance(value, tuple | list) or not all(
-        isinstance(row, geography.Region) for row in value
-    ):
+    if not isinstance(value, tuple | list) or not all(isinstance(row, Region) for row in value):
         raise GeographyError(
             "it is no tuple or list of regional_assets.intelligence.geography.Region"
         )

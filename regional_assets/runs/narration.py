@@ -3,9 +3,11 @@
 import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from regional_assets.intelligence.brief import Brief
 from regional_assets.intelligence.narrative import EMPTY, NARRATED_REGIONS, Narrative
@@ -22,8 +24,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 CACHE = "cache"
 
 
-@dataclass(frozen=True, slots=True)
-class Narration:
+class Narration(msgspec.Struct, frozen=True):
     """How a region's narrative came about: the requests and their tokens, milliseconds that the
     models took, what was cut of question and answer, and what went wrong ("" for nothing), which
     never holds a key or an answer."""

@@ -8,10 +8,11 @@ import gc
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import uuid_utils
+from msgspec.structs import replace
 
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
 from regional_assets.intelligence.geography import checked_regions
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
     from regional_assets.runs.narration import Narration
 
 
-@dataclass(frozen=True, slots=True)
-class RegionResult:
+class RegionResult(msgspec.Struct, frozen=True):
     """What became of one region in a run.
 
     `snapshot` is what was computed (None when that failed), whether written or not; `duplicate_of`
@@ -75,8 +75,7 @@ class RegionResult:
         return self.duplicate_of or self.snapshot.snapshot_id
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(msgspec.Struct, frozen=True):
     """The world a run saw, and its regions' results in the order asked for."""
 
     world: World
@@ -142,8 +141,7 @@ def take_snapshots(
     return RunResult(world, tuple(results[region] for region in chosen))
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
+class Current(msgspec.Struct, frozen=True):
     """What a region would say now: its digest, and the id of the snapshot that is stored."""
 
     digest: str

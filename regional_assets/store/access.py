@@ -2,8 +2,9 @@
 platform's panels and health checks do."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.store.keys import Keys
@@ -87,8 +88,7 @@ def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, Stored]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """A whole command as `words`, and the key among them, if any."""
 
     words: tuple[str, ...]

@@ -2,11 +2,11 @@
 summary (SPEC 6, Weekly brief)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
 
+import msgspec
 import redis
 from redis.client import Pipeline
 
@@ -23,8 +23,7 @@ _READ = Script.load("read_briefs.lua", read_only=True)
 _ENTRIES = 50
 
 
-@dataclass(frozen=True, slots=True)
-class BriefRead:
+class BriefRead(msgspec.Struct, frozen=True):
     """A region's latest snapshot, its newest regime changes and its brief as they are stored
     (None or empty where there is none); or the server's error when one cannot be read."""
 

@@ -1,7 +1,8 @@
 """One region's commit: the arguments of `commit.lua` and its reply (SPEC 6)."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from regional_assets.store.connection import refusal
 from regional_assets.store.keys import (
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 COMMIT = Script.load("commit.lua")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """The snapshot is stored. `late`: a newer one was there already, so `latest` did not move.
     `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it."""
 
@@ -30,28 +30,24 @@ class Written:
     late: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True):
     """Nothing was written but the time of this confirmation: the region's latest snapshot has the
     same content."""
 
     of: str
 
 
-@dataclass(frozen=True, slots=True)
-class Superseded:
+class Superseded(msgspec.Struct, frozen=True):
     """Nothing was written: the region's latest is no longer the snapshot this was compared with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Nothing was written. `error` is the server's, with the key where it names one."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unreplicated:
+class Unreplicated(msgspec.Struct, frozen=True):
     """The primary has the commit, but too few replicas do: a failover may lose it. Committing again
     is safe, and tells again how many have it."""
 

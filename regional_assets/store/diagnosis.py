@@ -4,11 +4,11 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
 
@@ -48,8 +48,7 @@ MEMORY_WARNING = 0.9
 DISK_WARNING = 100_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What one check found, and what to do about it."""
 
     check: str
@@ -58,8 +57,7 @@ class Finding:
     advice: str = ""
 
 
-@dataclass
-class _Server:
+class _Server(msgspec.Struct, dict=True):
     """The server under examination, through a store on it; each reply is fetched once."""
 
     settings: StoreSettings

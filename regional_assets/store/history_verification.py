@@ -3,8 +3,9 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+import msgspec
 
 from regional_assets.intelligence.regime import CALM
 from regional_assets.intelligence.stored import (
@@ -17,8 +18,7 @@ from regional_assets.intelligence.stored import (
 from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A stored snapshot of the index, and when it expires (ms; negative for never)."""
 
     snapshot: Body

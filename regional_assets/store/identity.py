@@ -3,10 +3,11 @@ that a run that meets another store fails instead of beginning a second history 
 
 import socket
 import uuid
-from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import msgspec
 import redis
+from msgspec.structs import replace
 
 from regional_assets.store.connection import address, is_on_this_machine
 from regional_assets.store.errors import StoreError
@@ -14,8 +15,7 @@ from regional_assets.store.keys import Keys
 from regional_assets.store.wire import as_text
 
 
-@dataclass(frozen=True, slots=True)
-class MetStore:
+class MetStore(msgspec.Struct, frozen=True):
     """A store by its address, without user or password, and its id ("" when it has none)."""
 
     address: str

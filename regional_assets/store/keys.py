@@ -1,6 +1,6 @@
 """Every Redis key this project writes, and how long it lives (SPEC 6)."""
 
-from dataclasses import dataclass
+import msgspec
 
 from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
 
@@ -25,8 +25,7 @@ def is_snapshot_id(text: str) -> bool:
     return 0 < len(text) <= 100 and text.isascii() and text.isprintable()
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True):
     """The keys of one store: `prefix` comes before each, and `input_prefix` before the keys of the
     inputs, which other jobs write. In a cluster (`in_cluster`) the first lie in one slot, the
     others in any.

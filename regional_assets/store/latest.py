@@ -2,8 +2,10 @@
 the key of its body known (SPEC 6)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from regional_assets.intelligence.stored import Body, BodyError, read_body
 from regional_assets.intelligence.text import visible
@@ -12,8 +14,7 @@ from regional_assets.store.keys import Keys, is_snapshot_id
 from regional_assets.store.wire import as_text, confirmation
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSnapshot:
+class StoredSnapshot(msgspec.Struct, frozen=True):
     """A region's latest snapshot as it is stored under `key`. `confirmed_at` (ms) is when a run
     last wrote it or found its content unchanged; None when no run of this project did."""
 
@@ -30,8 +31,7 @@ class StoredSnapshot:
             raise BodyError(f"{self.key} is {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class LatestRead:
+class LatestRead(msgspec.Struct, frozen=True):
     """A region's latest snapshot (None: it has none), or why it cannot be read."""
 
     snapshot: StoredSnapshot | None = None
@@ -50,8 +50,7 @@ def copied_from(snapshot_id: str, copy: bytes) -> bool:
     return f'"snapshot_id":"{snapshot_id}"'.encode() in copy
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(msgspec.Struct, frozen=True):
     """What a region's pointer and confirmation hold."""
 
     region: str

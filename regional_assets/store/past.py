@@ -1,11 +1,11 @@
 """What is stored of the past of several regions, in few round trips and bounded memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
 
+import msgspec
 import redis
 
 from regional_assets.intelligence.baselines import Observation
@@ -20,8 +20,7 @@ _PER_COMMAND = 100
 _PER_TRIP = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(msgspec.Struct, frozen=True):
     """What is stored of a region besides its latest snapshot.
 
     `entries` are the snapshot ids of its index with their times (ms) since the time asked for,
@@ -33,7 +32,7 @@ class Past:
     entries: Sequence[tuple[str, float]] = ()
     newest: Sequence[tuple[str, float]] = ()
     transitions: Sequence[bytes] = ()
-    observed: Mapping[str, Observation] = field(default_factory=dict)
+    observed: Mapping[str, Observation] = msgspec.field(default_factory=dict)
     problems: Sequence[str] = ()
 
 
@@ -61,8 +60,7 @@ def read_pasts(
     return {region: _past(keys, region, names, replies) for region, names in metrics.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class StoredHistory:
+class StoredHistory(msgspec.Struct, frozen=True):
     """All snapshots of a region's index, oldest first: id, generated_at (ms) and body, None for one
     that is absent; or the server's error when the index cannot be read."""
 

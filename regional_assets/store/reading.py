@@ -1,10 +1,10 @@
 """What is stored, for people to look at."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
 import redis
 from redis.exceptions import NoPermissionError
 
@@ -14,8 +14,7 @@ from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingAlerts:
+class WaitingAlerts(msgspec.Struct, frozen=True):
     """The messages that the relay takes next from the alert queue, in that order, and how many
     wait in all."""
 

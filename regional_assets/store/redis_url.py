@@ -6,10 +6,10 @@ No message quotes the address: any part of it may be part of a password.
 
 import inspect
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+import msgspec
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
 
 from regional_assets.settings import CLUSTER_SCHEMES, SettingsError
@@ -35,8 +35,7 @@ _SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
 _SENTINEL_PORT = 26379
 
 
-@dataclass(frozen=True, slots=True)
-class SentinelRoute:
+class SentinelRoute(msgspec.Struct, frozen=True):
     """A `redis+sentinel://` address: the plain address of each Sentinel; the service; and the plain
     address of its primary, with a Sentinel's host and port in the place of the unknown one."""
 

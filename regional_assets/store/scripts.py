@@ -3,16 +3,15 @@ does not have them (new, restarted or flushed)."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any, ClassVar
 
+import msgspec
 import redis
 from redis.exceptions import NoScriptError
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """A script's source and its hash in Redis. A `read_only` script is called as such, so that a
     user with read rights alone on its keys may run it."""
 
@@ -31,16 +30,14 @@ class Script:
         return script
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """The arguments of one call of a script."""
 
     keys: Sequence[str]
     args: Sequence[str | int | bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """How many replicas have to have what a script wrote, and how long they are waited for (s)."""
 
     replicas: int

@@ -4,12 +4,13 @@ one atomic commit (SPEC 6)."""
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import redis
+from msgspec.structs import replace
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
 
@@ -54,16 +55,14 @@ BATCH = 64
 _BODIES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ObservationsRead:
+class ObservationsRead(msgspec.Struct, frozen=True):
     """The observations of a trigger's metric, oldest first; or why they cannot be read."""
 
     observations: Sequence[Observation] = ()
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoreRead:
+class StoreRead(msgspec.Struct, frozen=True):
     """Stored values by the catalogue's key, latest snapshots by region id, and the observations of
     trailing triggers by trigger id."""
 
@@ -72,8 +71,7 @@ class StoreRead:
     observed: Mapping[str, ObservationsRead]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True):
     """The summary of all regions, None where the stored one stands; and the record by which health
     checks judge it."""
 

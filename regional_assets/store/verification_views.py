@@ -1,10 +1,10 @@
 """What is stored of regions, as verification looks at it: views of one moment."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import msgspec
 import redis
 from redis.client import Pipeline
 
@@ -18,8 +18,7 @@ from regional_assets.store.wire import as_text
 BATCH = 640
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """What is stored of a region but for its snapshots, at one moment (`at`, ms, by the server's
     clock): observations and expiries (ms) by key; or why it cannot be read."""
 
@@ -45,8 +44,7 @@ class View:
         return (self.latest, self.index, self.history) == (other.latest, other.index, other.history)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """A snapshot by id, what is at its time, and when the two expire (ms)."""
 
     body: bytes | None

@@ -8,7 +8,7 @@ from regional_assets_tests.support.commands import Command
 RUNS = {"dagster", "pandas", "openai", "httpx2", "jinja2", "regional_assets.intelligence.snapshot"}
 WORLD = {"ahocorasick_rs", "regional_assets.intelligence.world"}
 CLIENT = {"redis", "asyncio", "ssl", "regional_assets.store.connection"}
-SHOWN = {"rich", "msgspec"}
+SHOWN = {"rich", "regional_assets.intelligence.stored"}
 VERIFIED = {"regional_assets.store.verification"}
 
 

@@ -2,10 +2,10 @@
 room (SPEC 4 to 6)."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from regional_assets.intelligence.alerts import Alert
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous

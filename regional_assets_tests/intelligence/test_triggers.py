@@ -1,10 +1,10 @@
 """Delta triggers and their trailing baselines (SPEC 4 and 7)."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from regional_assets.intelligence import snapshot as snapshot_module
 from regional_assets.intelligence.baselines import Observation, trailing_mean

@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from regional_assets.intelligence.narrative import SECTIONS, Narrative, Passage
 from regional_assets.intelligence.text import clean

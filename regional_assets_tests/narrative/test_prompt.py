@@ -3,12 +3,12 @@ same content."""
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from regional_assets.intelligence.brief import Transition
 from regional_assets.intelligence.evidence import Evidence

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot, complete

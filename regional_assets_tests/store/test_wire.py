@@ -2,12 +2,12 @@
 
 import json
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store.commit import Refused, Written

@@ -1,7 +1,8 @@
 """Snapshots one after another, made without a run's reading, for many commits in a short time."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import (

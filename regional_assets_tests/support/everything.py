@@ -1,10 +1,10 @@
 """All that the project does in Redis."""
 
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 
 from regional_assets.cli.doctor import examine
 from regional_assets.defs.assets.summary import materialise_summary

@@ -10,13 +10,14 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from msgspec.structs import replace
 
 from regional_assets.definitions import defs
 from regional_assets.defs.jobs import SNAPSHOT_JOB

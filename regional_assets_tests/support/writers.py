@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.store.commit import CommitReply, Duplicate, Superseded, Unreplicated, Written

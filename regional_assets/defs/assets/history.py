@@ -1,10 +1,10 @@
 """`regional_history`: all stored snapshots of a region in one table."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import line_chart
@@ -41,8 +41,7 @@ Each row is a snapshot: **time** (UTC), **regime**, the axes of the balance vect
 """
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """The table of a region (index `time` in UTC; columns `regime`, then numbers), and how many
     snapshots of its index are not in the table."""
 

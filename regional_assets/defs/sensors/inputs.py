@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import dagster as dg
+import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.dagster_private import latest_data_versions
@@ -20,8 +20,7 @@ from regional_assets.store.errors import STORE_ERRORS
 _REQUESTED_BY = "input_sensor"
 
 
-@dataclass
-class Change:
+class Change(msgspec.Struct):
     """A region whose content would change: the new content's digest, since when it has been this
     one, and since when it has differed from what is stored (seconds since the epoch)."""
 
@@ -30,8 +29,7 @@ class Change:
     first: float
 
 
-@dataclass
-class Request:
+class Request(msgspec.Struct):
     """The last request for a region that has brought nothing yet: the key of its run, its time
     (seconds since the epoch), how many there were, and what was stored when it was made (id of the
     latest snapshot, data version)."""
@@ -42,13 +40,12 @@ class Request:
     stored: list[str | None]
 
 
-@dataclass
-class Watch:
+class Watch(msgspec.Struct):
     """What the sensor keeps between ticks, as its cursor."""
 
-    changes: dict[str, Change] = field(default_factory=dict)
+    changes: dict[str, Change] = msgspec.field(default_factory=dict)
     requested_at: float = 0.0
-    requests: dict[str, Request] = field(default_factory=dict)
+    requests: dict[str, Request] = msgspec.field(default_factory=dict)
 
     @classmethod
     def load(cls, cursor: str | None, now: float) -> "Watch":
@@ -80,7 +77,7 @@ class Watch:
             return cls()
 
     def dump(self) -> str:
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
     def see(
         self,

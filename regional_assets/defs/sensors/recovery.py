@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 
 import dagster as dg
+import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
@@ -15,8 +15,7 @@ from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.settings import RECOVERY_ATTEMPTS, RECOVERY_PAUSE, SensorSettings
 
 
-@dataclass
-class Trouble:
+class Trouble(msgspec.Struct):
     """A partition that failed: the tries requested so far, when the next is due (seconds since the
     epoch), whether recovery gave up, and when the failure was first seen, which distinguishes one
     trouble from the next."""
@@ -45,7 +44,7 @@ def _load(cursor: str | None, now: float, pause: int) -> dict[str, Trouble]:
 
 
 def _dump(troubles: dict[str, Trouble]) -> str:
-    return json.dumps({region: asdict(trouble) for region, trouble in troubles.items()})
+    return msgspec.json.encode(troubles).decode()
 
 
 @dg.sensor(
