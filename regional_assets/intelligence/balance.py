@@ -7,7 +7,7 @@ import msgspec
 
 from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.geography import REGIONS, Region, criticality
-from regional_assets.intelligence.numbers import clip, round3, total
+from regional_assets.intelligence.numbers import clip, clipped, round3, total
 from regional_assets.intelligence.text import words
 from regional_assets.intelligence.threats import THREATS, UNKNOWN
 
@@ -107,10 +107,10 @@ def _coercive_pressure(world: "World", region: Region, tally: _Tally) -> float:
     signals = [s for s in world.signals.get(region.id, ()) if s.coercive]
     severities = [s.severity for s in signals]
     critical, high = severities.count("CRITICAL"), severities.count("HIGH")
-    rising = sum(
+    rising = [
         f.trend in RISING and f.domain in ("military", "conflict")
         for f in world.forecasts.get(region.id, ())
-    )
+    ].count(True)
     if not world.present("cross_source_signals"):
         tally.default(f"{axis}.signals", 0)
     if not world.present("forecasts"):
@@ -132,7 +132,7 @@ def _domestic_fragility(world: "World", region: Region, tally: _Tally) -> float:
     if not scores:
         return tally.default(axis, 0)
     weights = [criticality(s.country) for s in scores]
-    values = [clip(s.score / 100) for s in scores]
+    values = clipped([s.score / 100 for s in scores])
     weighted = [n * w for n, w in zip(values, weights, strict=True)]
     average = total(weighted) / total(weights)
     magnitude = max(weighted)
@@ -172,7 +172,7 @@ def _energy_vulnerability(world: "World", region: Region, tally: _Tally) -> floa
     mix = world.import_shares.get(region.id)
     if not mix:
         return tally.default(axis, 0)
-    shares = [clip(share / 100) for share in mix if share is not None]
+    shares = clipped([share / 100 for share in mix if share is not None])
     imports = _mean(shares) if shares else tally.default(f"{axis}.imports", 0)
     if region.eu_gas and world.gas_fill is not None:
         gas = 1 - clip(world.gas_fill / 0.8)
@@ -190,7 +190,8 @@ def _energy_vulnerability(world: "World", region: Region, tally: _Tally) -> floa
 def _alliance_cohesion(world: "World", region: Region, tally: _Tally) -> float:
     if not world.present("forecasts"):
         tally.default("alliance_cohesion.references", 0)
-    references = sum(f.mentions.alliance for f in world.forecasts.get(region.id, ()))
+    forecasts = world.forecasts.get(region.id, ())
+    references = [f.mentions.alliance for f in forecasts].count(True)
     share = clip(references / 5)
     if share > 0.2:
         tally.driver("alliance_cohesion", f"{references} forecasts speak of alliances", share)

@@ -1,6 +1,7 @@
 """The evidence of a snapshot (SPEC 4, Evidence)."""
 
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -49,28 +50,29 @@ def evidence(world: World, region_id: str) -> list[Evidence]:
     """The region's newest thirty items of evidence, newest first; the time of the run stands in for
     a missing one. Items of one time are in the order of the blocks, each in input order."""
     corridors = {c.chokepoint: c for c in REGIONS[region_id].corridors}
+    now = world.now
     # A time, and what makes an item from what: few are shown, and the texts of these alone are
     # cleaned.
-    found: list[tuple[int | None, Callable[..., Evidence], Any]] = [
-        (signal.detected_at, _of_signal, (position, signal))
+    found: list[tuple[int, Callable[..., Evidence], Any]] = [
+        (now if signal.detected_at is None else signal.detected_at, _of_signal, (position, signal))
         for position, signal in enumerate(world.signals.get(region_id, ()))
     ]
     found += [
-        (score.computed_at, _of_score, (score,))
+        (now if score.computed_at is None else score.computed_at, _of_score, (score,))
         for score in world.key_risk_scores.get(region_id, ())
         if score.score >= _CII_THRESHOLD
     ]
     found += [
-        (None, _of_corridor, (corridors[chokepoint], level))
+        (now, _of_corridor, (corridors[chokepoint], level))
         for chokepoint, level in world.chokepoints.items()
         if chokepoint in corridors and THREATS[level].severity > 0
     ]
     found += [
-        (forecast.updated_at, _of_forecast, (forecast,))
+        (now if forecast.updated_at is None else forecast.updated_at, _of_forecast, (forecast,))
         for forecast in world.forecasts.get(region_id, ())
         if forecast.probability >= _FORECAST_THRESHOLD
     ]
-    found.sort(key=lambda item: world.now if item[0] is None else item[0], reverse=True)
+    found.sort(key=itemgetter(0), reverse=True)
     return [make(*of) for _, make, of in found[:MAX_EVIDENCE]]
 
 

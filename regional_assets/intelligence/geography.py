@@ -287,11 +287,12 @@ class Geography:
         self.region_of_jamming_area: _Lookup = _owners(
             "jamming area", rows, lambda r: r.jamming_areas
         ).get
-        self._of_key_country: dict[str, tuple[str, ...]] = {}
+        of_key_country: dict[str, tuple[str, ...]] = {}
         for region in rows:
             for country in region.key_countries:
-                known = self._of_key_country.get(country, ())
-                self._of_key_country[country] = (*known, region.id)
+                of_key_country[country] = (*of_key_country.get(country, ()), region.id)
+        # The regions that an ISO2 code is a key country of, if any.
+        self.regions_of_key_country: Callable[[str], tuple[str, ...] | None] = of_key_country.get
         boxes = sorted((*box, region.id) for region in rows for box in region.boxes)
         # By whole degrees of latitude, so that a position is compared with few.
         self._boxes: dict[float, list[tuple[int, float, float, float, float, str]]] = {
@@ -301,10 +302,6 @@ class Geography:
         self._airport_words = sorted(
             (*word, region.id) for region in rows for word in region.airport_words
         )
-
-    def regions_of_key_country(self, iso2: str) -> tuple[str, ...]:
-        """The regions that `iso2` is a key country of."""
-        return self._of_key_country.get(iso2, ())
 
     def region_of_position(self, lat: float, lon: float) -> str | None:
         """The region of a position in degrees: the first box that holds it decides."""

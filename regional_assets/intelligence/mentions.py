@@ -53,6 +53,7 @@ _DOMAINS_OF = {
 
 # The name first, so that a search leaps from one to the next instead of testing every place.
 _WHOLE_WORD = {name: re.compile(rf"{name}(?<!\w{name})(?!\w)") for name in (*_ALIASES, *_ALLIANCES)}
+_WHOLE = frozenset(_WHOLE_WORD)
 _WORDS = AhoCorasick({*_WHOLE_WORD, *_ALLIANCE, *_BREAKING, *_DOMAINS_OF})
 
 
@@ -68,11 +69,10 @@ class Mentions(msgspec.Struct, frozen=True, gc=False):
 
 def mentions(text: str) -> Mentions:
     """What a lower-cased text mentions."""
-    found = {
-        word
-        for word in _contained(text)
-        if word not in _WHOLE_WORD or _WHOLE_WORD[word].search(text)
-    }
+    found = _contained(text)
+    for name in found & _WHOLE:
+        if not _WHOLE_WORD[name].search(text):
+            found.remove(name)
     if not found:
         return Mentions()
     aliases = sorted(found & _NAMES, key=_ORDER.__getitem__)

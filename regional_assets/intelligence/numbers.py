@@ -17,6 +17,11 @@ def clip(x: float, lo: float = 0.0, hi: float = 1.0) -> float:
     return min(max(x, lo), hi) if isfinite(x) else lo
 
 
+def clipped(values: Iterable[float]) -> list[float]:
+    """`clip` of each value; it is called only for those out of range, which are few."""
+    return [value if 0.0 <= value <= 1.0 else clip(value) for value in values]
+
+
 def round3(x: float) -> float:
     """`x` to three decimals, halves up towards +∞."""
     return math.floor(1000 * x + 0.5) / 1000

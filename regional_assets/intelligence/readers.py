@@ -88,10 +88,8 @@ def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
             tally.skipped += 1
             continue
         iso2 = row.region.strip().upper()
-        region, key_regions = (
-            GEOGRAPHY.region_of_country(iso2),
-            GEOGRAPHY.regions_of_key_country(iso2),
-        )
+        region = GEOGRAPHY.region_of_country(iso2)
+        key_regions = GEOGRAPHY.regions_of_key_country(iso2) or ()
         if not (region or key_regions):
             tally.nowhere(iso2)
         regions = (region,) if region else ()

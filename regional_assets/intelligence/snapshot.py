@@ -232,4 +232,7 @@ def _delta(actor: Actor, previous: Previous | None) -> float:
 
 
 def _triggers_json(readings: tuple[TriggerReading, ...], now: int) -> dict[str, list[Any]]:
-    return {state: [r.as_json(now) for r in readings if r.state == state] for state in STATES}
+    found: dict[str, list[Any]] = {state: [] for state in STATES}
+    for reading in readings:
+        found[reading.state].append(reading.as_json(now))
+    return found

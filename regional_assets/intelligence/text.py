@@ -68,10 +68,10 @@ def strings(value: Any) -> list[str]:
             kind = type(item)
             if kind is str:
                 found.append(item)
-            elif kind is dict:
+            elif kind is dict and item:
                 pending.append(iter(item.values()))
                 break
-            elif kind is list:
+            elif kind is list and item:
                 pending.append(iter(item))
                 break
         else:
