@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 _BATCH = "250"
 _PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 
-# Connections that a process keeps: a query may come while the result of another is read.
+# Connections that a process keeps: some queries are made while another connection is in use.
 _KEPT = 2
 # Seconds, fewer than firewalls let a connection be idle: one that is older is replaced before use.
 _AGE = 60
