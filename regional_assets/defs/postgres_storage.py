@@ -1,8 +1,10 @@
-"""Dagster's storage on PostgreSQL, which stores the events of the partitions that a run is going to
-materialise in batches.
+"""Dagster's storage on PostgreSQL, which keeps connections, and stores the events of the partitions
+that a run is going to materialise in batches.
 
-Dagster writes one for each partition when it creates a run. Its own storage inserts each by itself,
-on two connections (https://github.com/dagster-io/dagster/issues/33831).
+Dagster's own storage opens a connection for each query: a process opens an instance for every run
+and tick, and connections of each would add up. Here all instances of a process share them. When it
+creates a run, Dagster's own inserts an event for each partition by itself
+(https://github.com/dagster-io/dagster/issues/33831).
 """
 
 import os
@@ -11,11 +13,36 @@ from typing import Any, Self
 
 import dagster as dg
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
-from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+from dagster_postgres.utils import (
+    create_pg_engine,
+    get_token_provider_from_config,
+    pg_url_from_config,
+)
+from sqlalchemy import Engine
 
 # As many events as materialisations are stored at once.
 _BATCH = "250"
 _PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+
+# Connections that a process keeps: some queries are made while another connection is in use.
+_KEPT = 2
+# Seconds, fewer than firewalls let a connection be idle: one that is older is replaced before use.
+_AGE = 60
+# Milliseconds until a server that is gone without a word is noticed. Linux by itself tries for a
+# quarter of an hour.
+_SILENCE = 10_000
+
+# Address → the connections of this process.
+_engines: dict[str, Engine] = {}
+
+
+def _forget_connections() -> None:
+    for engine in _engines.values():
+        engine.dispose(close=False)
+
+
+# The child of a fork leaves its parent's connections alone, and opens its own.
+os.register_at_fork(after_in_child=_forget_connections)
 
 
 class BatchingPostgresStorage(DagsterPostgresStorage):
@@ -23,8 +50,15 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
     the events of a batch that fails one by one. `DAGSTER_EVENT_BATCH_SIZE=0` makes no batches."""
 
     def __init__(self, postgres_url: str, autocreate: bool, token_provider: Any, data: Any) -> None:
-        super().__init__(postgres_url, autocreate, data, token_provider)
-        self._batching = _EventLog(postgres_url, autocreate, token_provider=token_provider)
+        engine = _engines.get(postgres_url)
+        # The first storage of a process has created the tables.
+        super().__init__(postgres_url, autocreate and engine is None, data, token_provider)
+        self._event_log_storage = _EventLog(postgres_url, False, token_provider=token_provider)
+        if engine is None:
+            engine = _engines[postgres_url] = _pooled(postgres_url, token_provider)
+        for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
+            # As their optimize_for_webserver does.
+            storage._engine = engine  # noqa: SLF001
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> Self:
@@ -38,10 +72,21 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
             inst_data,
         )
 
-    @property
-    def event_log_storage(self) -> PostgresEventLogStorage:
-        """Where Dagster stores events."""
-        return self._batching
+
+def _pooled(postgres_url: str, token_provider: Any) -> Engine:
+    """What is in use beyond the kept connections is opened and closed as Dagster does it, without a
+    limit: a run whose query waits for a connection too long would fail."""
+    return create_pg_engine(
+        postgres_url,
+        token_provider,
+        isolation_level="AUTOCOMMIT",
+        pool_size=_KEPT,
+        max_overflow=-1,
+        pool_recycle=_AGE,
+        # A connection that the server closed, as when it restarts, is replaced.
+        pool_pre_ping=True,
+        connect_args={"tcp_user_timeout": _SILENCE},
+    )
 
 
 class _EventLog(PostgresEventLogStorage):

@@ -1,11 +1,14 @@
 """Dagster's storage on PostgreSQL: deploy/dagster.yaml as it is, and what doctor says of it."""
 
+import multiprocessing
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sql
 from dagster_postgres import PostgresEventLogStorage
 
 from regional_assets.cli.doctor import examine
@@ -23,6 +26,7 @@ from regional_assets_tests.support.many_partitions import (
     ran_many,
 )
 from regional_assets_tests.support.postgres import Postgres, postgres_server
+from regional_assets_tests.support.waiting import PATIENCE, eventually
 
 PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -169,6 +173,72 @@ def stored_singly(monkeypatch: pytest.MonkeyPatch) -> list[dg.DagsterEventType |
 
     monkeypatch.setattr(PostgresEventLogStorage, "store_event", recording)
     return found
+
+
+@pytest.fixture
+def connected() -> Iterator[list[object]]:
+    """Grows with each connection that this process opens."""
+    found: list[object] = []
+
+    def count(connection: object, record: object) -> None:
+        found.append(record)
+
+    sql.event.listen(sql.Pool, "connect", count)
+    yield found
+    sql.event.remove(sql.Pool, "connect", count)
+
+
+def at_once(instance: dg.DagsterInstance, connections: int = 2) -> set[int]:
+    """The server's processes that answer so many connections in use at the same time."""
+    storage: Any = instance.run_storage
+    with ExitStack() as held:
+        opened = [held.enter_context(storage.connect()) for _ in range(connections)]
+        return {int(each.scalar(sql.text("select pg_backend_pid()"))) for each in opened}
+
+
+def test_all_instances_of_a_process_share_the_connections_that_it_keeps(
+    instance: dg.DagsterInstance, postgres: Postgres, connected: list[object]
+) -> None:
+    """Also where it used many at a time."""
+    planned(instance)
+    assert len(connected) <= 2
+    connected.clear()
+    with dg.DagsterInstance.from_config(instance.root_directory) as another:
+        planned(another)
+        assert another.get_runs_count() == instance.get_runs_count() == 2
+        assert not another.all_instigator_state()
+    assert connected == []
+
+    assert len(at_once(instance, 20)) == 20
+    eventually(lambda: postgres.connections() <= 2)
+
+
+def test_a_run_goes_on_when_the_server_restarts(
+    instance: dg.DagsterInstance, postgres: Postgres
+) -> None:
+    @dg.asset
+    def through_a_restart(context: dg.AssetExecutionContext) -> None:
+        before = at_once(context.instance)
+        postgres.start("restart")
+        assert not at_once(context.instance) & before
+
+    assert dg.materialize([through_a_restart], instance=instance).success
+    [record] = instance.get_asset_records([through_a_restart.key])
+    assert record.asset_entry.last_materialization
+
+
+def test_a_forked_process_opens_connections_of_its_own(instance: dg.DagsterInstance) -> None:
+    """It neither uses nor ends those of its parent."""
+    before = at_once(instance)
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe()
+    child = fork.Process(target=lambda: theirs.send(at_once(instance)))
+    child.start()
+    assert ours.poll(PATIENCE)
+    assert not ours.recv() & before
+    child.join()
+    assert child.exitcode == 0
+    assert at_once(instance) == before
 
 
 def shared(file: Path) -> list[str]:

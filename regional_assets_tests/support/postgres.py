@@ -16,8 +16,9 @@ from regional_assets_tests.support.servers import free_port
 
 @dataclass(frozen=True)
 class Postgres:
-    """Where it listens, on this machine; the user is `dagster`."""
+    """Where it listens, on this machine, and its folder; the user is `dagster`."""
 
+    home: Path
     port: int
     password: str
     database: str = "dagster"
@@ -36,13 +37,47 @@ class Postgres:
     def with_new_database(self) -> "Postgres":
         """The same server with another database, which is empty."""
         named = f"dagster_{secrets.token_hex(4)}"
-        where = ("--host=127.0.0.1", f"--port={self.port}", "--username=dagster")
-        subprocess.run(
-            [_programs() / "createdb", *where, named],
-            check=True,
-            env={**os.environ, "PGPASSWORD": self.password},
-        )
+        self.run("createdb", *self._here, named)
         return replace(self, database=named)
+
+    def connections(self) -> int:
+        """How many there are to the database."""
+        query = f"select count(*) from pg_stat_activity where datname = '{self.database}'"
+        found = self.run("psql", *self._here, "--dbname=postgres", "--no-align", "-t", "-c", query)
+        return int(found)
+
+    def start(self, how: str = "start") -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.home} -c fsync=off"
+        log = f"-l{self.home / 'log'}"
+        self.run("pg_ctl", how, self._data, f"-o{options}", log, "--wait")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "stop", self._data, "-mimmediate", "--wait")
+
+    def run(self, program: str, *arguments: str) -> str:
+        """What one of PostgreSQL's programs answers."""
+        return subprocess.run(
+            [*_as_user(), _programs() / program, *arguments],
+            check=True,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PGPASSWORD": self.password},
+            text=True,
+        ).stdout
+
+    @property
+    def _here(self) -> tuple[str, ...]:
+        return ("--host=127.0.0.1", f"--port={self.port}", "--username=dagster")
+
+    @property
+    def _data(self) -> str:
+        return f"--pgdata={self.home / 'data'}"
+
+
+def _as_user() -> Sequence[str]:
+    """The server refuses to run as root; Debian's package brings this user."""
+    as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+    return as_user if os.geteuid() == 0 else ()
 
 
 def _programs() -> Path:
@@ -61,42 +96,20 @@ def _programs() -> Path:
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[Postgres]:
     """A server with its data in `folder` and an empty database."""
-    programs = _programs()
-    # It refuses to run as root; Debian's package brings this user.
-    as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
-    before: Sequence[str] = as_user if os.geteuid() == 0 else ()
     home = folder / "postgres"
     home.mkdir()
-    password = secrets.token_hex(8)
-    (home / "password").write_text(password)
-    if before:
+    found = Postgres(home, free_port(), secrets.token_hex(8))
+    secret = home / "password"
+    secret.write_text(found.password)
+    if _as_user():
         folder.chmod(0o711)
-        for path in (home, home / "password"):
+        for path in (home, secret):
             shutil.chown(path, "postgres", "postgres")
-    found = Postgres(free_port(), password)
-    data = home / "data"
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [*before, programs / program, *arguments],
-            check=True,
-            cwd=home,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "PGPASSWORD": password},
-        )
-
-    run(
-        "initdb",
-        f"--pgdata={data}",
-        "--username=dagster",
-        "--auth=scram-sha-256",
-        f"--pwfile={home / 'password'}",
-        "--no-sync",
-    )
-    options = f"-p {found.port} -h 127.0.0.1 -k {home} -c fsync=off"
-    run("pg_ctl", "start", f"-D{data}", f"-o{options}", f"-l{home / 'log'}", "--wait")
+    how = ("--username=dagster", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync")
+    found.run("initdb", found._data, *how)
+    found.start()
     try:
-        run("createdb", f"--host={home}", f"--port={found.port}", "--username=dagster", "dagster")
+        found.run("createdb", *found._here, found.database)
         yield found
     finally:
-        run("pg_ctl", "stop", f"-D{data}", "-mimmediate", "--wait")
+        found.stop()
