@@ -236,7 +236,7 @@ def test_a_forked_process_opens_connections_of_its_own(instance: dg.DagsterInsta
     child.start()
     assert ours.poll(PATIENCE)
     assert not ours.recv() & before
-    child.join()
+    child.join(PATIENCE)
     assert child.exitcode == 0
     assert at_once(instance) == before
 
