@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -63,20 +64,29 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-@pytest.fixture(scope="session")
-def session_folder() -> Iterator[Path]:
-    """A folder with a path short enough for Unix sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="ra-", dir="/tmp"))
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder with a path short enough for Unix sockets. It is in memory where there is room:
+    Dagster has each event of a run written through to the disk."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    folder = Path(tempfile.mkdtemp(prefix="ra-", dir=memory if has_room else "/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Iterator[Path]:
+    """Such a folder for all tests of a process."""
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """The same, for one test."""
-    folder = Path(tempfile.mkdtemp(prefix="ra-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """Such a folder for one test."""
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
