@@ -38,14 +38,17 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 # Tests start a hundred interpreters; each would compile all of the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# The files that take longest begin, so that none is left over at the end. They wait most of their
-# time, for intervals of Dagster's daemon or for a failover.
-WAITING = (
+# The files that take longest begin, so that none is left over at the end. Some wait most of their
+# time, for intervals of Dagster's daemon or for a failover; others, between them, use the cores.
+LONGEST = (
     "defs/test_browser.py",
     "deployment/test_workers.py",
     "defs/test_dead_runs.py",
     "deployment/test_sentinel.py",
+    "board/test_page.py",
+    "cli/test_damaged.py",
     "defs/test_reporting.py",
+    "cli/test_cli.py",
     "deployment/test_cluster.py",
     "deployment/test_postgres.py",
     "security/test_secrets.py",
@@ -55,7 +58,7 @@ WAITING = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
-    order = {tests / name: place for place, name in enumerate(WAITING)}
+    order = {tests / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
