@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -37,14 +38,17 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 # Tests start a hundred interpreters; each would compile all of the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# The files that take longest begin, so that none is left over at the end. They wait most of their
-# time, for intervals of Dagster's daemon or for a failover.
-WAITING = (
+# The files that take longest begin, so that none is left over at the end. Some wait most of their
+# time, for intervals of Dagster's daemon or for a failover; others, between them, use the cores.
+LONGEST = (
     "defs/test_browser.py",
     "deployment/test_workers.py",
     "defs/test_dead_runs.py",
     "deployment/test_sentinel.py",
+    "board/test_page.py",
+    "cli/test_damaged.py",
     "defs/test_reporting.py",
+    "cli/test_cli.py",
     "deployment/test_cluster.py",
     "deployment/test_postgres.py",
     "security/test_secrets.py",
@@ -54,7 +58,7 @@ WAITING = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
-    order = {tests / name: place for place, name in enumerate(WAITING)}
+    order = {tests / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
@@ -63,20 +67,29 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-@pytest.fixture(scope="session")
-def session_folder() -> Iterator[Path]:
-    """A folder with a path short enough for Unix sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="ra-", dir="/tmp"))
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder with a path short enough for Unix sockets. It is in memory where there is room:
+    Dagster has each event of a run written through to the disk."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    folder = Path(tempfile.mkdtemp(prefix="ra-", dir=memory if has_room else "/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Iterator[Path]:
+    """Such a folder for all tests of a process."""
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """The same, for one test."""
-    folder = Path(tempfile.mkdtemp(prefix="ra-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """Such a folder for one test."""
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from regional_assets.store import embedded
 from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui
 from regional_assets_tests.support.commands import Command, Finished, commands
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
-from regional_assets_tests.support.ui import COMMAND
-from regional_assets_tests.support.waiting import PATIENCE, eventually
+from regional_assets_tests.support.ui import COMMAND, IN_BACKGROUND
+from regional_assets_tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -98,11 +98,10 @@ def test_input_files_that_cannot_be_loaded(
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`regional-assets ui`, started in `folder` as a script starts its background processes."""
-    background = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    """`regional-assets ui`, started in `folder`, its state in a folder named relatively."""
     with (folder / "ui.log").open("wb") as log:
         process = subprocess.Popen(
-            [*background, *COMMAND, "ui", "--port", str(free_port())],
+            [*IN_BACKGROUND, *COMMAND, "ui", "--port", str(free_port())],
             env={**os.environ, "REGIONAL_STATE_DIR": "state", **environment},
             cwd=folder,
             stdout=log,
@@ -153,14 +152,6 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         eventually(lambda: running_ui(home) is None)
         third = command("ui", DAGSTER_HOME="a/home")
         assert in_one_line(third, f"a daemon of {home} runs already, in process ")
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
-def test_a_ui_in_the_background_ends_by_sigterm(folder: Path) -> None:
-    with running(folder) as ui:
-        eventually(lambda: daemons(folder / "state" / "dagster"))
-        ui.terminate()
-        ui.wait(PATIENCE)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")

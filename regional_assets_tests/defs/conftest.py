@@ -1,4 +1,9 @@
-"""An instance and a server for the runs of a test."""
+"""An instance and a server for the runs of a test.
+
+Where Dagster's databases are files, a run takes four times the processor time that it takes with
+databases in memory. Tests have them in memory; a file whose tests need files overrides `instance`
+and says why.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -28,20 +33,25 @@ def new_home(session_folder: Path) -> Path:
 
 
 @pytest.fixture
-def instance(
-    new_home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    """An instance, and a state folder for what its runs write."""
-    shutil.copytree(new_home, folder, dirs_exist_ok=True)
+def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state folder of the instance's runs."""
     monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder / "state"))
-    with dg.DagsterInstance.local_temp(str(folder)) as temporary:
+    return folder / "state"
+
+
+@pytest.fixture
+def instance(state: Path, folder: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance of this process alone."""
+    with dg.DagsterInstance.ephemeral(str(folder)) as temporary:
         yield temporary
 
 
 @pytest.fixture
-def state(instance: dg.DagsterInstance, folder: Path) -> Path:
-    """The state folder of the instance's runs."""
-    return folder / "state"
+def instance_in_files(state: Path, new_home: Path, folder: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance with its databases in `folder`."""
+    shutil.copytree(new_home, folder, dirs_exist_ok=True)
+    with dg.DagsterInstance.local_temp(str(folder)) as temporary:
+        yield temporary
 
 
 @pytest.fixture

@@ -37,6 +37,12 @@ BOTH = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture
+def instance(instance_in_files: dg.DagsterInstance) -> dg.DagsterInstance:
+    """A schedule's context opens it by its folder."""
+    return instance_in_files
+
+
 class Later(ClockResource):
     """A clock that is hours ahead of this machine's."""
 

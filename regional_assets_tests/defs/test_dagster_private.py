@@ -29,6 +29,12 @@ PARTITIONS = dg.StaticPartitionsDefinition(["a"])
 SPEC = dg.AssetCheckSpec("check", asset=ASSET)
 
 
+@pytest.fixture
+def instance(instance_in_files: dg.DagsterInstance) -> dg.DagsterInstance:
+    """The private functions are those of the storage that users have."""
+    return instance_in_files
+
+
 @dg.multi_asset(specs=[dg.AssetSpec(ASSET, partitions_def=PARTITIONS, skippable=True)])
 def reported(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Without an output, as our assets are."""

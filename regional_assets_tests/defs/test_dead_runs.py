@@ -31,6 +31,12 @@ FAILURE, CANCELED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
 STARTED, SUCCESS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS
 
 
+@pytest.fixture
+def instance(instance_in_files: dg.DagsterInstance) -> dg.DagsterInstance:
+    """Other processes open it, too."""
+    return instance_in_files
+
+
 def running(folder: Path) -> list[str]:
     """The runs that have a lock, or had one when they died."""
     found = folder / "running"

@@ -3,6 +3,7 @@
 import json
 import multiprocessing.forkserver
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -44,11 +45,14 @@ OWN = CodeServer("localhost", socket="server")
 
 
 @pytest.fixture
-def instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(
+    new_home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
     # Other tests of this process fork from the same server.
     warm = [*preloaded_launcher._PRELOADED, "regional_assets_tests.support.warm", "pytest"]
     monkeypatch.setattr(preloaded_launcher, "_PRELOADED", warm)
     launcher = {"module": PreloadedRunLauncher.__module__, "class": PreloadedRunLauncher.__name__}
+    shutil.copytree(new_home, folder, dirs_exist_ok=True)
     with dg.DagsterInstance.local_temp(str(folder), overrides={"run_launcher": launcher}) as opened:
         yield opened
         for thread in threading.enumerate():

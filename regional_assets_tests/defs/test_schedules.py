@@ -46,6 +46,12 @@ each_schedule = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture
+def instance(instance_in_files: dg.DagsterInstance) -> dg.DagsterInstance:
+    """A schedule's context opens it by its folder."""
+    return instance_in_files
+
+
 def tick(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance, moment: datetime) -> Any:
     """What became of the tick; Dagster does not export the type."""
     context = dg.build_schedule_context(instance=instance, scheduled_execution_time=moment)

@@ -61,7 +61,7 @@ def called(*arguments: str) -> str:
 def test_a_run_and_a_backfill(store: OpenStore, folder: Path) -> None:
     assert " keys loaded into cluster 127.0.0.1:" in called("inputs", "load")
     assert "missing" not in called("inputs", "status")
-    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+    with dg.DagsterInstance.ephemeral(str(folder)) as instance:
         assert run(instance, partition_key="mena").success
         assert run(instance, tags=ALL).success
     assert store.verify(REGION_IDS, current_time()) == NOTHING_WRONG

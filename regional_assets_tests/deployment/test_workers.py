@@ -149,11 +149,12 @@ def test_a_backfill_runs_on_a_worker(deployment: Deployment, client: redis.Redis
     answer = json.loads(ask(deployment.port, BACKFILL, backfill=backfill))
     backfill_id = answer["data"]["launchPartitionBackfill"]["backfillId"]
 
-    def ended() -> bool:
+    def outcome() -> str:
         found = deployment.instance.get_backfill(backfill_id)
-        return bool(found and found.status.value == "COMPLETED_SUCCESS")
+        return found.status.value if found else ""
 
-    eventually(ended)
+    eventually(lambda: outcome() not in ("REQUESTED", "FAILING"))
+    assert outcome() == "COMPLETED_SUCCESS"
     assert sum(worker.between.connections for worker in deployment.workers) > before
     # The same content: nothing is written twice.
     assert_nothing_lost_or_doubled(client, 1)

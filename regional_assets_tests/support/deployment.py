@@ -150,6 +150,11 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             ("daemon", ()),
         ):
             stack.callback(_end, running.start(kind, kind, *arguments))
+            if kind == "code":
+                # A daemon that cannot reach it yet fails a backfill for good.
+                eventually(
+                    lambda: "Started Dagster code server" in (folder / "code.log").read_text()
+                )
         for name in ("worker-1", "worker-2"):
             (folder / name).mkdir()
             between = stack.enter_context(proxy(folder / name, store_url))

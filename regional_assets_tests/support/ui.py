@@ -14,6 +14,8 @@ from regional_assets_tests.support.servers import free_port, stop_group
 from regional_assets_tests.support.waiting import PATIENCE
 
 COMMAND = (sys.executable, "-m", "regional_assets.cli.main")
+# Ctrl-C is not for it.
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 _SHORT_ROUNDS = Path(__file__).with_name("short_rounds")
 
 
@@ -27,12 +29,13 @@ def with_short_rounds(environment: dict[str, str]) -> dict[str, str]:
 def serving_ui(
     environment: dict[str, str], folder: Path
 ) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    """The port of the web interface, which answers, and the process that leads the session."""
+    """The port of the web interface, which answers, and the process that leads the session. It is
+    started as a script starts what runs in the background, and has to end by SIGTERM."""
     port = free_port()
     log = folder / "ui.log"
     with log.open("w") as said:
         server = subprocess.Popen(
-            [*COMMAND, "ui", "--port", str(port)],
+            [*IN_BACKGROUND, *COMMAND, "ui", "--port", str(port)],
             env=with_short_rounds({**os.environ, **environment}),
             cwd=folder,
             stdout=said,
@@ -42,6 +45,9 @@ def serving_ui(
     try:
         wait_for(port, log)
         yield port, server
+        if server.poll() is None:
+            server.terminate()
+            server.wait(PATIENCE)
     finally:
         if server.poll() is None:
             stop_group(server)
