@@ -16,6 +16,7 @@ import redis
 from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store import embedded
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.model_server import SECRET, Models, configure
 from regional_assets_tests.support.worlds import sample_values
@@ -33,10 +34,12 @@ def new_home(session_folder: Path) -> Path:
 
 
 @pytest.fixture
-def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state folder of the instance's runs."""
+def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The state folder of the instance's runs; its embedded server, if one was started, is gone at
+    the end."""
     monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder / "state"))
-    return folder / "state"
+    yield folder / "state"
+    embedded.stop(folder / "state")
 
 
 @pytest.fixture
