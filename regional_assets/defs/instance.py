@@ -8,6 +8,7 @@ import dagster as dg
 
 from regional_assets.defs.known_store import keep_store, known_store
 from regional_assets.settings import SettingsError
+from regional_assets.store.errors import one_line
 from regional_assets.store.identity import MetStore
 from regional_assets.store.state_folder import creating_storage, has_storage
 
@@ -21,22 +22,11 @@ _DRIVER = (
 @contextmanager
 def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance of that Dagster home; the first to open it creates its storage. Raises
-    Dagster's errors, the storage's and OSError."""
-    with nullcontext() if has_storage(home) else creating_storage(home):
-        instance = dg.DagsterInstance.from_config(str(home))
-    with instance:
-        yield instance
-
-
-def describe_storage(home: Path) -> str:
-    """Where the instance of that Dagster home keeps its runs, and how many. Raises `SettingsError`
-    for a driver that Dagster cannot use and for a package that is not installed, else Dagster's
-    error, or the storage's, when it cannot be reached."""
+    `SettingsError` with the reason when its dagster.yaml is wrong, or its storage cannot be
+    reached."""
     try:
-        with open_instance(home) as instance:
-            storage = instance.run_storage
-            _check_driver(getattr(storage, "postgres_url", ""))
-            return f"{type(storage).__name__} answers: {instance.get_runs_count()} runs"
+        with nullcontext() if has_storage(home) else creating_storage(home):
+            instance = dg.DagsterInstance.from_config(str(home))
     except ModuleNotFoundError as error:
         if error.name == "psycopg":
             raise SettingsError(_DRIVER) from None
@@ -44,11 +34,24 @@ def describe_storage(home: Path) -> str:
             f"the package {error.name} is not installed, which {home}/dagster.yaml needs: "
             "pip install 'regional_assets[postgres,celery]'"
         ) from None
+    # Of Dagster, SQLAlchemy, a driver, or whatever dagster.yaml names.
     except Exception as error:
         # dagster-postgres hides the reason behind "too many retries".
-        if isinstance(error.__cause__, Exception):
-            raise SettingsError(f"it cannot be reached: {error.__cause__}") from None
-        raise
+        reason = one_line(error.__cause__ or error)
+        raise SettingsError(
+            f"Dagster's instance of {home} cannot be opened (see its dagster.yaml): {reason}"
+        ) from error
+    with instance:
+        yield instance
+
+
+def describe_storage(home: Path) -> str:
+    """Where the instance of that Dagster home keeps its runs, and how many. Raises `SettingsError`,
+    also for a driver that Dagster cannot use, and the storage's errors."""
+    with open_instance(home) as instance:
+        storage = instance.run_storage
+        _check_driver(getattr(storage, "postgres_url", ""))
+        return f"{type(storage).__name__} answers: {instance.get_runs_count()} runs"
 
 
 def _check_driver(url: str) -> None:

@@ -64,6 +64,17 @@ def test_a_dagster_home_that_is_relative_and_missing(command: Command, folder: P
     assert not (own / "dagster.yaml").exists()
 
 
+@pytest.mark.parametrize("arguments", ["run mena", "ui", "adopt"])
+@pytest.mark.parametrize("settings", ["storage: {sqllite: {}}", "storage: ["])
+def test_a_wrong_dagster_yaml(
+    command: Command, folder: Path, settings: str, arguments: str
+) -> None:
+    (folder / "home").mkdir()
+    (folder / "home" / "dagster.yaml").write_text(settings)
+    found = command(*arguments.split(), DAGSTER_HOME="home")
+    assert in_one_line(found, f"Dagster's instance of {folder}/home cannot be opened (see its ")
+
+
 def test_a_dotenv_file_that_is_not_text(command: Command, folder: Path) -> None:
     (folder / ".env").write_bytes(b"REDIS_URL=\xff")
     assert in_one_line(command("status"), ".env cannot be read")
