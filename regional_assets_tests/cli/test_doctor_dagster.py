@@ -57,7 +57,7 @@ def test_a_home_that_cannot_be(folder: Path) -> None:
     [
         ("storage:\n  sqlite:\n    base_dir: /dev/null/x\n", "Not a directory"),
         ("storage: nonsense\n", "Expected one of:"),
-        ("\t", "dagster.yaml\", line 1, column 1"),
+        ("\t", 'dagster.yaml", line 1, column 1'),
     ],
 )
 def test_a_storage_that_cannot_be_reached(folder: Path, written: str, words: str) -> None:
