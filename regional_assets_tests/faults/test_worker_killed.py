@@ -14,7 +14,6 @@ import redis
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
@@ -145,7 +144,7 @@ def test_killed_at_any_moment_and_run_again(
             assert_summary_is_of_latest(client)
         for region in REGION_IDS:
             chain = should_be_told(region, [None, *bodies(client, indexed(client, region))])
-            assert told(client, region).history == chain.history[-REGIME_HISTORY_LENGTH:]
+            assert told(client, region).history == chain.history
     assert unknown_keys(client) == set()
     # The moments were such that something could have gone wrong.
     assert alerts >= REPETITIONS

@@ -13,12 +13,14 @@ from pathlib import Path
 class Stop:
     """Where a connection stops: once `after` more bytes of the replies (or of the requests) have
     passed, with the next one. It is cut there or, `frozen`, stays open and carries nothing any
-    more. Later connections are sound again or, `always`, each stops after as many bytes."""
+    more. Later connections are sound again or, `always`, each stops after as many bytes. What does
+    not contain `at` passes and is not counted."""
 
     after: int
     in_replies: bool = True
     frozen: bool = False
     always: bool = False
+    at: bytes = b""
     passed: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
 
@@ -87,7 +89,7 @@ class Proxy:
         """Forwards `data` as far as it may pass; the stop if one is reached."""
         stop = self.stop
         reached = False
-        if stop and stop.in_replies == is_reply:
+        if stop and stop.in_replies == is_reply and stop.at in data:
             left = stop.after - stop.passed
             reached = len(data) > left
             data = data[:left]

@@ -17,6 +17,7 @@ from regional_assets.intelligence.diff import Diff, diff, read_previous
 from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import VERSIONS
 from regional_assets.intelligence.triggers import TRIGGERS
+from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 from regional_assets_tests.support.stores import keys
 
 
@@ -45,7 +46,8 @@ def should_be_told(region: str, bodies: Sequence[bytes | None]) -> Told:
         for alert in alerts(region, changes):
             # The same words within six hours are told once.
             told.setdefault(alert.title, snapshot_id)
-    return Told(history, [(snapshot_id, title) for title, snapshot_id in told.items()])
+    kept = history[-REGIME_HISTORY_LENGTH:]
+    return Told(kept, [(snapshot_id, title) for title, snapshot_id in told.items()])
 
 
 def told(client: redis.Redis, region: str) -> Told:
