@@ -263,7 +263,10 @@ def test_a_summary_whose_connection_is_lost(
     between.stop = Stop(0, in_replies=False, frozen=frozen, at=b"EXEC", always=True)
     client.delete(*stored.keys)
     before = between.connections
-    with pytest.raises(StoreError, match=r"the summary was not stored within 0\.8 s"):
+    started = time.monotonic()
+    # On a busy machine the last thing before the deadline may be a late answer.
+    with pytest.raises(StoreError, match=r"the summary was not stored within 0\.8 s|\(Timeout"):
         stored.update(impatient, summarise)
+    assert time.monotonic() - started >= impatient.region_deadline
     assert between.connections - before < 200
     assert not client.exists(*stored.keys)
