@@ -23,10 +23,16 @@ _DRIVER = (
 def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance of that Dagster home; the first to open it creates its storage. Raises
     `SettingsError` with the reason when its dagster.yaml is wrong, or its storage cannot be
-    reached."""
+    reached, and OSError where the home cannot be written."""
+    with nullcontext() if has_storage(home) else creating_storage(home):
+        instance = _instance(home)
+    with instance:
+        yield instance
+
+
+def _instance(home: Path) -> dg.DagsterInstance:
     try:
-        with nullcontext() if has_storage(home) else creating_storage(home):
-            instance = dg.DagsterInstance.from_config(str(home))
+        return dg.DagsterInstance.from_config(str(home))
     except ModuleNotFoundError as error:
         if error.name == "psycopg":
             raise SettingsError(_DRIVER) from None
@@ -41,8 +47,6 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
         raise SettingsError(
             f"Dagster's instance of {home} cannot be opened (see its dagster.yaml): {reason}"
         ) from error
-    with instance:
-        yield instance
 
 
 def describe_storage(home: Path) -> str:

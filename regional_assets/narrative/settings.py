@@ -19,7 +19,7 @@ class NarrativeSettingsError(ValueError):
     never quotes its value."""
 
 
-# A Struct's repr would show all fields.
+# A dataclass, because a Struct's repr shows every field, and some of these are secret.
 @dataclass(frozen=True, slots=True)
 class Provider:
     """An OpenAI-compatible endpoint and the model to ask there."""

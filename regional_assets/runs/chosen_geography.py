@@ -45,7 +45,7 @@ def install_chosen(environ: Mapping[str, str] = os.environ) -> None:
                 "regional_assets.definitions, or call install_chosen(), first"
             )
         geography.install(rows)
-    # No UTF-8 and no TOML are ValueErrors, too.
+    # Text that is not UTF-8, or not TOML, raises a ValueError, too.
     except (OSError, ValueError) as error:
         words = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         raise GeographyError(f"{GEOGRAPHY.name}={choice}: {words}") from None
@@ -53,6 +53,7 @@ def install_chosen(environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _from_file(path: Path) -> tuple[Region, ...]:
+    # Only a table in a file needs it.
     import tomllib
 
     return read_table(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
@@ -15,6 +16,8 @@ from regional_assets.settings import DAGSTER_HOME, STATE_DIR, SettingsError, sta
 _PROBE = bytes(1 << 18)
 _UI_LOCK = "ui.lock"
 _STORAGE_LOCK = "storage.lock"
+# Seconds; it takes one or two.
+_CREATION = 60.0
 CONFIGURATION = Path(str(resources.files("regional_assets") / "dagster.yaml"))
 
 
@@ -113,13 +116,24 @@ def has_storage(home: Path) -> bool:
 @contextmanager
 def creating_storage(home: Path) -> Iterator[None]:
     """Makes this process the only one that creates Dagster's storage from that Dagster home;
-    another waits. Of two that create the tables of a SQLite at once one fails, or both leave it
-    with two versions, which nothing can open any more. Raises OSError."""
-    with (home / _STORAGE_LOCK).open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    another waits for up to a minute. Of two that create the tables of a SQLite at once one fails,
+    or both leave it with two versions, which nothing can open any more. Raises `SettingsError` when
+    the other has not ended by then, and OSError."""
+    path = home / _STORAGE_LOCK
+    end = time.monotonic() + _CREATION
+    while (lock := try_lock(path, fcntl.LOCK_EX)) is None:
+        if time.monotonic() > end:
+            raise SettingsError(
+                f"another process has been creating Dagster's storage in {home} for more than "
+                f"{_CREATION:g} s: end the one that has {path} open, and try again"
+            )
+        time.sleep(0.1)
+    try:
         yield
         # Not before: whoever is killed meanwhile has perhaps created a part.
-        lock.write(f"created by process {os.getpid()}\n")
+        os.write(lock, f"created by process {os.getpid()}\n".encode())
+    finally:
+        os.close(lock)
 
 
 def running_ui(home: Path) -> str | None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from regional_assets.defs.instance import open_instance
+from regional_assets.settings import SettingsError
+from regional_assets.store import state_folder
 from regional_assets.store.state_folder import creating_storage, dagster_home, has_storage
-from regional_assets_tests.support.waiting import PATIENCE, eventually
+from regional_assets_tests.support.waiting import PATIENCE
 
 # A fork has Dagster loaded already.
 _FORK = multiprocessing.get_context("fork")
@@ -42,12 +44,6 @@ def hold(home: Path, holding: Event) -> None:
         signal.pause()
 
 
-def is_waited_for(file: Path) -> bool:
-    locks = Path("/proc/locks").read_text().splitlines()
-    return any("->" in line and f":{file.stat().st_ino} " in line for line in locks)
-
-
-@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="/proc is Linux's")
 def test_whoever_creates_a_storage_is_killed(folder: Path) -> None:
     home = dagster_home(folder)
     holding = _FORK.Event()
@@ -56,10 +52,26 @@ def test_whoever_creates_a_storage_is_killed(folder: Path) -> None:
     assert holding.wait(PATIENCE)
     second = _FORK.Process(target=count_runs, args=(home, _FORK.Barrier(1)))
     second.start()
-    eventually(lambda: is_waited_for(home / "storage.lock"))
+    # It does not get ahead.
+    second.join(1)
+    assert second.is_alive()
     assert not has_storage(home)
     first.kill()
     second.join(PATIENCE)
     assert second.exitcode == 0
     assert has_storage(home)
+    first.join()
+
+
+def test_whoever_creates_a_storage_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_folder, "_CREATION", 0.5)
+    home = dagster_home(folder)
+    holding = _FORK.Event()
+    first = _FORK.Process(target=hold, args=(home, holding))
+    first.start()
+    assert holding.wait(PATIENCE)
+    found = r"for more than 0\.5 s: end the one that has"
+    with pytest.raises(SettingsError, match=found), open_instance(home):
+        pass
+    first.kill()
     first.join()

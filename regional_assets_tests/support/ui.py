@@ -14,7 +14,7 @@ from regional_assets_tests.support.servers import free_port, stop_group
 from regional_assets_tests.support.waiting import PATIENCE
 
 COMMAND = (sys.executable, "-m", "regional_assets.cli.main")
-# Ctrl-C is not for it.
+# As a script starts what runs in the background: SIGINT is ignored.
 IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 _SHORT_ROUNDS = Path(__file__).with_name("short_rounds")
 
