@@ -1,6 +1,10 @@
 """The files that runs write beside Redis, under `REGIONAL_FILES`."""
 
+import errno
+import os
 import re
+import shutil
+import stat
 import uuid
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,6 +12,10 @@ from typing import Any
 from regional_assets.settings import FILES, StoreSettings
 
 _LOGIN = re.compile("(?<=://)[^/]*@")
+
+# Why a file cannot be replaced that may still be written in place: its folder or its owner does not
+# let this user, or the file alone is mounted.
+_IRREPLACEABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EINVAL)
 
 
 class FilesError(RuntimeError):
@@ -64,15 +72,67 @@ def write_problem(settings: StoreSettings) -> str | None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Replaces the file as a whole: a reader sees the old one or the new one. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Under a name of its own, as another run may write at the same time.
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    """Writes a file, of a link its target. A regular file is replaced as a whole, with its mode and
+    owner: a reader sees the old one or the new one. A character device or a FIFO is written to, and
+    nothing else is touched. Raises `OSError`."""
+    target = Path(os.path.realpath(path))
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        old = path.stat()
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _swap(target, content, None)
+        return
+    kind = stat.S_IFMT(old.st_mode)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if kind not in (stat.S_IFREG, stat.S_IFCHR, stat.S_IFIFO):
+        raise OSError(errno.EINVAL, "it is a socket or a block device")
+    # A link of /proc may lead to a file whose name is gone.
+    if kind == stat.S_IFREG and target.exists():
+        try:
+            _swap(target, content, old)
+            return
+        except OSError as error:
+            if error.errno not in _IRREPLACEABLE:
+                raise
+    _overwrite(path, content, kind)
+
+
+def _swap(target: Path, content: bytes, old: os.stat_result | None) -> None:
+    # Under a name of its own, as another run may write at the same time.
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        if old is None:
+            unfinished.write_bytes(content)
+        else:
+            # Closed to all others until it has the old one's rights.
+            made = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(made, "wb") as file:
+                file.write(content)
+                new = os.fstat(made)
+                if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+                    os.chown(made, old.st_uid, old.st_gid)
+            # With what the mode alone does not say, such as an access control list.
+            shutil.copystat(target, unfinished)
+            os.utime(unfinished)
+        unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _overwrite(path: Path, content: bytes, kind: int) -> None:
+    try:
+        # Otherwise a FIFO that nobody reads would hold the command up for ever.
+        opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if kind == stat.S_IFIFO and error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "no process reads this FIFO") from None
+        raise
+    os.set_blocking(opened, True)
+    with os.fdopen(opened, "wb") as file:
+        file.write(content)
+        if kind == stat.S_IFREG:
+            file.truncate()
 
 
 def _is_remote(settings: StoreSettings) -> bool:

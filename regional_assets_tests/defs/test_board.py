@@ -1,6 +1,9 @@
 """`regional_board` through Dagster, and the command that makes the same page."""
 
 import json
+import os
+import shlex
+import subprocess
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ from regional_assets_tests.support.dagster_runs import (
 )
 from regional_assets_tests.support.stored import latest_id
 from regional_assets_tests.support.stores import keys
+from regional_assets_tests.support.ui import COMMAND
+from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import KEY
 
 
@@ -177,6 +182,91 @@ def test_the_command_makes_the_same_page(
     assert len(made) == pytest.approx(len(by_asset), rel=0.01)
 
     assert CliRunner().invoke(main, ["board"]).output == f"{state / 'board.html'}\n"
+
+
+def test_the_command_prints_the_page(
+    client: redis.Redis, state: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    client.set(keys.latest("europe"), "x")
+    printed = CliRunner().invoke(main, ["board", "--out", "-"])
+    assert printed.exit_code == 1
+    page = printed.stdout_bytes.decode()
+    assert page.startswith("<!doctype html>")
+    # What is damaged is named elsewhere.
+    assert page.rstrip().endswith("</html>")
+    assert printed.stderr.startswith("europe: ")
+    assert list(folder.glob("*")) == []
+    unopened = CliRunner().invoke(main, ["board", "--out", "-", "--open"])
+    assert unopened.exit_code == 2
+    assert "standard output is no file of this machine; name one with --out" in unopened.output
+
+
+def redirected(
+    folder: Path, out: str, where: str, *inherited: int
+) -> subprocess.CompletedProcess[str]:
+    """`board --out` of a process whose standard output a shell redirects."""
+    command = f"exec {shlex.join(COMMAND)} board --out {shlex.quote(out)} {where}"
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        pass_fds=inherited,
+    )
+
+
+@pytest.mark.usefixtures("client", "state")
+def test_the_command_does_not_replace_its_own_output(folder: Path) -> None:
+    """A log to which standard output is appended is not replaced by the page."""
+    log = folder / "log"
+    log.write_text("before\n")
+    # As /dev/stdout is one.
+    (folder / "link").symlink_to("/proc/self/fd/1" if Path("/proc").exists() else "/dev/fd/1")
+    done = redirected(folder, "link", ">> log")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert log.read_text("utf-8").startswith("before\n<!doctype html>")
+    assert log.read_text("utf-8").rstrip().endswith("</html>")
+    assert (folder / "link").is_symlink()
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+
+
+@pytest.mark.usefixtures("client", "state")
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (">&-", "it is closed"),
+        # The parent has closed the end at which it would be read.
+        (">&{pipe}", "Broken pipe"),
+        pytest.param("> /dev/full", "No space left on device", marks=FULL),
+    ],
+)
+def test_a_standard_output_that_takes_nothing(folder: Path, where: str, words: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = redirected(folder, "-", where.format(pipe=writing), writing)
+    os.close(writing)
+    expected = f"Error: standard output cannot be written: {words}; name another file with --out\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.mark.usefixtures("client", "state")
+def test_the_command_writes_to_a_fifo_that_is_read(folder: Path) -> None:
+    fifo = folder / "fifo"
+    os.mkfifo(fifo)
+    refused = CliRunner().invoke(main, ["board", "--out", str(fifo)])
+    assert refused.exit_code == 1
+    assert f"{fifo} cannot be written: no process reads this FIFO; name another" in refused.output
+    unopened = CliRunner().invoke(main, ["board", "--out", str(fifo), "--open"])
+    assert (unopened.exit_code, f"{fifo} is no file" in unopened.output) == (2, True)
+    with subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE) as reader:
+        eventually(lambda: CliRunner().invoke(main, ["board", "--out", str(fifo)]).exit_code == 0)
+        assert reader.stdout
+        assert reader.stdout.read().startswith(b"<!doctype html>")
+    assert fifo.is_fifo()
 
 
 def test_the_page_goes_where_files_go(
