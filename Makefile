@@ -4,7 +4,8 @@ INSTALLED := .venv/.installed
 
 .PHONY: run ui test test-faults test-deployment programs screenshots lint format types reference docs constraints bench clean
 
-# The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set.
+# The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set. Into a
+# server that REDIS_URL names no samples are loaded: where it has no feeds this stops and says so.
 run: $(INSTALLED)
 	$(BIN)/regional-assets inputs load --if-empty
 	$(BIN)/regional-assets run

@@ -143,12 +143,18 @@ def inputs() -> None:
     "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=SAMPLE_INPUTS
 )
 @click.option("--if-empty", is_flag=True, help="Only when there is not a single input yet.")
+@click.option("--samples", is_flag=True, help="Samples, also into the server of REDIS_URL.")
+@click.option("--yes", is_flag=True, help="Without asking.")
 @plain_errors
-def load(folder: Path, if_empty: bool) -> None:
-    """Load the input files of FOLDER (default: the samples)."""
+def load(folder: Path, if_empty: bool, samples: bool, yes: bool) -> None:
+    """Load the input files of FOLDER (default: the samples).
+
+    Samples are an invented world, and its alerts would reach people. They go into the embedded
+    server; into another one with --samples, which asks once more; and nowhere beside feeds.
+    """
     from regional_assets.cli.inputs import load_inputs
 
-    load_inputs(folder, current_time(), if_empty)
+    load_inputs(folder, current_time(), if_empty=if_empty, samples=samples, yes=yes)
 
 
 @inputs.command("status")

@@ -17,6 +17,9 @@ NEGATIVE_SENTINEL = "__WM_NEG__"
 
 TIMESTAMP_FIELDS = ("fetchedAt", "generatedAt", "timestamp", "updatedAt", "lastUpdate", "seededAt")
 
+# True at the top of a value or in its envelope: an invented one, which no feed wrote.
+SAMPLE_FIELD = "_sample"
+
 # Raises `msgspec.DecodeError` or UnicodeDecodeError for what it does not take.
 Decoder = Callable[[bytes], Any]
 
@@ -108,6 +111,16 @@ def parse_json(value: StoredValue, decode: Decoder | None = None) -> tuple[Any, 
         return None, f"not JSON ({error})" if isinstance(error, json.JSONDecodeError) else (
             "not JSON (not UTF-8)"
         )
+
+
+def is_sample(value: StoredValue) -> bool:
+    """Whether what is stored says that it is a sample. What cannot be read does not say so."""
+    parsed, _ = parse_json(value)
+    if not isinstance(parsed, dict):
+        return False
+    wrapped = parsed.get("data") if "_seed" in parsed else None
+    inner = wrapped if isinstance(wrapped, dict) else {}
+    return parsed.get(SAMPLE_FIELD) is True or inner.get(SAMPLE_FIELD) is True
 
 
 def _reject_constant(name: str) -> Any:

@@ -15,7 +15,7 @@ from msgspec.structs import astuple
 
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
-from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, milliseconds
+from regional_assets.intelligence.inputs import SAMPLE_FIELD, TIMESTAMP_FIELDS, milliseconds
 from regional_assets.intelligence.mentions import Mentions, mentions
 from regional_assets.intelligence.numbers import clip, is_number, parse_number
 from regional_assets.intelligence.records import (
@@ -359,17 +359,21 @@ def _only(value: float | None, tally: Tally) -> float | None:
     return value
 
 
+# What stands beside the countries.
+_NO_COUNTRIES = (*TIMESTAMP_FIELDS, SAMPLE_FIELD)
+
+
 def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
     """Region id → net energy imports of its countries in percent (None where the feed has no
     number), in input order: a mean of floats depends on it in the last bit."""
     shares: dict[str, float | None] = {}
-    tally.records = len(payload) - sum(name in payload for name in TIMESTAMP_FIELDS)
+    tally.records = len(payload) - sum(name in payload for name in _NO_COUNTRIES)
     for country, row in payload.items():
         if isinstance(row, dict):
             row = read_record(MixRecord, row)
         if isinstance(row, MixRecord):
             shares[country.strip().upper()] = row.import_share
-        elif country not in TIMESTAMP_FIELDS:
+        elif country not in _NO_COUNTRIES:
             tally.skipped += 1
     tally.incomplete = list(shares.values()).count(None)
     found: dict[str, list[float | None]] = {}

@@ -170,7 +170,7 @@ HEXES = Records("hexes", HexRecord)
 SCORES = Records("ciiScores", ScoreRecord)
 SIGNALS = Records("signals", SignalRecord)
 
-# The payload itself maps countries to their records; times are beside them.
+# The payload itself maps countries to their records; times and a sample's mark are beside them.
 _MIXES = msgspec.json.Decoder(dict[str, MixRecord | str | float | int | bool | None])
 
 

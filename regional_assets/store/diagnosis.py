@@ -343,7 +343,10 @@ def _inputs(server: _Server) -> Result:
     missing = by_freshness.pop("missing", [])
     found = f"{len(CATALOGUE) - len(missing)} of {len(CATALOGUE)} present"
     if len(missing) == len(CATALOGUE):
-        advice = "start the feeds' writers; `regional-assets inputs load` loads samples"
+        advice = "start the feeds' writers"
+        # Elsewhere alerts from an invented world would reach people.
+        if server.settings.redis_url is None:
+            advice += "; `regional-assets inputs load` loads samples"
         return "warning", found, advice
     for word, names in (("missing", missing), ("stale", by_freshness.get("stale", []))):
         found += f"; {word}: {', '.join(names)}" if names else ""

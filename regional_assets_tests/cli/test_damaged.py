@@ -261,7 +261,7 @@ def said_in(encoding: str) -> Iterator[How]:
     "line",
     [
         *("run europe --force", "status", "show mena", "show mena --json", "alerts", "verify"),
-        *("inputs status", "inputs load", "doctor", "acl", "--help"),
+        *("inputs status", "inputs load --samples --yes", "doctor", "acl", "--help"),
         "replay --from 2026-02-26 --to 2026-02-26",
     ],
 )

@@ -285,6 +285,16 @@ def test_a_slow_way_is_no_clock_difference(server_url: str, folder: Path) -> Non
     assert finding.verdict == "ok"
 
 
+def test_samples_are_recommended_for_the_embedded_server_alone(
+    server_url: str, folder: Path
+) -> None:
+    assert doctor(server_url, folder)["inputs"].advice == "start the feeds' writers"
+    try:
+        assert "`regional-assets inputs load`" in doctor(None, folder)["inputs"].advice
+    finally:
+        embedded.stop(folder)
+
+
 def test_inputs_that_are_missing_stale_or_wrong(server_url: str, folder: Path) -> None:
     now = current_time()
     with redis.Redis.from_url(server_url) as client:

@@ -21,9 +21,10 @@ from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worlds import sample_values
 
 READING = ("status", "show mena", "inputs status", "run mena")
-WRITING = ("run mena", "inputs load")
+LOADING = "inputs load --samples --yes"
+WRITING = ("run mena", LOADING)
 OF_ONE_KEY = ("history mena", "brief show mena")
-ALL = (*READING, *OF_ONE_KEY, "inputs load", "verify", "alerts")
+ALL = (*READING, *OF_ONE_KEY, LOADING, "verify", "alerts")
 
 
 @pytest.fixture

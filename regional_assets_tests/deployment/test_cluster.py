@@ -57,7 +57,10 @@ def called(*arguments: str) -> str:
 
 @pytest.mark.usefixtures("environ")
 def test_a_run_and_a_backfill(store: OpenStore, folder: Path) -> None:
-    assert " keys loaded into cluster 127.0.0.1:" in called("inputs", "load")
+    refused = called("inputs", "load")
+    assert "samples are not loaded into cluster 127.0.0.1:" in refused
+    loaded = called("inputs", "load", "--samples", "--yes")
+    assert " keys loaded into cluster 127.0.0.1:" in loaded
     assert "missing" not in called("inputs", "status")
     with dg.DagsterInstance.ephemeral(str(folder)) as instance:
         assert run(instance, partition_key="mena").success

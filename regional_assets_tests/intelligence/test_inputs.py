@@ -13,12 +13,13 @@ from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
 from regional_assets.intelligence.inputs import (
     InputState,
     StoredValue,
+    is_sample,
     parse_json,
     read_input,
     read_inputs,
 )
 from regional_assets.intelligence.world import build_world
-from regional_assets_tests.support.worlds import COMPANION, KEY, NOW, encoded
+from regional_assets_tests.support.worlds import COMPANION, KEY, NOW, encoded, sample_values
 
 MINUTE = 60_000
 
@@ -250,3 +251,44 @@ def test_a_lone_surrogate_does_not_cost_the_input() -> None:
     text = json.dumps({"predictions": [{"id": "a\ud83d", "region": "Iran", "probability": 1}]})
     world = build_world({KEY["forecasts"]: StoredValue(text.encode())}, NOW)
     assert [f.id for f in world.forecasts["mena"]] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "sample"),
+    [
+        (b'{"_sample": true}', True),
+        (b'{"_sample": true, "_seed": {"fetchedAt": 1}, "data": {}}', True),
+        (b'{"_seed": {"fetchedAt": 1}, "data": {"_sample": true}}', True),
+        (b'{"_seed": {"fetchedAt": 1}, "data": [true]}', False),
+        (b'{"data": {"_sample": true}}', False),
+        (b'{"_sample": 1}', False),
+        (b'{"_sample": "true"}', False),
+        (b'["_sample"]', False),
+        (b'"__WM_NEG__"', False),
+        (b"null", False),
+        (b'{"_sample": true', False),
+        (b"[" * 100_000, False),
+        (b"\xff", False),
+    ],
+)
+def test_a_sample_says_that_it_is_one(stored: bytes, sample: bool) -> None:
+    assert is_sample(StoredValue(stored)) is sample
+    assert not is_sample(StoredValue(error="WRONGTYPE"))
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["at the top", "in the envelope"])
+def test_that_it_is_a_sample_changes_nothing_else(inside: bool) -> None:
+    marked, unmarked = {}, {}
+    for key, value in sample_values().items():
+        stored = json.loads(value)
+        assert stored.pop("_sample") is True, key
+        unmarked[key] = StoredValue(json.dumps(stored).encode())
+        (stored["data"] if inside and "_seed" in stored else stored)["_sample"] = True
+        marked[key] = StoredValue(json.dumps(stored).encode())
+        assert is_sample(marked[key])
+    with_mark, without = build_world(marked, NOW), build_world(unmarked, NOW)
+    for field in with_mark.__struct_fields__:
+        # The states have the sizes.
+        if field != "inputs":
+            assert getattr(with_mark, field) == getattr(without, field), field
+    assert with_mark.tallies["energy_mix"].skipped == 0

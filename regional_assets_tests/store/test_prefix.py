@@ -117,7 +117,7 @@ def called(*arguments: str) -> str:
 
 
 def test_messages_name_the_whole_key(environ: redis.Redis) -> None:
-    assert "keys loaded" in called("inputs", "load")
+    assert "keys loaded" in called("inputs", "load", "--samples", "--yes")
     keys = Keys(PREFIX, INPUT_PREFIX)
     risk_scores = INPUTS["risk_scores"]
     environ.set(f"{INPUT_PREFIX}{risk_scores.companion}", "{")

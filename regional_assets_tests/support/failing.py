@@ -19,7 +19,7 @@ COMMANDS = (
     "show mena",
     "alerts",
     "inputs status",
-    "inputs load",
+    "inputs load --samples --yes",
     "verify",
     "doctor",
 )
