@@ -135,10 +135,13 @@ def _files(text: str) -> str:
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
-def _geography(text: str) -> str:
+_BUILT_IN = re.compile("built-in(:[0-9]+)?")
+
+
+def _model(text: str) -> str:
     if text.endswith(".toml"):
         return _path(text)
-    if not _ATTRIBUTE.fullmatch(text):
+    if not _ATTRIBUTE.fullmatch(text) and not _BUILT_IN.fullmatch(text):
         raise ValueError
     return text
 
@@ -187,15 +190,17 @@ DAGSTER_HOME = _folder(
     "of this project.",
     "`dagster` in the state folder",
 )
-GEOGRAPHY = Setting(
-    "REGIONAL_GEOGRAPHY",
+MODEL = Setting(
+    "REGIONAL_MODEL",
     "",
-    "The table of regions: a TOML file or `module:attribute` (docs/geography.md). All processes of "
-    "an installation need the same one.",
-    "a file that ends in .toml, or module:attribute",
-    _geography,
-    "the eight built-in regions",
+    "The model (regions, scoring, triggers, inputs): a TOML file, `module:attribute` or `built-in` "
+    "(docs/models.md). All processes of an installation need the same one.",
+    "a file that ends in .toml, module:attribute, or built-in",
+    _model,
+    "`built-in`",
 )
+# What it was called.
+OLD_MODEL = "REGIONAL_GEOGRAPHY"
 CONNECT_TIMEOUT = _seconds("REGIONAL_CONNECT_TIMEOUT", 5.0, "Seconds to wait for a connection.")
 ANSWER_TIMEOUT = _seconds("REGIONAL_ANSWER_TIMEOUT", 5.0, "Seconds to wait for an answer.")
 RETRIES = _whole(
@@ -263,7 +268,7 @@ SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
     STATE_DIR,
     FILES,
     DAGSTER_HOME,
-    GEOGRAPHY,
+    MODEL,
     CONNECT_TIMEOUT,
     ANSWER_TIMEOUT,
     RETRIES,

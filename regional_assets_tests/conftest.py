@@ -15,6 +15,7 @@ import redis
 from regional_assets.settings import DAGSTER_HOME, INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
 from regional_assets.store import access, embedded
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.clusters import kind_of_store
 from regional_assets_tests.support.model_server import Models, serving
 from regional_assets_tests.support.servers import emptied, redis_server
@@ -107,7 +108,7 @@ def redis_url(session_folder: Path) -> Iterator[str]:
     """A real Redis server. Where none is installed its tests are skipped, in CI they fail."""
     with redis_server(session_folder) as url:
         with redis.Redis.from_url(url) as admin:
-            for rule in access.rules(keys):
+            for rule in access.rules(keys, MODEL):
                 admin.execute_command(*rule.split())
         yield url
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from regional_assets.intelligence.snapshot import VERSIONS
 from regional_assets.intelligence.transmission import TEMPLATE_VERSION
+from regional_assets_tests.support.built_in import VERSIONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 
 import msgspec
 
-from regional_assets.intelligence.regime import RegimeLabel
+from regional_assets.intelligence.scoring import RegimeLabel
 from regional_assets.intelligence.stored import Body, Outline
 from regional_assets.intelligence.timing import DAY_MS
 

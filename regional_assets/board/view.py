@@ -8,12 +8,12 @@ import msgspec
 
 from regional_assets.board.records import Record
 from regional_assets.board.world_map import RegionMark, world_map
-from regional_assets.intelligence.balance import AXES, BUFFERS
-from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.diff import Diff
-from regional_assets.intelligence.geography import CORRIDORS, REGIONS
 from regional_assets.intelligence.inputs import InputState
+from regional_assets.intelligence.metrics import metric_of
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.narrative import SECTIONS
+from regional_assets.intelligence.scoring import AXES, BUFFERS
 from regional_assets.intelligence.stored import (
     Actor,
     Airport,
@@ -28,7 +28,7 @@ from regional_assets.intelligence.stored import (
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import words
 from regional_assets.intelligence.timing import MINUTE_MS, YOUNG_MS
-from regional_assets.intelligence.triggers import STATES, TRIGGERS, TriggerState, compared
+from regional_assets.intelligence.triggers import STATES, TriggerState, compared
 from regional_assets.intelligence.world import World
 
 T = TypeVar("T")
@@ -39,9 +39,6 @@ MOST_REGIONS = 50
 _MOST = 20
 
 _OBSERVED_WITHIN = 15 * MINUTE_MS
-_TRIGGERS = {trigger.id: trigger for trigger in TRIGGERS}
-_INPUT_NAMES = {spec.key: spec.name for spec in CATALOGUE}
-_CORRIDOR_NAMES = {c.chokepoint: c.name for c in CORRIDORS if c.chokepoint}
 # Beyond this multiple of its threshold, a value is drawn no further.
 _FURTHEST = 3.0
 # What drivers rest on besides items of evidence.
@@ -186,17 +183,17 @@ def board_of(records: Mapping[str, Record], world: World, hidden: int = 0) -> Bo
     }
     return Board(
         made_at=world.now,
-        cards=[_card(region, record) for region, record in records.items()],
+        cards=[_card(world.model, region, record) for region, record in records.items()],
         marks=marks,
-        map=world_map(marks),
+        map=world_map(world.model.geography.regions, marks),
         inputs=world.inputs,
         tallies={name: tally for name, tally in world.tallies.items() if tally.counts},
         hidden=hidden,
     )
 
 
-def _card(region: str, record: Record) -> Card:
-    snapshot, label = record.snapshot, REGIONS[region].label
+def _card(model: Model, region: str, record: Record) -> Card:
+    snapshot, label = record.snapshot, model.region(region).label
     if snapshot is None:
         return Card(region, label, record, Few(()))
     mobility = snapshot.mobility
@@ -210,10 +207,13 @@ def _card(region: str, record: Record) -> Card:
         label,
         record,
         changes_of(snapshot, record.changes),
-        axes=[_axis(axis, snapshot) for axis in AXES],
+        axes=[_axis(model, axis, snapshot) for axis in AXES],
         watches={
             state: few(
-                [_watch(t, state, snapshot, record) for t in getattr(snapshot.triggers, state)]
+                [
+                    _watch(model, t, state, snapshot, record)
+                    for t in getattr(snapshot.triggers, state)
+                ]
             )
             for state in STATES
         },
@@ -228,8 +228,8 @@ def _card(region: str, record: Record) -> Card:
         airspace=few(mobility.airspace),
         closures=few(mobility.notam_closures),
         passages=[*_passages(snapshot.narrative)],
-        missing=few([_input_name(key) for key in snapshot.meta.missing_inputs]),
-        stale=few([_input_name(key) for key in snapshot.meta.stale_inputs]),
+        missing=few([_input_name(model, key) for key in snapshot.meta.missing_inputs]),
+        stale=few([_input_name(model, key) for key in snapshot.meta.stale_inputs]),
     )
 
 
@@ -237,8 +237,8 @@ def _by_state(snapshot: Body) -> Iterator[tuple[TriggerState, Sequence[Trigger]]
     return ((state, getattr(snapshot.triggers, state)) for state in STATES)
 
 
-def _input_name(key: str) -> str:
-    return words(_INPUT_NAMES.get(key, key))
+def _input_name(model: Model, key: str) -> str:
+    return words(next((spec.name for spec in model.inputs if spec.key == key), key))
 
 
 def _passages(narrative: Narrative) -> Iterator[tuple[str, str]]:
@@ -249,19 +249,22 @@ def _passages(narrative: Narrative) -> Iterator[tuple[str, str]]:
         yield "watch", item.text
 
 
-def _axis(axis: str, snapshot: Body) -> Axis:
+def _axis(model: Model, axis: str, snapshot: Body) -> Axis:
     balance = snapshot.balance
     summaries = {item.id: item.summary for item in snapshot.evidence}
     causes = [
-        Cause(driver, few(list(dict.fromkeys(_names(driver.evidence_ids, summaries))), 6))
+        Cause(driver, few(list(dict.fromkeys(_names(model, driver.evidence_ids, summaries))), 6))
         for driver in (*balance.pressures, *balance.buffers)
         if driver.axis == axis
     ]
     return Axis(axis, axis in BUFFERS, getattr(balance, axis), few(causes))
 
 
-def _names(evidence_ids: Iterable[str], summaries: Mapping[str, str]) -> Iterator[str]:
+def _names(
+    model: Model, evidence_ids: Iterable[str], summaries: Mapping[str, str]
+) -> Iterator[str]:
     """What these ids stand for, in words: an id means nothing to a reader of the page."""
+    corridors = {c.chokepoint: c.name for c in model.corridors if c.chokepoint}
     for evidence_id in evidence_ids:
         kind, _, rest = evidence_id.partition(":")
         if evidence_id in summaries:
@@ -271,21 +274,24 @@ def _names(evidence_ids: Iterable[str], summaries: Mapping[str, str]) -> Iterato
         elif kind == "cii":
             yield f"the instability index of {rest}"
         elif kind == "chokepoint":
-            yield f"the threat level at {_CORRIDOR_NAMES.get(rest, rest)}"
+            yield f"the threat level at {corridors.get(rest, rest)}"
         elif kind == "producer":
             yield "the list of energy producers"
         else:
             yield "an item that is not in the snapshot's evidence"
 
 
-def _watch(stored: Trigger, state: TriggerState, snapshot: Body, record: Record) -> Watch:
-    trigger, threshold = _TRIGGERS.get(stored.id), stored.threshold
+def _watch(
+    model: Model, stored: Trigger, state: TriggerState, snapshot: Body, record: Record
+) -> Watch:
+    trigger = next((t for t in model.triggers if t.id == stored.id), None)
+    threshold = stored.threshold
     at, value = record.observed.get(threshold.metric, (None, None))
     # An older one is of an earlier snapshot: now there was no value.
     if at is not None and abs(snapshot.generated_at - at) > _OBSERVED_WITHIN:
         at = value = None
     mean = record.baselines.get(stored.id)
-    relative = trigger is not None and trigger.metric.relative
+    relative = trigger is not None and metric_of(trigger.metric).relative
     change = compared(trigger, value, mean) if trigger else None
     # A threshold of another sign than the change is not on the way to it.
     way = None if change is None or not threshold.value else change / threshold.value

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.geography import Region
 
 # Orange when pressures prevail, blue when buffers do: told apart with any colour vision. Most
 # balances are near 0, so the scale is steeper there.
@@ -82,14 +82,14 @@ class RegionMark(msgspec.Struct, frozen=True):
     stale: bool = False
 
 
-def world_map(marks: Mapping[str, RegionMark]) -> str | None:
+def world_map(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) -> str | None:
     """The map as an SVG element that refers to nothing outside it.
 
     A region that `marks` lacks is hatched and labelled "no readable snapshot". None when the
-    outlines are of other regions than this process has.
+    outlines are of other regions than these.
     """
     drawing = _outlines()
-    countries = {id: " ".join(sorted(region.countries)) for id, region in REGIONS.items()}
+    countries = {id: " ".join(sorted(region.countries)) for id, region in regions.items()}
     if countries != {id: shape["countries"] for id, shape in drawing["regions"].items()}:
         return None
     # The outlines are drawn at twice the size.
@@ -97,14 +97,14 @@ def world_map(marks: Mapping[str, RegionMark]) -> str | None:
     shapes = [f'<path class="map-none" d="{drawing["neutral"]}"/>']
     labels = []
     x, y = _ELSEWHERE
-    for region in REGIONS:
-        mark = marks.get(region)
-        if outline := drawing["regions"][region]["path"]:
+    for region in regions.values():
+        mark = marks.get(region.id)
+        if outline := drawing["regions"][region.id]["path"]:
             shapes.append(
                 f'<path class="map-region" fill="{_fill(mark)}" stroke-width="1.4" '
                 f'fill-rule="evenodd" d="{outline}"/>'
             )
-            labels.append(_label(region, mark, *_PLACES[region]))
+            labels.append(_label(region, mark, *_PLACES[region.id]))
         else:
             labels.append(_swatch(x, y - 34, mark) + _label(region, mark, x, y))
             y += 90
@@ -112,17 +112,17 @@ def world_map(marks: Mapping[str, RegionMark]) -> str | None:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {-_MARGIN} {width} {full}" '
         f'width="{_SHOWN}" height="{full * _SHOWN // width}" role="img" '
-        f'aria-label="{_text(map_text(marks))}"><style>{MAP_STYLE}</style>{_DEFINITIONS}'
+        f'aria-label="{_text(map_text(regions, marks))}"><style>{MAP_STYLE}</style>{_DEFINITIONS}'
         f'<rect class="map-panel" y="{-_MARGIN}" width="{width}" height="{full}" rx="8"/>'
         f'<g transform="scale(.5)" stroke-linejoin="round">{"".join(shapes)}</g>'
         f"{''.join(labels)}{_legend(height)}</svg>"
     )
 
 
-def map_text(marks: Mapping[str, RegionMark]) -> str:
+def map_text(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) -> str:
     """What the map shows, in words: a sentence for each region."""
     return "World map of net balances. " + " ".join(
-        f"{region.label}: {', '.join(_words(marks.get(id)))}." for id, region in REGIONS.items()
+        f"{region.label}: {', '.join(_words(marks.get(id)))}." for id, region in regions.items()
     )
 
 
@@ -152,7 +152,7 @@ def _words(mark: RegionMark | None) -> list[str]:
     return [f"{mark.net_balance:+.3f} {regime}", *([" · ".join(notes)] if notes else [])]
 
 
-def _label(region: str, mark: RegionMark | None, x: int, y: int) -> str:
+def _label(region: Region, mark: RegionMark | None, x: int, y: int) -> str:
     """Name and words at `x`, `y`; where the map is small, only the balance and the mark."""
     lines = "".join(
         f'<text class="map-text map-long" x="{x}" y="{y + 17 * (n + 1)}">{_text(words)}</text>'
@@ -163,7 +163,7 @@ def _label(region: str, mark: RegionMark | None, x: int, y: int) -> str:
         short += " ▲"
     return (
         f'<text class="map-text map-name map-long" x="{x}" y="{y}">'
-        f"{_text(_shortened(REGIONS[region].label, _MOST_OF_NAME))}</text>{lines}"
+        f"{_text(_shortened(region.label, _MOST_OF_NAME))}</text>{lines}"
         f'<text class="map-text map-short" x="{x}" y="{y + 17}">{short}</text>'
     )
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from regional_assets.cli.command import fail_with, open_store, plain_errors
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.text import visible
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.files import address, replace, write
@@ -43,7 +42,7 @@ def board(out: str | None, opened: bool) -> None:
     if opened and (printed or "://" in path or _is_special(Path(path))):
         raise click.UsageError(f"{path} is no file of this machine; name one with --out")
     with open_store() as store:
-        made, page = make_board(store, REGION_IDS, current_time())
+        made, page = make_board(store, store.model.region_ids, current_time())
     if out is None:
         write(settings, BOARD_FILE, page.encode())
     else:

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regional_assets.cli.command import FAILED, echo_json, open_store, plain_errors
+from regional_assets.cli.command import FAILED, chosen, echo_json, open_store, plain_errors
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
-from regional_assets.intelligence.geography import checked_regions
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import utc
 
 if TYPE_CHECKING:
@@ -45,11 +43,11 @@ def write_briefs(regions: tuple[str, ...], force: bool) -> None:
 
     Exits 1 when a region failed; the others are done all the same.
     """
-    chosen = _briefed(regions or NARRATED_REGIONS)
+    members = _briefed(regions or chosen().narrated)
     from regional_assets.cli.render import console
     from regional_assets.cli.run import run_briefs
 
-    if not run_briefs(console(), chosen, force=force):
+    if not run_briefs(console(), chosen(), members, force=force):
         sys.exit(FAILED)
 
 
@@ -81,11 +79,11 @@ def show_brief(region: str, as_json: bool) -> None:
 
 def _briefed(regions: Iterable[str]) -> tuple[str, ...]:
     """`regions` without repeats, all of which have briefs."""
-    chosen = checked_regions(regions)
-    for region in chosen:
-        if region not in NARRATED_REGIONS:
+    members = chosen().checked_regions(regions)
+    for region in members:
+        if region not in chosen().narrated:
             raise click.UsageError(f"{region} has no brief")
-    return chosen
+    return members
 
 
 def _print_brief(brief: "WeeklyBrief") -> None:

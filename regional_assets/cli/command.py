@@ -5,15 +5,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 import click
 
 from regional_assets.intelligence.geography import UnknownRegionError
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.text import quoted, visible
 from regional_assets.replay.series import SeriesError
 from regional_assets.runs.files import FilesError
 from regional_assets.runs.input_files import InputFilesError
+from regional_assets.runs.models import chosen_model
 from regional_assets.settings import StoreSettings
 from regional_assets.store.errors import STORE_ERRORS
 
@@ -44,11 +46,19 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+def chosen() -> Model:
+    """The model that `REGIONAL_MODEL` chooses, read once in a command."""
+    context = click.get_current_context().find_root()
+    if context.obj is None:
+        context.obj = chosen_model()
+    return cast(Model, context.obj)
+
+
 @contextmanager
 def open_store() -> Iterator["SnapshotStore"]:
     from regional_assets.store.snapshot_store import SnapshotStore
 
-    store = SnapshotStore.open(StoreSettings.from_environment())
+    store = SnapshotStore.open(chosen(), StoreSettings.from_environment())
     try:
         yield store
     finally:

@@ -8,12 +8,14 @@ from pathlib import Path
 from rich.table import Table
 
 from regional_assets.cli.render import plain
+from regional_assets.intelligence.model import BUILT_IN, Model
 from regional_assets.narrative.settings import NarrativeSettingsError, providers
-from regional_assets.runs.chosen_geography import described
 from regional_assets.runs.files import address
 from regional_assets.runs.files import write_problem as files_problem
+from regional_assets.runs.models import chosen_model, described
 from regional_assets.settings import (
     DAGSTER_HOME,
+    OLD_MODEL,
     SETTINGS,
     SettingsError,
     StoreSettings,
@@ -31,8 +33,9 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     """Every check's finding, one after the other; `now` is this machine's clock in ms."""
     settings, finding = _settings(environ)
     yield finding
-    yield Finding("geography", "ok", described())
-    yield from diagnose(settings, now, partial(_on_record, environ))
+    model, finding = _model(environ)
+    yield finding
+    yield from diagnose(settings, model, now, partial(_on_record, environ))
     yield examined("files", partial(_files, settings))
     yield from _dagster(environ)
 
@@ -52,6 +55,22 @@ def _settings(environ: Mapping[str, str]) -> tuple[StoreSettings | None, Finding
         return settings, Finding("settings", "problem", "; ".join(wrong))
     names = sorted(n for n in environ if n == "REDIS_URL" or n.startswith("REGIONAL_"))
     return settings, Finding("settings", "ok", ", ".join(names) or "all defaults")
+
+
+def _model(environ: Mapping[str, str]) -> tuple[Model, Finding]:
+    """The model, and what it is; the built-in one where the chosen one cannot be used, so that the
+    server can be examined."""
+    try:
+        model = chosen_model(environ)
+    except SettingsError as error:
+        return BUILT_IN, Finding("model", "problem", str(error))
+    if environ.get(OLD_MODEL):
+        found = f"{described(model)}; {OLD_MODEL} is set, too, and has no effect"
+        return model, Finding("model", "warning", found, f"unset {OLD_MODEL}")
+    if model.warnings:
+        advice = "give it countries, or take it out of the model"
+        return model, Finding("model", "warning", "; ".join(model.warnings), advice)
+    return model, Finding("model", "ok", described(model))
 
 
 def _files(settings: StoreSettings | None) -> Result:

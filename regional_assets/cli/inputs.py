@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from regional_assets.cli.command import open_store
+from regional_assets.cli.command import chosen, open_store
 from regional_assets.cli.render import console, input_cells, plain
 from regional_assets.intelligence.inputs import StoredValue, is_sample, read_inputs
 from regional_assets.intelligence.world import build_world
@@ -21,10 +21,10 @@ _NAMED = 3
 def load_inputs(folder: Path, now: int, *, if_empty: bool, samples: bool, yes: bool) -> None:
     """Writes the input files of the folder; `now` (ms) is what their times are relative to.
     `samples` lets samples into a server that REDIS_URL names, and `yes` does so without asking."""
-    values = read_input_files(folder, now)
+    values = read_input_files(chosen(), folder, now)
     invented = any(is_sample(StoredValue(value)) for value in values.values())
     with open_store() as store:
-        states = read_inputs(store.read([]).values, now)
+        states = read_inputs(store.model.inputs, store.read([]).values, now)
         if if_empty and any(state.size for state in states.values()):
             click.echo(f"inputs are there already at {address(store.client)}")
             return
@@ -75,7 +75,7 @@ def _refuse_beside_feeds(store: SnapshotStore) -> None:
 def show_inputs(now: int) -> None:
     """A line per input; `now` in ms."""
     with open_store() as store:
-        world, keys = build_world(store.read([]).values, now), store.keys
+        world, keys = build_world(store.model, store.read([]).values, now), store.keys
     table = Table("input", "key", "state", "age", "max age", "bytes", "problem", "records")
     for name, state in world.inputs.items():
         records = plain(world.tallies.get(name, ""))

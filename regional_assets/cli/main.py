@@ -19,12 +19,11 @@ from dotenv import load_dotenv
 from regional_assets.cli.adopt import adopt
 from regional_assets.cli.board import board
 from regional_assets.cli.briefs import brief
-from regional_assets.cli.command import FAILED, plain_errors
-from regional_assets.intelligence.geography import REGION_IDS, checked_regions
+from regional_assets.cli.command import FAILED, chosen, plain_errors
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS
-from regional_assets.settings import GEOGRAPHY, REDIS_URL, StoreSettings, state_dir
+from regional_assets.settings import MODEL, REDIS_URL, StoreSettings, state_dir
 from regional_assets.store.state_folder import has_storage, hold_ui_lock, use_dagster_home
 
 _UI_PORT = 3000
@@ -56,11 +55,12 @@ def run(regions: tuple[str, ...], force: bool) -> None:
 
     Exits 1 when a region failed; the others are done all the same.
     """
-    chosen = checked_regions(regions or REGION_IDS)
+    model = chosen()
+    members = model.checked_regions(regions or model.region_ids)
     from regional_assets.cli.render import console
     from regional_assets.cli.run import run_snapshots
 
-    if not run_snapshots(console(), chosen, force=force):
+    if not run_snapshots(console(), model, members, force=force):
         sys.exit(FAILED)
 
 
@@ -70,7 +70,7 @@ def run(regions: tuple[str, ...], force: bool) -> None:
 @plain_errors
 def show(region: str, as_json: bool) -> None:
     """Show the latest snapshot of REGION."""
-    checked_regions([region])
+    chosen().checked_regions([region])
     from regional_assets.cli.snapshots import show_snapshot
 
     show_snapshot(region, as_json)
@@ -92,7 +92,7 @@ def status() -> None:
 @plain_errors
 def history(region: str, as_json: bool) -> None:
     """Show the regime changes of REGION, the newest first; exits 1 when an entry is damaged."""
-    checked_regions([region])
+    chosen().checked_regions([region])
     from regional_assets.cli.history import show_history
 
     show_history(region, as_json)
@@ -128,7 +128,7 @@ def replay_series(series: Path, first: datetime | None, last: datetime | None) -
     from regional_assets.replay.replay import ReplayError
 
     try:
-        replay(console(), series, state_dir() / "replay", first, last)
+        replay(console(), chosen(), series, state_dir() / "replay", first, last)
     except ReplayError as error:
         raise click.ClickException(str(error)) from None
 
@@ -238,7 +238,7 @@ def acl() -> None:
     from regional_assets.store import access
     from regional_assets.store.keys import Keys
 
-    for rule in access.rules(Keys.of(StoreSettings.from_environment())):
+    for rule in access.rules(Keys.of(StoreSettings.from_environment()), chosen()):
         click.echo(rule)
 
 
@@ -256,8 +256,10 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
 
     home = use_dagster_home()
     os.environ["REGIONAL_STATE_DIR"] = str(state_dir())
-    if chosen := GEOGRAPHY.read():
-        os.environ[GEOGRAPHY.name] = chosen
+    chosen()
+    if choice := MODEL.read():
+        # A relative path counts from here.
+        os.environ[MODEL.name] = choice
     if url := REDIS_URL.read():
         os.environ["REDIS_URL"] = redis_url.checked(url)
     port = port or _free_port(host)

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.inputs import InputState
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.stored import Body
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.timing import age

@@ -13,7 +13,7 @@ from rich.progress import (
 )
 
 from regional_assets.cli.alerts import alerts_table, regional_alerts
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import utc
 from regional_assets.replay.replay import Replay
 from regional_assets.replay.series import SeriesError, read_series
@@ -30,7 +30,12 @@ _MOST_ALERTS = 1000
 
 
 def replay(
-    console: Console, path: Path, folder: Path, first: datetime | None, last: datetime | None
+    console: Console,
+    model: Model,
+    path: Path,
+    folder: Path,
+    first: datetime | None,
+    last: datetime | None,
 ) -> None:
     """Replays the days of the series from `first` to `last` in `folder` and prints the alerts
     and where the histories are. Raises `SeriesError`, `ReplayError` and the store's errors."""
@@ -46,9 +51,9 @@ def replay(
             f"{path} has no such days: it goes from {series.index[0]:%Y-%m-%d} "
             f"to {series.index[-1]:%Y-%m-%d}"
         )
-    run = Replay(series, days, folder)
+    run = Replay(model, series, days, folder)
     console.print(
-        f"{len(days)} days, {len(run.ticks)} runs of {len(REGION_IDS)} regions each, "
+        f"{len(days)} days, {len(run.ticks)} runs of {len(model.regions)} regions each, "
         f"on a server of their own in {folder}",
         soft_wrap=True,
     )

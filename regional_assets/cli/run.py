@@ -17,9 +17,8 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, T
 from rich.table import Column, Table
 
 from regional_assets.cli.render import plain
-from regional_assets.definitions import defs
-from regional_assets.defs.assets.briefs import regional_brief
-from regional_assets.defs.assets.snapshots import regional_snapshots
+from regional_assets.definitions import definitions
+from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED, REGIONAL_SUMMARY
 from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
@@ -27,6 +26,7 @@ from regional_assets.defs.known_store import EMPTIED_TAG
 from regional_assets.defs.liveness import alive
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
+from regional_assets.intelligence.model import Model
 from regional_assets.store.state_folder import use_dagster_home
 
 _POLL_SECONDS = 0.1
@@ -74,10 +74,10 @@ class Materialised(msgspec.Struct):
                     self.summary = event.metadata
 
 
-def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> bool:
+def run_snapshots(console: Console, model: Model, regions: Sequence[str], *, force: bool) -> bool:
     """Runs the snapshot job over `regions` and prints what became of each. Returns whether all were
     done, and the summary of all regions could be made."""
-    ran = _run(console, SNAPSHOT_JOB.name, regional_snapshots, regions, force=force)
+    ran = _run(console, model, SNAPSHOT_JOB, "regional_snapshots", regions, force=force)
     console.print(_snapshots_table(regions, ran))
     _print_errors(console, ran, regions, "run")
     found = ran.summary.get(DAMAGED)
@@ -93,13 +93,15 @@ def run_snapshots(console: Console, regions: Sequence[str], *, force: bool) -> b
     return not ran.errors and not damaged
 
 
-def run_briefs(console: Console, regions: Sequence[str], *, force: bool) -> bool:
+def run_briefs(console: Console, model: Model, regions: Sequence[str], *, force: bool) -> bool:
     """Runs the job of the weekly briefs over `regions` and prints what became of each. Returns
     whether none failed; raises `ClickException` when no language model can be asked."""
     why_not = NarratorResource().why_not()
     if why_not:
         raise click.ClickException(why_not)
-    ran = _run(console, BRIEF_JOB.name, regional_brief, regions, force=force)
+    ran = _run(
+        console, model, BRIEF_JOB, REGIONAL_BRIEF.to_python_identifier(), regions, force=force
+    )
     console.print(_briefs_table(regions, ran))
     _print_errors(console, ran, regions, "brief")
     return not ran.errors
@@ -107,24 +109,25 @@ def run_briefs(console: Console, regions: Sequence[str], *, force: bool) -> bool
 
 def _run(
     console: Console,
+    model: Model,
     job_name: str,
-    asset: dg.AssetsDefinition,
+    step: str,
     regions: Sequence[str],
     *,
     force: bool,
 ) -> _Ran:
-    """Runs the job, whose only step is that of `asset`.
+    """Runs the job, whose first step has that name and takes `force`.
 
     A Dagster run takes a range of partitions, of at most `REGIONAL_PARTITIONS_PER_RUN`; any other
     choice takes several runs, one after the other.
     """
-    resolved = defs.resolve_job_def(job_name)
+    resolved = definitions(model, narrated=job_name == BRIEF_JOB).resolve_job_def(job_name)
     ran = _Ran()
     with (
         open_instance(use_dagster_home()) as instance,
         _progress(console, len(regions)) as (bar, task),
     ):
-        for members in contiguous(regions):
+        for members in contiguous(model, regions):
             run_id = str(uuid.uuid4())
             found = Materialised(instance, run_id)
             with (
@@ -140,7 +143,7 @@ def _run(
                     run_id=run_id,
                     tags=range_tags(*members),
                     run_config={
-                        "ops": {asset.op.name: {"config": {"force": force}}},
+                        "ops": {step: {"config": {"force": force}}},
                         # The table shows the result; the full log is in the UI.
                         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     },

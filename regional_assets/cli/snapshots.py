@@ -8,7 +8,6 @@ from rich.table import Table
 
 from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store
 from regional_assets.cli.render import console, plain, print_snapshot
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.timing import age, last_confirmed
@@ -39,7 +38,7 @@ def show_status(now: int) -> None:
         "region", "age", "confirmed", "regime", "net balance", "confidence", "active triggers"
     )
     damaged: list[str] = []
-    for region, latest in _latest(REGION_IDS).items():
+    for region, latest in _latest().items():
         try:
             snapshot = latest.parsed(region)
         except BodyError as error:
@@ -66,8 +65,8 @@ def show_status(now: int) -> None:
 def verify_stored(now: int) -> None:
     """What does not agree, a line per region; `now` in ms."""
     with open_store() as store:
-        problems = store.verify(REGION_IDS, now)
-        stored = regions_with_latest(store, REGION_IDS)
+        problems = store.verify(store.model.region_ids, now)
+        stored = regions_with_latest(store, store.model.region_ids)
         summary = store.verify_summary()
     for region, found in problems.items():
         agrees = "agrees" if region in stored else "nothing stored"
@@ -78,6 +77,6 @@ def verify_stored(now: int) -> None:
         sys.exit(FAILED)
 
 
-def _latest(regions: Sequence[str]) -> Mapping[str, LatestRead]:
+def _latest(regions: Sequence[str] = ()) -> Mapping[str, LatestRead]:
     with open_store() as store:
-        return store.read(regions, inputs=False).latest
+        return store.read(regions or store.model.region_ids, inputs=False).latest

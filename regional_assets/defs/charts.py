@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from regional_assets.board.world_map import RegionMark, world_map
-from regional_assets.intelligence.balance import BUFFERS, PRESSURES, Balance
+from regional_assets.intelligence.balance import Balance
+from regional_assets.intelligence.model import Model
+from regional_assets.intelligence.scoring import BUFFERS, PRESSURES
 from regional_assets.intelligence.text import visible
 
 if TYPE_CHECKING:
@@ -136,9 +138,9 @@ def line_chart(
     return _image(alt, "".join(parts), _CHART_WIDTH, bottom + _ROW + 4)
 
 
-def regions_map(marks: Mapping[str, RegionMark]) -> dg.MarkdownMetadataValue | None:
+def regions_map(model: Model, marks: Mapping[str, RegionMark]) -> dg.MarkdownMetadataValue | None:
     """The world map (`world_map`); None where there is none of these regions."""
-    svg = world_map(marks)
+    svg = world_map(model.geography.regions, marks)
     return _embedded("world map of net balances", svg) if svg else None
 
 

@@ -12,11 +12,11 @@ import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.dagster_private import CheckTarget, check_targets, create_checks
-from regional_assets.defs.partitions import REGIONS
+from regional_assets.defs.partitions import region_partitions
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
-from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.text import visible
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store.errors import STORE_ERRORS
@@ -134,36 +134,28 @@ CHECKS = (
     ),
 )
 
-with warnings.catch_warnings():
-    # Checks with partitions are in preview in Dagster 1.13; users can do nothing about that.
-    warnings.simplefilter("ignore", dg.PreviewWarning)
-    _SPECS = {
-        check.name: dg.AssetCheckSpec(
-            check.name,
-            asset=REGIONAL_SNAPSHOT,
-            description=check.description,
-            partitions_def=REGIONS,
-        )
-        for check in CHECKS
-    }
-
 
 @dg.op(
     name="regional_snapshot_checks",
     description="Reads what is stored of the run's regions (of all, in a run without partitions).",
-    out={name: dg.Out(dg.Nothing, is_required=False) for name in _SPECS},
+    out={check.name: dg.Out(dg.Nothing, is_required=False) for check in CHECKS},
     # After the snapshots of the same run; see below.
     tags={"dagster/priority": "-1"},
 )
 def _run_checks(
     context: dg.AssetCheckExecutionContext,
+    model: dg.ResourceParam[Model],
     snapshot_store: SnapshotStoreResource,
     clock: ClockResource,
 ) -> Iterator[dg.AssetCheckEvaluation]:
     partitioned = context.has_partition_key or context.has_partition_key_range
-    regions = context.partition_keys if partitioned else REGION_IDS
-    chosen = [c for c in CHECKS if _SPECS[c.name].key in context.selected_asset_check_keys]
-    found = _look(snapshot_store, chosen, regions, clock.now())
+    regions = context.partition_keys if partitioned else model.region_ids
+    chosen = [
+        c
+        for c in CHECKS
+        if dg.AssetCheckKey(REGIONAL_SNAPSHOT, c.name) in context.selected_asset_check_keys
+    ]
+    found = _look(snapshot_store, model, chosen, regions, clock.now())
     targets = check_targets(context.instance, REGIONAL_SNAPSHOT, regions)
     for check, problems in found.items():
         for region, reasons in problems.items():
@@ -173,20 +165,39 @@ def _run_checks(
             yield _evaluation(check, problems)
 
 
-# Without a dependency on the snapshots, the checks run whatever became of them. They come later,
-# because the in-process executor takes the steps that are ready in the order of their priority.
-regional_snapshot_checks = create_checks(
-    keys_by_input_name={},
-    node_def=_run_checks,
-    check_specs_by_output_name=_SPECS,
-    can_subset=True,
-)
+def regional_snapshot_checks(model: Model) -> dg.AssetChecksDefinition:
+    """The checks of the snapshots, a partition per region.
 
-ASSET_CHECKS = [regional_snapshot_checks]
+    Without a dependency on the snapshots, the checks run whatever became of them. They come later,
+    because the in-process executor takes the steps that are ready in the order of their
+    priority."""
+    with warnings.catch_warnings():
+        # Checks with partitions are in preview in Dagster 1.13; users can do nothing about that.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        specs = {
+            check.name: dg.AssetCheckSpec(
+                check.name,
+                asset=REGIONAL_SNAPSHOT,
+                description=check.description,
+                partitions_def=region_partitions(model),
+            )
+            for check in CHECKS
+        }
+    checks: dg.AssetChecksDefinition = create_checks(
+        keys_by_input_name={},
+        node_def=_run_checks,
+        check_specs_by_output_name=specs,
+        can_subset=True,
+    )
+    return checks
 
 
 def _look(
-    resource: SnapshotStoreResource, checks: Iterable[Check], regions: Sequence[str], now: int
+    resource: SnapshotStoreResource,
+    model: Model,
+    checks: Iterable[Check],
+    regions: Sequence[str],
+    now: int,
 ) -> dict[Check, dict[str, list[str]]]:
     """Check → region → problems. The checks of the latest snapshots share one read.
 
@@ -196,7 +207,7 @@ def _look(
     found: dict[Check, dict[str, list[str]]] = {}
     latest: Mapping[str, LatestRead] = {}
     try:
-        with resource.open() as store:
+        with resource.open(model) as store:
             for check in checks:
                 latest = latest or store.read(regions, inputs=False).latest
                 if check.find is None:

@@ -5,18 +5,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import dagster as dg
 
 from regional_assets.defs.dagster_private import plan_partitions
-from regional_assets.intelligence.geography import GEOGRAPHY_VERSION, REGION_IDS
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.intelligence.model import Model
 from regional_assets.settings import PARTITIONS_PER_RUN
 
 # On every asset.
 OWNERS = ["team:regional-intelligence"]
 TAGS = {"domain": "regional-intelligence"}
-# On every job, so that a run carries the version of the process that requested it.
-GEOGRAPHY = {"regional/geography": GEOGRAPHY_VERSION}
 
-REGIONS = dg.StaticPartitionsDefinition(list(REGION_IDS))
-BRIEF_REGIONS = dg.StaticPartitionsDefinition(list(NARRATED_REGIONS))
+
+def region_partitions(model: Model) -> dg.StaticPartitionsDefinition:
+    """A partition per region."""
+    return dg.StaticPartitionsDefinition(list(model.region_ids))
+
+
+def brief_partitions(model: Model) -> dg.StaticPartitionsDefinition:
+    """A partition per region that has a weekly brief."""
+    return dg.StaticPartitionsDefinition(list(model.narrated))
+
+
+def model_tags(model: Model) -> dict[str, str]:
+    """On every job, so that a run carries the versions of the process that requested it."""
+    versions = model.stored_versions
+    return {"regional/model": f"{versions['scoring_version']}_{versions['geography_version']}"}
 
 
 def backfill_policy() -> dg.BackfillPolicy:
@@ -28,27 +38,27 @@ def backfill_policy() -> dg.BackfillPolicy:
 def partitions_of(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     asset_key: dg.AssetKey,
-    definition: dg.StaticPartitionsDefinition,
+    model: Model,
+    partitions: Sequence[str],
 ) -> Sequence[str]:
-    """The partitions of the asset that a run was launched for; all of `definition` when it was
+    """The partitions of the asset that a run was launched for; all `partitions` when it was
     launched without any, as the launchpad and `dagster job execute` allow. Raises `dg.Failure` when
-    another geography was installed where the run was requested."""
-    for tag, here in GEOGRAPHY.items():
+    the process that requested the run has another model."""
+    for tag, here in model_tags(model).items():
         requested = context.run.tags.get(tag, here)
         if requested != here:
             raise dg.Failure(
-                f"the run was requested with geography {requested}, and this process has {here}: "
-                "set the same REGIONAL_GEOGRAPHY for every process and reload the code location",
+                f"the run was requested with the model {requested}, and this process has {here}: "
+                "set the same REGIONAL_MODEL for every process and reload the code location",
                 allow_retries=False,
             )
     if context.has_partition_key or context.has_partition_key_range:
         return context.partition_keys
-    partitions = definition.get_partition_keys()
     plan_partitions(context, asset_key, partitions)
     return partitions
 
 
-def contiguous(regions: Iterable[str]) -> list[list[str]]:
+def contiguous(model: Model, regions: Iterable[str]) -> list[list[str]]:
     """`regions` in partition order, cut into what a run each takes: neighbours, as Dagster gives
     one run a range of partitions, never a choice of them; and at most
     `REGIONAL_PARTITIONS_PER_RUN`."""
@@ -56,7 +66,7 @@ def contiguous(regions: Iterable[str]) -> list[list[str]]:
     wanted = set(regions)
     ranges: list[list[str]] = []
     follows = False
-    for region in REGION_IDS:
+    for region in model.region_ids:
         if region not in wanted:
             follows = False
             continue
@@ -76,25 +86,26 @@ def range_tags(*members: str) -> dict[str, str]:
     }
 
 
-def regions_in(run: dg.DagsterRun) -> Sequence[str]:
+def regions_in(model: Model, run: dg.DagsterRun) -> Sequence[str]:
     """The regions of a run; all where its tags name none."""
     tags = run.tags
     first = tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_start")
     last = tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_end")
     # The table of regions may have been another one.
-    if first in REGION_IDS and last in REGION_IDS:
-        return REGIONS.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
-    return [] if first else REGION_IDS
-
-
-ALL_REGIONS = range_tags(*REGION_IDS)
+    if first in model.region_ids and last in model.region_ids:
+        keys = dg.PartitionKeyRange(first, last)
+        return region_partitions(model).get_partition_keys_in_range(keys)
+    return [] if first else model.region_ids
 
 
 def run_requests(
-    regions: Iterable[str], run_key: Callable[[Sequence[str]], str], requested_by: str
+    model: Model,
+    regions: Iterable[str],
+    run_key: Callable[[Sequence[str]], str],
+    requested_by: str,
 ) -> Iterator[dg.RunRequest]:
     """The runs for `regions`, each over a range (see `contiguous`). `run_key` makes a key of the
     range; Dagster starts only one run per key, ever. A tag of the run names who requested it."""
-    for members in contiguous(regions):
+    for members in contiguous(model, regions):
         tags = {**range_tags(*members), "regional/requested_by": requested_by}
         yield dg.RunRequest(run_key=run_key(members), tags=tags)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from regional_assets.defs.known_store import RunRecord
 from regional_assets.defs.liveness import alive
+from regional_assets.intelligence.model import Model
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import StoreSettings
 from regional_assets.store.errors import STORE_ERRORS
@@ -52,22 +53,22 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return SNAPSHOT_EXPIRY
 
     @contextmanager
-    def open(self) -> "Iterator[SnapshotStore]":
-        """The store; closes its connections at the end."""
+    def open(self, model: Model) -> "Iterator[SnapshotStore]":
+        """The store of the model's data; closes its connections at the end."""
         from regional_assets.store.snapshot_store import SnapshotStore
 
-        store = SnapshotStore.open(self.settings(), self.snapshot_expiry(), self._record)
+        store = SnapshotStore.open(model, self.settings(), self.snapshot_expiry(), self._record)
         try:
             yield store
         finally:
             store.client.close()
 
     @contextmanager
-    def open_or_fail(self) -> "Iterator[SnapshotStore]":
+    def open_or_fail(self, model: Model) -> "Iterator[SnapshotStore]":
         """The same for a step: a store that does not serve, and a setting that is wrong, fail it
         with their message alone, which a traceback would bury."""
         try:
-            with self.open() as store:
+            with self.open(model) as store:
                 yield store
         except STORE_ERRORS as error:
             raise dg.Failure(str(error)) from None
@@ -104,8 +105,11 @@ class NarratorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return narrator.problem or None
 
 
-RESOURCES = {
-    "snapshot_store": SnapshotStoreResource(),
-    "clock": ClockResource(),
-    "narrator": NarratorResource(),
-}
+def resources(model: Model) -> dict[str, Any]:
+    """The resources of the model's definitions."""
+    return {
+        "model": model,
+        "snapshot_store": SnapshotStoreResource(),
+        "clock": ClockResource(),
+        "narrator": NarratorResource(),
+    }

@@ -24,9 +24,7 @@ from regional_assets.intelligence.brief import (
     week_start,
     written_at,
 )
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import SCHEDULE_HOURS
 from regional_assets.store.errors import STORE_ERRORS
 
@@ -49,31 +47,33 @@ _schedule = partial(
 
 
 def _regular(
-    name: str, job_name: str, cron_schedule: str, regions: Sequence[str], description: str
+    model: Model, name: str, job_name: str, cron_schedule: str, description: str
 ) -> dg.ScheduleDefinition:
-    """A schedule that runs the job over these regions at each tick; without any, once."""
+    """A schedule that runs the job over all regions of the model at each tick."""
 
     @_schedule(name=name, job_name=job_name, cron_schedule=cron_schedule, description=description)
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        return _unless_running(context, job_name, _requests(context, regions, name))
+        requests = _requests(context, model, model.region_ids, name)
+        return _unless_running(context, job_name, requests)
 
     return schedule
 
 
 def _requests(
-    context: dg.ScheduleEvaluationContext, regions: Sequence[str], requested_by: str
+    context: dg.ScheduleEvaluationContext,
+    model: Model,
+    regions: Sequence[str],
+    requested_by: str,
 ) -> Iterable[dg.RunRequest]:
-    """The runs of this tick over all `regions`; a single one without partitions if there are none.
-    Their keys are the tick's time, with the range where that is not all of the regions."""
+    """The runs of this tick over all `regions`. Their keys are the tick's time, with the range
+    where that is not all of the regions."""
     tick = context.scheduled_execution_time.isoformat()
 
     def run_key(members: Sequence[str]) -> str:
         whole = len(members) == len(regions)
         return tick if whole else f"{tick} {members[0]} to {members[-1]}"
 
-    if not regions:
-        return [dg.RunRequest(run_key=tick)]
-    return run_requests(regions, run_key, requested_by)
+    return run_requests(model, regions, run_key, requested_by)
 
 
 def _unless_running(
@@ -98,48 +98,25 @@ def _unless_running(
     return list(requested.values())
 
 
-regional_snapshot_schedule = _regular(
-    "regional_snapshot_schedule",
-    SNAPSHOT_JOB.name,
-    f"0 */{SCHEDULE_HOURS} * * *",
-    REGION_IDS,
-    f"Every {SCHEDULE_HOURS} hours, from 00:00 UTC on, a run over all regions, then the "
-    "summary and the board. A tick is skipped while another run of regional_snapshot_job, "
-    "whoever started it, is queued or in progress; the reason names that run.",
+@_schedule(
+    job_name=OBSERVE_INPUTS_JOB,
+    cron_schedule="*/15 * * * *",
+    description=(
+        "Every 15 minutes, looks at all inputs in one round trip, so that the page of each shows "
+        "its age, size and freshness over time. It starts no snapshots. A tick is skipped while "
+        "another observation is queued or in progress; the reason names that run."
+    ),
 )
-
-regional_check_schedule = _regular(
-    "regional_check_schedule",
-    CHECK_JOB.name,
-    f"15 */{SCHEDULE_HOURS} * * *",
-    REGION_IDS,
-    "A quarter of an hour after each scheduled run of the snapshots, checks what is stored of "
-    "every region. A tick is skipped while another run of the checks is queued or in progress.",
-)
-
-regional_history_schedule = _regular(
-    "regional_history_schedule",
-    HISTORY_JOB.name,
-    f"30 */{SCHEDULE_HOURS} * * *",
-    REGION_IDS,
-    "Half an hour after each scheduled run of the snapshots, brings the table and the chart of "
-    "every region's history up to date. A tick is skipped while another such run is queued or "
-    "in progress.",
-)
-
-observe_inputs_schedule = _regular(
-    "observe_inputs_schedule",
-    OBSERVE_INPUTS_JOB.name,
-    "*/15 * * * *",
-    (),
-    f"Every 15 minutes, looks at all {len(CATALOGUE)} inputs in one round trip, so that the page "
-    "of each shows its age, size and freshness over time. It starts no snapshots. A tick is "
-    "skipped while another observation is queued or in progress; the reason names that run.",
-)
+def observe_inputs_schedule(
+    context: dg.ScheduleEvaluationContext,
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """A run without partitions."""
+    request = dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+    return _unless_running(context, OBSERVE_INPUTS_JOB, [request])
 
 
 @_schedule(
-    job_name=BRIEF_JOB.name,
+    job_name=BRIEF_JOB,
     cron_schedule="45 0 * * 0",
     description=(
         "Every Sunday at 00:45 UTC, after the snapshots of 00:00, a run over the weekly briefs "
@@ -151,28 +128,30 @@ observe_inputs_schedule = _regular(
     ),
 )
 def regional_brief_schedule(
-    context: dg.ScheduleEvaluationContext, narrator: NarratorResource
+    context: dg.ScheduleEvaluationContext,
+    model: dg.ResourceParam[Model],
+    narrator: NarratorResource,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """A run over all regions that have a brief, after the snapshots of its hour."""
-    why_not = narrator.why_not() or _too_early(context)
+    why_not = narrator.why_not() or _too_early(context, model)
     if why_not:
         return dg.SkipReason(why_not)
-    requests = _requests(context, NARRATED_REGIONS, "regional_brief_schedule")
-    return _unless_running(context, BRIEF_JOB.name, requests)
+    requests = _requests(context, model, model.narrated, "regional_brief_schedule")
+    return _unless_running(context, BRIEF_JOB, requests)
 
 
-def _too_early(context: dg.ScheduleEvaluationContext) -> str | None:
+def _too_early(context: dg.ScheduleEvaluationContext, model: Model) -> str | None:
     """Why the snapshots with which the week of this tick begins are not there yet; None when they
     are. There may be several runs of them. Ticks are late after the daemon was down, and then come
     in any order."""
     tick = int(context.scheduled_execution_time.timestamp() * 1000)
     began = datetime.fromtimestamp(week_start(tick) / 1000, UTC)
     runs = context.instance.get_runs(
-        dg.RunsFilter(job_name=SNAPSHOT_JOB.name, created_after=began), ascending=True
+        dg.RunsFilter(job_name=SNAPSHOT_JOB, created_after=began), ascending=True
     )
     going_on = [f"run {run.run_id} ({run.status.value})" for run in runs if not run.is_finished]
-    taken = {region for run in runs for region in regions_in(run)}
-    without = [region for region in NARRATED_REGIONS if region not in taken]
+    taken = {region for run in runs for region in regions_in(model, run)}
+    without = [region for region in model.narrated if region not in taken]
     if going_on:
         missing = f"{', '.join(going_on)} has not ended"
     elif without:
@@ -187,7 +166,7 @@ def _too_early(context: dg.ScheduleEvaluationContext) -> str | None:
 
 
 @_schedule(
-    job_name=BRIEF_JOB.name,
+    job_name=BRIEF_JOB,
     cron_schedule="0 8,20 * * *",
     description=(
         "Twice a day, at 08:00 and 20:00 UTC, checks whether the week that began last Sunday is "
@@ -199,6 +178,7 @@ def _too_early(context: dg.ScheduleEvaluationContext) -> str | None:
 )
 def regional_brief_retry_schedule(
     context: dg.ScheduleEvaluationContext,
+    model: dg.ResourceParam[Model],
     snapshot_store: SnapshotStoreResource,
     narrator: NarratorResource,
     clock: ClockResource,
@@ -212,9 +192,9 @@ def regional_brief_retry_schedule(
         return dg.SkipReason(why_not)
     now = int(context.scheduled_execution_time.timestamp() * 1000)
     try:
-        with snapshot_store.open() as opened:
+        with snapshot_store.open(model) as opened:
             store = BriefStore(opened)
-            briefs = store.briefs(NARRATED_REGIONS)
+            briefs = store.briefs(model.narrated)
             written = {region: written_at(region, brief) for region, brief in briefs.items()}
             without = lacking(written, now)
             if len(without) <= MAX_LACKING:
@@ -230,14 +210,42 @@ def regional_brief_retry_schedule(
         reasons = named((f"{region}: {reason}" for region, reason in hopeless.items()), "; ")
         return dg.SkipReason(f"no brief can be written before there are new snapshots: {reasons}")
     regions = [region for region in without if region not in hopeless]
-    requests = _requests(context, regions, "regional_brief_retry_schedule")
-    return _unless_running(context, BRIEF_JOB.name, requests)
+    requests = _requests(context, model, regions, "regional_brief_retry_schedule")
+    return _unless_running(context, BRIEF_JOB, requests)
 
 
-SCHEDULES = [
-    regional_snapshot_schedule,
-    regional_check_schedule,
-    regional_history_schedule,
-    observe_inputs_schedule,
-]
-NARRATED_SCHEDULES = [regional_brief_schedule, regional_brief_retry_schedule]
+def schedules(model: Model, *, narrated: bool) -> list[dg.ScheduleDefinition]:
+    """The schedules of the model; with those that need a language model if `narrated`."""
+    found = [
+        _regular(
+            model,
+            "regional_snapshot_schedule",
+            SNAPSHOT_JOB,
+            f"0 */{SCHEDULE_HOURS} * * *",
+            f"Every {SCHEDULE_HOURS} hours, from 00:00 UTC on, a run over all regions, then the "
+            "summary and the board. A tick is skipped while another run of regional_snapshot_job, "
+            "whoever started it, is queued or in progress; the reason names that run.",
+        ),
+        _regular(
+            model,
+            "regional_check_schedule",
+            CHECK_JOB,
+            f"15 */{SCHEDULE_HOURS} * * *",
+            "A quarter of an hour after each scheduled run of the snapshots, checks what is stored "
+            "of every region. A tick is skipped while another run of the checks is queued or in "
+            "progress.",
+        ),
+        _regular(
+            model,
+            "regional_history_schedule",
+            HISTORY_JOB,
+            f"30 */{SCHEDULE_HOURS} * * *",
+            "Half an hour after each scheduled run of the snapshots, brings the table and the "
+            "chart of every region's history up to date. A tick is skipped while another such run "
+            "is queued or in progress.",
+        ),
+        observe_inputs_schedule,
+    ]
+    if narrated:
+        found += [regional_brief_schedule, regional_brief_retry_schedule]
+    return found

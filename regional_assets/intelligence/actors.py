@@ -3,12 +3,8 @@
 import msgspec
 
 from regional_assets.intelligence.numbers import clip, round3
+from regional_assets.intelligence.scoring import Actors
 from regional_assets.intelligence.world import World
-
-_AGGRESSORS = frozenset(("Iran", "IRGC", "Russia", "Houthis", "Hamas", "Hezbollah", "China"))
-_STABILIZERS = frozenset(("United States", "NATO", "Saudi Arabia"))
-_MAX_ACTORS = 10
-_MAX_EVIDENCE = 5
 
 
 class Actor(msgspec.Struct, frozen=True, gc=False):
@@ -31,33 +27,35 @@ class _Tally(msgspec.Struct):
 
 
 def actors(world: World, region_id: str) -> tuple[Actor, ...]:
-    """The ten with most leverage, ties in order of first mention."""
+    """Those with most leverage, ties in order of first mention."""
+    rules = world.model.scoring.actors
     tallies: dict[str, _Tally] = {}
     for forecast in world.forecasts.get(region_id, ()):
         for name in forecast.mentions.actors:
             entry = tallies.setdefault(name, _Tally())
             entry.count += 1
             entry.domains |= forecast.mentions.domains
-            if len(entry.evidence_ids) < _MAX_EVIDENCE:
+            if len(entry.evidence_ids) < rules.most_evidence:
                 entry.evidence_ids.append(f"forecast:{forecast.id}")
-    total = sum(entry.count for entry in tallies.values())
+    mentions = sum(entry.count for entry in tallies.values())
+    full = max(rules.least_mentions, rules.share * mentions)
     found = [
         Actor(
             actor_id=name.lower().replace(" ", "-"),
             name=name,
-            role=_role(name, entry.domains),
+            role=_role(name, entry.domains, rules),
             leverage_domains=tuple(sorted(entry.domains)),
-            leverage_score=round3(clip(entry.count / max(5, total / 2))),
+            leverage_score=round3(clip(entry.count / full)),
             evidence_ids=tuple(entry.evidence_ids),
         )
         for name, entry in tallies.items()
     ]
-    return tuple(sorted(found, key=lambda actor: -actor.leverage_score)[:_MAX_ACTORS])
+    return tuple(sorted(found, key=lambda actor: -actor.leverage_score)[: rules.most])
 
 
-def _role(name: str, domains: set[str]) -> str:
-    if name in _AGGRESSORS and "military" in domains:
+def _role(name: str, domains: set[str], rules: Actors) -> str:
+    if name in rules.aggressors and "military" in domains:
         return "aggressor"
-    if name in _STABILIZERS:
+    if name in rules.stabilizers:
         return "stabilizer"
     return "broker" if "diplomatic" in domains else "swing"

@@ -6,10 +6,9 @@ from typing import Any
 import msgspec
 
 from regional_assets.intelligence.diff import Diff
-from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.scoring import Alerts
 from regional_assets.intelligence.text import words
 
-_CRITICAL_REGIMES = ("escalation_ladder", "fragmentation_risk")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -51,32 +50,29 @@ class Alert(msgspec.Struct, frozen=True):
         return digits or "0"
 
 
-def alerts(region_id: str, changes: Diff) -> tuple[Alert, ...]:
-    """The alerts of one region's changes, in the order in which they are queued."""
-    return tuple(_alerts(REGIONS[region_id].label, changes))
-
-
-def _alerts(label: str, changes: Diff) -> Iterator[Alert]:
+def alerts(label: str, changes: Diff, rules: Alerts) -> Iterator[Alert]:
+    """The alerts of the changes of the region with that label, in the order in which they are
+    queued."""
     shift = changes.regime_changed
     if shift:
         before = shift["from"] or "none"
         yield Alert(
             "regional_regime_shift",
-            "critical" if shift["to"] in _CRITICAL_REGIMES else "high",
+            "critical" if shift["to"] in rules.critical_regimes else rules.regime_shift,
             f"{label}: regime {words(before)} → {words(shift['to'])}",
             {"from": before, "to": shift["to"]},
         )
     for activation in changes.trigger_activations:
         yield Alert(
             "regional_trigger_activation",
-            "high",
+            rules.trigger_activation,
             f"{label}: {activation['description']}",
             {"trigger_id": activation["id"], "description": activation["description"]},
         )
     for fall in changes.corridor_breaks:
         yield Alert(
             "regional_corridor_break",
-            "critical",
+            rules.corridor_break,
             f"{label}: sea routes break down, maritime access fell from {fall['from']} "
             f"to {fall['to']}",
             dict(fall),
@@ -84,7 +80,7 @@ def _alerts(label: str, changes: Diff) -> Iterator[Alert]:
     for failure in changes.buffer_failures:
         yield Alert(
             "regional_buffer_failure",
-            "high",
+            rules.buffer_failure,
             f"{label}: a buffer fails, {words(failure['axis'])} is {failure['to']:g} "
             f"after {failure['from']:g}",
             dict(failure),

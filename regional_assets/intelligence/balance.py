@@ -5,30 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import REGIONS, Region, criticality
+from regional_assets.intelligence.geography import Region
 from regional_assets.intelligence.numbers import clip, clipped, round3, total
+from regional_assets.intelligence.scoring import BUFFERS, PRESSURES, UNKNOWN
 from regional_assets.intelligence.text import words
-from regional_assets.intelligence.threats import THREATS, UNKNOWN
 
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
     from regional_assets.intelligence.world import World
 
-PRESSURES = ("coercive_pressure", "domestic_fragility", "capital_stress", "energy_vulnerability")
-BUFFERS = ("alliance_cohesion", "maritime_access", "energy_leverage")
-AXES = (*PRESSURES, *BUFFERS)
-
 RISING = ("rising", "escalating")
-
-# Energy leverage has none.
-_INPUTS_OF_AXIS = {
-    axis: names
-    for axis in AXES
-    if (names := tuple(spec.name for spec in CATALOGUE if axis in spec.axes))
-}
-
-_ENERGY_PRODUCERS = frozenset("SA RU US IR IQ AE CA KW QA NG NO BR MX VE AU".split())
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -79,7 +65,7 @@ class _Tally:
 
 def balance(world: "World", region_id: str) -> Balance:
     """The balance of one region."""
-    region = REGIONS[region_id]
+    region = world.model.region(region_id)
     tally = _Tally()
     axes = {
         "coercive_pressure": _coercive_pressure(world, region, tally),
@@ -88,7 +74,7 @@ def balance(world: "World", region_id: str) -> Balance:
         "energy_vulnerability": _energy_vulnerability(world, region, tally),
         "alliance_cohesion": _alliance_cohesion(world, region, tally),
         "maritime_access": _maritime_access(world, region, tally),
-        "energy_leverage": _energy_leverage(region, tally),
+        "energy_leverage": _energy_leverage(world, region, tally),
     }
     axes = {axis: clip(value) for axis, value in axes.items()}
     net = _mean([axes[a] for a in BUFFERS]) - _mean([axes[a] for a in PRESSURES])
@@ -104,6 +90,7 @@ def balance(world: "World", region_id: str) -> Balance:
 
 def _coercive_pressure(world: "World", region: Region, tally: _Tally) -> float:
     axis = "coercive_pressure"
+    rules = world.model.scoring.coercive_pressure
     signals = [s for s in world.signals.get(region.id, ()) if s.coercive]
     severities = [s.severity for s in signals]
     critical, high = severities.count("CRITICAL"), severities.count("HIGH")
@@ -112,25 +99,27 @@ def _coercive_pressure(world: "World", region: Region, tally: _Tally) -> float:
         for f in world.forecasts.get(region.id, ())
     ].count(True)
     if not world.present("cross_source_signals"):
-        tally.default(f"{axis}.signals", 0)
+        tally.default(f"{axis}.signals", rules.signals.default)
     if not world.present("forecasts"):
-        tally.default(f"{axis}.forecasts", 0)
-    severity = clip(0.4 * critical + 0.15 * high)
-    count = clip(len(signals) / 50)
-    forecast = clip(rising / 5)
-    if severity > 0.05:
+        tally.default(f"{axis}.forecasts", rules.forecasts.default)
+    severity = clip(rules.critical * critical + rules.high * high)
+    count = clip(len(signals) / rules.full_signals)
+    forecast = clip(rising / rules.full_forecasts)
+    if severity > rules.severity_driver:
         ids = [s.id or f"xss:{s.type}" for s in signals[:5]]
         tally.driver(axis, f"{critical} critical and {high} high signals", severity, ids)
-    if forecast > 0:
+    if forecast > rules.forecasts_driver:
         tally.driver(axis, f"{rising} military or conflict forecasts rising", forecast)
-    return (0.30 * severity + 0.25 * count + 0.15 * forecast) / 0.70
+    weighted = rules.severity.weight * severity + rules.signals.weight * count
+    return (weighted + rules.forecasts.weight * forecast) / rules.divisor
 
 
 def _domestic_fragility(world: "World", region: Region, tally: _Tally) -> float:
     axis = "domestic_fragility"
+    rules, criticality = world.model.scoring.domestic_fragility, world.model.geography.criticality
     scores = world.risk_scores.get(region.id)
     if not scores:
-        return tally.default(axis, 0)
+        return tally.default(axis, rules.without_score)
     weights = [criticality(s.country) for s in scores]
     values = clipped([s.score / 100 for s in scores])
     weighted = [n * w for n, w in zip(values, weights, strict=True)]
@@ -138,98 +127,114 @@ def _domestic_fragility(world: "World", region: Region, tally: _Tally) -> float:
     magnitude = max(weighted)
     position = weighted.index(magnitude)
     worst, n = scores[position].country, values[position]
-    if n > 0.3:
+    if n > rules.driver:
         tally.driver(
             axis, f"{worst} instability at {round3(100 * n):g} of 100", magnitude, [f"cii:{worst}"]
         )
-    return 0.4 * average + 0.4 * _p90(values) + 0.2 * max(values)
+    return (
+        rules.average.weight * average
+        + rules.quantile.weight * _quantile(values, rules.quantile_at)
+        + rules.worst.weight * max(values)
+    )
 
 
 def _capital_stress(world: "World", region: Region, tally: _Tally) -> float:
     axis = "capital_stress"
+    rules = world.model.scoring.capital_stress
     if world.macro_verdict in ("CASH", "BUY"):
-        macro = 1.0 if world.macro_verdict == "CASH" else 0.0
+        macro = rules.cash if world.macro_verdict == "CASH" else rules.buy
     else:
-        macro = tally.default(f"{axis}.macro", 0.5)
+        macro = tally.default(f"{axis}.macro", rules.macro.default)
     ratios = world.debt_ratios.get(region.id)
-    ratio = _mean(ratios) if ratios else tally.default(f"{axis}.debt_to_gdp", 60)
-    debt = clip((ratio - 60) / 80)
+    ratio = _mean(ratios) if ratios else tally.default(f"{axis}.debt_to_gdp", rules.debt.default)
+    debt = clip((ratio - rules.debt_from) / rules.debt_range)
     score = world.stress_score
-    stress = clip((tally.default(f"{axis}.stress", 0) if score is None else score) / 100)
-    if macro > 0.6:
+    if score is None:
+        score = tally.default(f"{axis}.stress", rules.stress.default)
+    stress = clip(score / 100)
+    if macro > rules.macro_driver:
         tally.driver(axis, "macro verdict: cash", macro, ["macro:verdict"])
-    if debt > 0.4:
+    if debt > rules.debt_driver:
         tally.driver(axis, f"debt at {ratio:.0f} % of GDP on average", debt, ["debt:region-avg"])
-    if stress > 0.5:
+    if stress > rules.stress_driver:
         tally.driver(
             axis, f"financial stress at {100 * stress:.0f} of 100", stress, ["stress:composite"]
         )
-    return 0.25 * macro + 0.20 * debt + 0.30 * stress
+    return rules.macro.weight * macro + rules.debt.weight * debt + rules.stress.weight * stress
 
 
 def _energy_vulnerability(world: "World", region: Region, tally: _Tally) -> float:
     axis = "energy_vulnerability"
+    rules = world.model.scoring.energy_vulnerability
     mix = world.import_shares.get(region.id)
     if not mix:
-        return tally.default(axis, 0)
+        return tally.default(axis, rules.without_mix)
     shares = clipped([share / 100 for share in mix if share is not None])
-    imports = _mean(shares) if shares else tally.default(f"{axis}.imports", 0)
+    imports = _mean(shares) if shares else tally.default(f"{axis}.imports", rules.imports.default)
     if region.eu_gas and world.gas_fill is not None:
-        gas = 1 - clip(world.gas_fill / 0.8)
+        gas = 1 - clip(world.gas_fill / rules.enough_gas)
     else:
-        gas = tally.default(f"{axis}.gas", 0.5)
+        gas = tally.default(f"{axis}.gas", rules.gas.default)
     days = world.reserve_days
-    reserves = 1 - clip((tally.default(f"{axis}.reserve_days", 90) if days is None else days) / 90)
-    if imports > 0.4:
+    if days is None:
+        days = tally.default(f"{axis}.reserve_days", rules.reserves.default)
+    reserves = 1 - clip(days / rules.enough_days)
+    if imports > rules.driver:
         tally.driver(
             axis, f"{100 * imports:.0f} % of energy imported on average", imports, ["energy:mix"]
         )
-    return 0.5 * imports + 0.25 * gas + 0.25 * reserves
+    return (
+        rules.imports.weight * imports + rules.gas.weight * gas + rules.reserves.weight * reserves
+    )
 
 
 def _alliance_cohesion(world: "World", region: Region, tally: _Tally) -> float:
+    rules = world.model.scoring.alliance_cohesion
     if not world.present("forecasts"):
-        tally.default("alliance_cohesion.references", 0)
+        tally.default("alliance_cohesion.references", rules.references.default)
     forecasts = world.forecasts.get(region.id, ())
     references = [f.mentions.alliance for f in forecasts].count(True)
-    share = clip(references / 5)
-    if share > 0.2:
+    share = clip(references / rules.full_references)
+    if share > rules.driver:
         tally.driver("alliance_cohesion", f"{references} forecasts speak of alliances", share)
-    return 0.4 * share + 0.3
+    return rules.references.weight * share + rules.base
 
 
 def _maritime_access(world: "World", region: Region, tally: _Tally) -> float:
     axis = "maritime_access"
+    rules, threats = world.model.scoring.maritime_access, world.model.scoring.reading.threats
     access = weight = 0.0
-    for corridor in region.corridors:
-        level = world.chokepoints.get(corridor.chokepoint or "")
+    for corridor in world.model.geography.corridors_of[region.id]:
+        level = world.chokepoints.get(corridor.chokepoint)
         if level is None:
             continue
-        passage = THREATS[level].passage
+        passage = threats[level].passage
         if level == UNKNOWN:
             tally.default(f"{axis}.{corridor.id}.level", passage)
-        transit = world.transits.get(corridor.chokepoint or "")
+        transit = world.transits.get(corridor.chokepoint)
         change = transit.wow_change_pct if transit else None
         if change is None:
-            change = tally.default(f"{axis}.{corridor.id}.wow_change_pct", 0)
-        access += corridor.weight * (0.6 * passage + 0.4 * clip((100 + change) / 120))
+            change = tally.default(f"{axis}.{corridor.id}.wow_change_pct", rules.flow.default)
+        flow = clip((100 + change) / rules.full_flow)
+        access += corridor.weight * (rules.passage.weight * passage + rules.flow.weight * flow)
         weight += corridor.weight
-        if passage < 0.6:
+        if passage < rules.driver:
             tally.driver(
                 axis,
                 f"{corridor.name} at threat level {words(level)}",
                 1 - passage,
                 [f"chokepoint:{corridor.chokepoint}"],
             )
-    return access / weight if weight else tally.default(axis, 0.7)
+    return access / weight if weight else tally.default(axis, rules.without_corridor)
 
 
-def _energy_leverage(region: Region, tally: _Tally) -> float:
-    producers = sorted(region.countries & _ENERGY_PRODUCERS)
+def _energy_leverage(world: "World", region: Region, tally: _Tally) -> float:
+    rules = world.model.scoring.energy_leverage
+    producers = sorted(region.countries.intersection(rules.producers))
     count = len(producers)
     if not count:
         return 0.0
-    leverage = 0.6 if count < 3 else min(1.0, 0.6 + 0.1 * count)
+    leverage = rules.few if count < rules.many else min(1.0, rules.few + rules.per_producer * count)
     tally.driver(
         "energy_leverage",
         f"energy producers: {', '.join(producers)}",
@@ -241,7 +246,9 @@ def _energy_leverage(region: Region, tally: _Tally) -> float:
 
 def _axes_without_data(world: "World") -> tuple[str, ...]:
     return tuple(
-        axis for axis, names in _INPUTS_OF_AXIS.items() if not any(map(world.present, names))
+        axis
+        for axis, names in world.model.feeds_of_axis.items()
+        if not any(map(world.present, names))
     )
 
 
@@ -249,10 +256,10 @@ def _mean(values: Sequence[float]) -> float:
     return total(values) / len(values)
 
 
-def _p90(values: Sequence[float]) -> float:
-    """The 90th percentile, by linear interpolation between order statistics."""
+def _quantile(values: Sequence[float], share: float) -> float:
+    """The quantile, by linear interpolation between order statistics."""
     ordered = sorted(values)
-    position = 0.9 * (len(ordered) - 1)
+    position = share * (len(ordered) - 1)
     below = int(position)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])

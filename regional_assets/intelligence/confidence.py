@@ -6,7 +6,8 @@ import msgspec
 
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.numbers import round3
-from regional_assets.intelligence.timing import HOUR_MS, MINUTE_MS, SCHEDULE_HOURS
+from regional_assets.intelligence.scoring import Confidence as Rules
+from regional_assets.intelligence.timing import HOUR_MS, MINUTE_MS
 
 
 class Confidence(msgspec.Struct, frozen=True):
@@ -19,7 +20,7 @@ class Confidence(msgspec.Struct, frozen=True):
     valid_until: int
 
 
-def confidence(inputs: Iterable[InputState], now: int) -> Confidence:
+def confidence(inputs: Iterable[InputState], now: int, rules: Rules) -> Confidence:
     """The confidence that all snapshots of one run share; `inputs` are all inputs, missing ones
     included."""
     states = list(inputs)
@@ -27,9 +28,11 @@ def confidence(inputs: Iterable[InputState], now: int) -> Confidence:
     stale = tuple(s.spec.key for s in states if s.freshness == "stale")
     fresh = [s for s in states if s.freshness == "fresh"]
     present = len(states) - len(missing)
-    score = 0.6 * present / len(states) + (0.4 * len(fresh) / present if present else 0.0)
+    score = rules.present * present / len(states)
+    score += rules.fresh * len(fresh) / present if present else 0.0
     expiries = [
         s.timestamp + s.spec.max_age_minutes * MINUTE_MS for s in fresh if s.timestamp is not None
     ]
-    valid_until = max(now, min([now + SCHEDULE_HOURS * HOUR_MS, *expiries])) if expiries else now
+    until = now + int(rules.valid_hours * HOUR_MS)
+    valid_until = max(now, min([until, *expiries])) if expiries else now
     return Confidence(round3(score), missing, stale, valid_until)

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
-from regional_assets.intelligence.balance import BUFFERS
 from regional_assets.intelligence.numbers import round3
-from regional_assets.intelligence.regime import CALM, RegimeLabel
+from regional_assets.intelligence.regime import CALM
+from regional_assets.intelligence.scoring import BUFFERS, Difference, RegimeLabel
 from regional_assets.intelligence.text import clean, quoted
 
 TriggerReason = Literal[
@@ -19,11 +19,6 @@ TriggerReason = Literal[
     "leverage_shift",
     "scheduled_6h",
 ]
-
-SCENARIO_JUMP = 0.15
-LEVERAGE_SHIFT = 0.15
-CORRIDOR_BREAK = 0.3
-BUFFER_FAILURE = 0.20
 
 
 class Actor(Protocol):
@@ -174,6 +169,7 @@ class Diff(msgspec.Struct, frozen=True):
 
 
 def diff(
+    rules: Difference,
     previous: Previous | None,
     versions: Mapping[str, str],
     label: str,
@@ -197,17 +193,17 @@ def diff(
         return Diff(changed, [], activations, [], [], [], [])
     return Diff(
         regime_changed=({"from": previous.label, "to": label} if label != previous.label else None),
-        scenario_jumps=_scenario_jumps(previous, scenario_sets),
+        scenario_jumps=_scenario_jumps(previous, scenario_sets, rules),
         trigger_activations=activations,
         trigger_deactivations=[
             {"id": id} for id in previous.active_triggers if id not in active_triggers
         ],
-        corridor_breaks=_corridor_breaks(previous, axes),
-        leverage_shifts=_leverage_shifts(previous, actors),
+        corridor_breaks=_corridor_breaks(previous, axes, rules),
+        leverage_shifts=_leverage_shifts(previous, actors, rules),
         buffer_failures=[
             {"axis": axis, "from": previous.axes[axis], "to": axes[axis]}
             for axis in BUFFERS
-            if previous.axes[axis] - axes[axis] > BUFFER_FAILURE
+            if previous.axes[axis] - axes[axis] > rules.buffer_failure
         ],
         rescored=tuple(
             f"{name} {clean(previous.versions[name], 20) or 'none'} → {version}"
@@ -218,13 +214,13 @@ def diff(
 
 
 def _scenario_jumps(
-    previous: Previous, scenario_sets: Iterable[Mapping[str, Any]]
+    previous: Previous, scenario_sets: Iterable[Mapping[str, Any]], rules: Difference
 ) -> list[dict[str, Any]]:
     jumps = []
     for scenarios in scenario_sets:
         for lane in scenarios["lanes"]:
             before = previous.probabilities.get((scenarios["horizon"], lane["name"]))
-            if before is not None and abs(lane["probability"] - before) > SCENARIO_JUMP:
+            if before is not None and abs(lane["probability"] - before) > rules.scenario_jump:
                 jumps.append(
                     {
                         "horizon": scenarios["horizon"],
@@ -236,9 +232,11 @@ def _scenario_jumps(
     return jumps
 
 
-def _corridor_breaks(previous: Previous, axes: Mapping[str, float]) -> list[dict[str, str]]:
+def _corridor_breaks(
+    previous: Previous, axes: Mapping[str, float], rules: Difference
+) -> list[dict[str, str]]:
     before, after = previous.axes["maritime_access"], axes["maritime_access"]
-    if not before - after > CORRIDOR_BREAK:
+    if not before - after > rules.corridor_break:
         return []
     return [{"corridor_id": "aggregate", "from": _two_decimals(before), "to": _two_decimals(after)}]
 
@@ -248,12 +246,14 @@ def _two_decimals(value: float) -> str:
     return f"{math.floor(round(1000 * value) / 10 + 0.5) / 100:.2f}"
 
 
-def _leverage_shifts(previous: Previous, actors: Iterable[Actor]) -> list[dict[str, Any]]:
+def _leverage_shifts(
+    previous: Previous, actors: Iterable[Actor], rules: Difference
+) -> list[dict[str, Any]]:
     shifts = []
     for actor in actors:
         before = previous.leverage.get(actor.actor_id, 0)
         delta = actor.leverage_score - before
-        if abs(delta) > LEVERAGE_SHIFT:
+        if abs(delta) > rules.leverage_shift:
             shifts.append(
                 {
                     "actor_id": actor.actor_id,

@@ -7,17 +7,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from regional_assets.intelligence.geography import REGIONS, Corridor
+from regional_assets.intelligence.geography import Corridor
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal
+from regional_assets.intelligence.scoring import Evidence as Rules
 from regional_assets.intelligence.text import clean, words
-from regional_assets.intelligence.threats import THREATS
 from regional_assets.intelligence.world import World
-
-MAX_EVIDENCE = 30
-
-_CII_THRESHOLD = 50
-_FORECAST_THRESHOLD = 0.3
-_SEVERITY_CONFIDENCE = {"CRITICAL": 0.9, "HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.4, "": 0.5}
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -47,9 +41,10 @@ def newest(items: Iterable[Evidence], default: float) -> list[Evidence]:
 
 
 def evidence(world: World, region_id: str) -> list[Evidence]:
-    """The region's newest thirty items of evidence, newest first; the time of the run stands in for
+    """The region's newest items of evidence, newest first; the time of the run stands in for
     a missing one. Items of one time are in the order of the blocks, each in input order."""
-    corridors = {c.chokepoint: c for c in REGIONS[region_id].corridors}
+    corridors = {c.chokepoint: c for c in world.model.geography.corridors_of[region_id]}
+    rules, threats = world.model.scoring.evidence, world.model.scoring.reading.threats
     now = world.now
     # A time, and what makes an item from what: few are shown, and the texts of these alone are
     # cleaned.
@@ -60,59 +55,59 @@ def evidence(world: World, region_id: str) -> list[Evidence]:
     found += [
         (now if score.computed_at is None else score.computed_at, _of_score, (score,))
         for score in world.key_risk_scores.get(region_id, ())
-        if score.score >= _CII_THRESHOLD
+        if score.score >= rules.score_from
     ]
     found += [
         (now, _of_corridor, (corridors[chokepoint], level))
         for chokepoint, level in world.chokepoints.items()
-        if chokepoint in corridors and THREATS[level].severity > 0
+        if chokepoint in corridors and threats[level].severity > 0
     ]
     found += [
         (now if forecast.updated_at is None else forecast.updated_at, _of_forecast, (forecast,))
         for forecast in world.forecasts.get(region_id, ())
-        if forecast.probability >= _FORECAST_THRESHOLD
+        if forecast.probability >= rules.forecast_from
     ]
     found.sort(key=itemgetter(0), reverse=True)
-    return [make(*of) for _, make, of in found[:MAX_EVIDENCE]]
+    return [make(rules, *of) for _, make, of in found[: rules.most]]
 
 
-def _of_signal(position: int, signal: Signal) -> Evidence:
+def _of_signal(rules: Rules, position: int, signal: Signal) -> Evidence:
     return Evidence(
         signal.id or f"xss:{position}",
         "market_signal",
         "cross-source",
         signal.summary or signal.type or "signal of an unknown type",
-        _SEVERITY_CONFIDENCE[signal.severity],
+        rules.signal_confidence.get(signal.severity, rules.unknown_confidence),
         signal.detected_at,
         theater=signal.theater,
     )
 
 
-def _of_score(score: RiskScore) -> Evidence:
+def _of_score(rules: Rules, score: RiskScore) -> Evidence:
     trend = score.trend.lower()
     return Evidence(
         f"cii:{score.country}",
         "cii_spike",
         "risk-scores",
         f"{score.country} instability index at {score.score:g}" + (f", {trend}" if trend else ""),
-        0.9,
+        rules.score_confidence,
         score.computed_at,
     )
 
 
-def _of_corridor(corridor: Corridor, level: str) -> Evidence:
+def _of_corridor(rules: Rules, corridor: Corridor, level: str) -> Evidence:
     return Evidence(
         f"chokepoint:{corridor.chokepoint}",
         "chokepoint_status",
         "supply-chain",
         f"{corridor.name} at threat level {words(level)}",
-        0.95,
+        rules.chokepoint_confidence,
         None,
-        corridor=corridor.chokepoint or "",
+        corridor=corridor.chokepoint,
     )
 
 
-def _of_forecast(forecast: Forecast) -> Evidence:
+def _of_forecast(rules: Rules, forecast: Forecast) -> Evidence:
     return Evidence(
         f"forecast:{forecast.id}",
         "news_headline",

@@ -1,62 +1,66 @@
-"""The regions, their countries, places and corridors: the one source of truth (SPEC 1).
+"""Regions, their countries, places and corridors: the built-in tables, and the look-ups that any
+such tables give (SPEC 1)."""
 
-To add a region, add its row to `BUILT_IN`. Beside it, only triggers and templates name regions;
-those that name one which the installed table lacks are left out and listed.
-"""
-
-import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
-_BUILT_IN_VERSION = "1.0.0"
+from regional_assets.intelligence.scoring import Share, Words
 
 
 class UnknownRegionError(ValueError):
     """A region id that no region has; the message lists the ids that exist."""
 
 
-class Corridor(msgspec.Struct, frozen=True):
-    """A shipping corridor; `name` stands for it in texts, `weight` is its share in maritime access,
-    `chokepoint` its feed id."""
+class Corridor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A shipping corridor; `name` stands for it in texts, `weight` is its share in maritime access.
+    `chokepoint` is its id in what is written ("": it has no feed), `live_id` in the feeds where
+    that differs; `claimed_by` are theaters that own it besides its own."""
 
     id: str
     name: str
     theater: str
-    chokepoint: str | None
+    chokepoint: str
     tier: int
-    weight: float
+    weight: Annotated[float, msgspec.Meta(gt=0)]
+    live_id: str = ""
+    claimed_by: Words = ()
 
 
 CORRIDORS: tuple[Corridor, ...] = (
-    Corridor("hormuz", "Strait of Hormuz", "persian-gulf", "hormuz", 1, 1.0),
+    Corridor("hormuz", "Strait of Hormuz", "persian-gulf", "hormuz", 1, 1.0, "hormuz_strait"),
     Corridor("suez", "Suez Canal", "red-sea", "suez", 1, 1.0),
-    Corridor("babelm", "Bab el-Mandeb", "red-sea", "babelm", 1, 0.9),
+    Corridor(
+        *("babelm", "Bab el-Mandeb", "red-sea", "babelm", 1, 0.9, "bab_el_mandeb"),
+        claimed_by=("horn-of-africa",),
+    ),
     Corridor("taiwan-strait", "Taiwan Strait", "east-asia", "taiwan_strait", 1, 0.9),
     Corridor("bosphorus", "Bosphorus", "eastern-europe", "bosphorus", 1, 0.7),
-    Corridor("malacca", "Strait of Malacca", "southeast-asia", "malacca", 2, 0.8),
-    Corridor("panama", "Panama Canal", "north-america", "panama", 2, 0.6),
+    Corridor("malacca", "Strait of Malacca", "southeast-asia", "malacca", 2, 0.8, "malacca_strait"),
+    Corridor(
+        "panama", "Panama Canal", "north-america", "panama", 2, 0.6, claimed_by=("caribbean",)
+    ),
     Corridor("danish", "Danish Straits", "baltic", "danish", 2, 0.5),
     Corridor(
         "cape-of-good-hope", "Cape of Good Hope", "southern-africa", "cape_of_good_hope", 3, 0.4
     ),
-    Corridor("south-china-sea", "South China Sea", "southeast-asia", None, 3, 0.6),
+    Corridor("south-china-sea", "South China Sea", "southeast-asia", "", 3, 0.6),
     Corridor("english-channel", "English Channel", "western-europe", "dover_strait", 3, 0.4),
 )
 
-# Theaters that also claim a corridor that lies in another theater.
-_CLAIMS = {"horn-of-africa": "babelm", "caribbean": "panama"}
 
-_LIVE_CHOKEPOINT_IDS = {
-    "hormuz_strait": "hormuz",
-    "bab_el_mandeb": "babelm",
-    "malacca_strait": "malacca",
-}
+class Criticality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much a country weighs in domestic fragility (SPEC 1.2): `high` and `medium` list the
+    countries that weigh `high_weight` and `medium_weight`; any other weighs `low_weight`."""
+
+    high: Words = tuple("IR OM AE SA EG YE CN TW TR US RU CA".split())
+    medium: Words = tuple("MY SG ID PA DK DE FR GB JP IN BR MX KR IL IQ KW QA NG AU".split())
+    high_weight: Share = 1.0
+    medium_weight: Share = 0.6
+    low_weight: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.3
 
 
 class Box(NamedTuple):
@@ -78,7 +82,7 @@ class AirportWord(NamedTuple):
     word: str
 
 
-class Region(msgspec.Struct, frozen=True):
+class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A region; countries are ISO 3166 alpha-2 codes (World Bank's for JG and XK).
 
     `aliases` are words that place a signal by containment, `places` names that place a signal or
@@ -102,17 +106,6 @@ class Region(msgspec.Struct, frozen=True):
     narrated: bool = True
     every_forecast: bool = False
 
-    @property
-    def corridors(self) -> tuple[Corridor, ...]:
-        """The corridors in the region's theaters or claimed by one of them."""
-        return _corridors_of(self.theaters)
-
-
-@cache
-def _corridors_of(theaters: tuple[str, ...]) -> tuple[Corridor, ...]:
-    claimed = {_CLAIMS[theater] for theater in theaters if theater in _CLAIMS}
-    return tuple(c for c in CORRIDORS if c.theater in theaters or c.id in claimed)
-
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -123,7 +116,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 # In the order of the partitions.
-BUILT_IN: tuple[Region, ...] = (
+REGIONS: tuple[Region, ...] = (
     Region(
         "mena",
         "Middle East & North Africa",
@@ -267,17 +260,21 @@ BUILT_IN: tuple[Region, ...] = (
     ),
 )
 
-
 _Lookup = Callable[[str], str | None]
 
 
 class Geography:
-    """The look-ups that a table of regions gives, in the table's order.
+    """The look-ups that tables of regions, corridors and criticality give, in the tables' order.
 
     Raises ValueError when two regions share an id, a country or a jamming area.
     """
 
-    def __init__(self, table: Iterable[Region]) -> None:
+    def __init__(
+        self,
+        table: Iterable[Region],
+        corridors: Sequence[Corridor] = (),
+        criticality: Criticality | None = None,
+    ) -> None:
         rows = tuple(table)
         _owners("id", rows, lambda region: (region.id,))
         self.regions: Mapping[str, Region] = MappingProxyType({r.id: r for r in rows})
@@ -302,6 +299,24 @@ class Geography:
         self._airport_words = sorted(
             (*word, region.id) for region in rows for word in region.airport_words
         )
+        # By region id: the corridors in its theaters or claimed by one of them, in their order.
+        self.corridors_of: Mapping[str, tuple[Corridor, ...]] = {
+            r.id: tuple(c for c in corridors if {c.theater, *c.claimed_by} & {*r.theaters})
+            for r in rows
+        }
+        self._chokepoints = {c.live_id: c.chokepoint for c in corridors if c.live_id}
+        criticality = criticality or Criticality()
+        self._criticality = dict.fromkeys(criticality.medium, criticality.medium_weight)
+        self._criticality |= dict.fromkeys(criticality.high, criticality.high_weight)
+        self._low = criticality.low_weight
+
+    def criticality(self, country: str) -> float:
+        """How much a country weighs in domestic fragility."""
+        return self._criticality.get(country, self._low)
+
+    def chokepoint(self, live_id: str) -> str:
+        """A chokepoint's id in the spelling of the corridors, whatever the feed spells."""
+        return self._chokepoints.get(live_id, live_id)
 
     def region_of_position(self, lat: float, lon: float) -> str | None:
         """The region of a position in degrees: the first box that holds it decides."""
@@ -328,65 +343,3 @@ def _owners(
                 )
             owners[member] = region.id
     return owners
-
-
-def known_anywhere(members: Callable[[Region], Iterable[str]]) -> set[str]:
-    """The members of all regions, the built-in ones and the installed ones."""
-    return {member for region in (*BUILT_IN, *REGIONS.values()) for member in members(region)}
-
-
-def known_here(members: Callable[[Region], Iterable[str]]) -> set[str]:
-    """The members of the installed regions."""
-    return {member for region in REGIONS.values() for member in members(region)}
-
-
-GEOGRAPHY: Geography
-GEOGRAPHY_VERSION: str
-REGIONS: Mapping[str, Region]
-REGION_IDS: tuple[str, ...]
-
-
-def install(table: Iterable[Region]) -> None:
-    """Makes `table` the regions of this process. Must precede the import of every other module of
-    the project: they derive tables from the regions when they are imported. A table of your own
-    has its digest as version."""
-    global GEOGRAPHY, GEOGRAPHY_VERSION, REGIONS, REGION_IDS
-    rows = tuple(table)
-    GEOGRAPHY = Geography(rows)
-    GEOGRAPHY_VERSION = _BUILT_IN_VERSION if rows == BUILT_IN else _digest(rows)
-    REGIONS = GEOGRAPHY.regions
-    REGION_IDS = tuple(REGIONS)
-
-
-def _digest(rows: Iterable[Region]) -> str:
-    parts = [repr((replace(row, countries=frozenset()), sorted(row.countries))) for row in rows]
-    return "custom-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-install(BUILT_IN)
-
-_CRITICALITY = dict.fromkeys("IR OM AE SA EG YE CN TW TR US RU CA".split(), 1.0) | dict.fromkeys(
-    "MY SG ID PA DK DE FR GB JP IN BR MX KR IL IQ KW QA NG AU".split(), 0.6
-)
-
-
-def checked_regions(ids: Iterable[str]) -> tuple[str, ...]:
-    """`ids` without repeats; raises one `UnknownRegionError` that names all unknown ones."""
-    chosen = tuple(dict.fromkeys(ids))
-    unknown = [id for id in chosen if id not in REGIONS]
-    if unknown:
-        raise UnknownRegionError(
-            f"unknown region {', '.join(map(repr, unknown))}; the regions are "
-            + ", ".join(REGION_IDS)
-        )
-    return chosen
-
-
-def criticality(country: str) -> float:
-    """How much a country weighs in domestic fragility: 1.0, 0.6 or 0.3."""
-    return _CRITICALITY.get(country, 0.3)
-
-
-def chokepoint_id(live_id: str) -> str:
-    """A chokepoint's id in the spelling of the corridor table, whatever the feed spells."""
-    return _LIVE_CHOKEPOINT_IDS.get(live_id, live_id)

@@ -1,14 +1,14 @@
 """How a stored value becomes the payload of a catalogued input (SPEC 2)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import msgspec
 
-from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
+from regional_assets.intelligence.catalogue import InputSpec
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
 
@@ -49,9 +49,11 @@ class InputState(msgspec.Struct, frozen=True):
     problem: str | None
 
 
-def read_inputs(stored: Mapping[str, StoredValue], now: int) -> dict[str, InputState]:
-    """The state of every catalogued input by name; see `read_input`."""
-    return {spec.name: read_input(spec, stored, now)[0] for spec in CATALOGUE}
+def read_inputs(
+    inputs: Iterable[InputSpec], stored: Mapping[str, StoredValue], now: int
+) -> dict[str, InputState]:
+    """The state of each input by name; see `read_input`."""
+    return {spec.name: read_input(spec, stored, now)[0] for spec in inputs}
 
 
 def read_input(

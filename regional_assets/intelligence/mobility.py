@@ -6,12 +6,10 @@ from regional_assets.intelligence.mobility_readers import Jamming
 from regional_assets.intelligence.numbers import clip
 from regional_assets.intelligence.world import World
 
-_DISRUPTED_RANK = 3
-
 
 def mobility(world: World, region_id: str) -> dict[str, Any]:
     """The snapshot's `mobility` block."""
-    jamming = world.jamming.get(region_id)
+    rules, jamming = world.model.scoring.mobility, world.jamming.get(region_id)
     return {
         "airspace": [_airspace(region_id, jamming)] if jamming else [],
         "flight_corridors": [],
@@ -23,9 +21,9 @@ def mobility(world: World, region_id: str) -> dict[str, Any]:
                 "disruption_reason": alert.reason,
             }
             for alert in world.airport_alerts.get(region_id, ())
-            if alert.rank >= _DISRUPTED_RANK
+            if alert.rank >= rules.disrupted_rank
         ],
-        "reroute_intensity": clip(world.flights.get(region_id, 0) / 50),
+        "reroute_intensity": clip(world.flights.get(region_id, 0) / rules.full_flights),
         "notam_closures": [
             f"{closure.icao}: {closure.reason}"
             for closure in world.closures.get(region_id, ())

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from regional_assets.intelligence import gazetteer
-from regional_assets.intelligence.geography import GEOGRAPHY
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.readers import Payload
 from regional_assets.intelligence.records import AIRPORTS, FLIGHTS, HEXES, AirportRecord
 from regional_assets.intelligence.tally import Tally
@@ -27,14 +26,14 @@ class AirportAlert(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-def airport_alerts(payload: Payload, tally: Tally) -> tuple[AirportAlert, ...]:
+def airport_alerts(payload: Payload, tally: Tally, model: Model) -> tuple[AirportAlert, ...]:
     found = []
     for row in AIRPORTS.of(payload, tally):
         severity = (row.severity or "").upper().removeprefix("FLIGHT_DELAY_SEVERITY_")
         tally.incomplete += severity not in _DELAY_RANKS
         rank = _DELAY_RANKS.get(severity, 0)
         icao, name = clean(row.icao), clean(row.name) or clean(row.iata)
-        region = _airport_region(row)
+        region = _airport_region(model, row)
         if region is None:
             tally.nowhere(icao or name, row.country or row.region)
         found.append(
@@ -57,9 +56,9 @@ def _is_closed(row: AirportRecord, rank: int) -> bool:
     return row.delay_type.upper().endswith("_CLOSURE") or reason == "airport closure"
 
 
-def _airport_region(row: AirportRecord) -> str | None:
-    known = gazetteer.country_region(text_of(row.country))
-    return known or GEOGRAPHY.region_of_airport_text(text_of(row.region).upper())
+def _airport_region(model: Model, row: AirportRecord) -> str | None:
+    known = model.gazetteer.country_region(text_of(row.country))
+    return known or model.geography.region_of_airport_text(text_of(row.region).upper())
 
 
 class Closure(msgspec.Struct, frozen=True, gc=False):
@@ -72,7 +71,7 @@ class Closure(msgspec.Struct, frozen=True, gc=False):
 _CLOSURE_REASON_LIMIT = 200
 
 
-def notam_closures(payload: Payload, tally: Tally) -> tuple[Closure, ...]:
+def notam_closures(payload: Payload, tally: Tally, model: Model) -> tuple[Closure, ...]:
     """Closed airports, then restricted ones, each once."""
     reasons = payload.get("reasons")
     if not isinstance(reasons, dict):
@@ -104,19 +103,19 @@ class _JammingTally(msgspec.Struct):
     sub_regions: set[str] = msgspec.field(default_factory=set)
 
 
-def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
+def gps_jamming(payload: Payload, tally: Tally, model: Model) -> dict[str, Jamming]:
     """Region id → the jamming in it."""
     tallies: defaultdict[str, _JammingTally] = defaultdict(_JammingTally)
     for row in HEXES.of(payload, tally):
         label = (row.region or "").strip().lower()
-        region = GEOGRAPHY.region_of_jamming_area(label)
+        region = model.geography.region_of_jamming_area(label)
         level = row.level
         tally.incomplete += level not in ("high", "medium", "low")
         if region is None:
             if row.lat is None or row.lon is None:
                 tally.skipped += 1
                 continue
-            region = GEOGRAPHY.region_of_position(row.lat, row.lon)
+            region = model.geography.region_of_position(row.lat, row.lon)
             label = "other"
             if region is None:
                 tally.nowhere_at(row.lat, row.lon)
@@ -129,7 +128,7 @@ def gps_jamming(payload: Payload, tally: Tally) -> dict[str, Jamming]:
     }
 
 
-def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
+def military_flights(payload: Payload, tally: Tally, model: Model) -> Counter[str]:
     """Region id → flights in the air there."""
     placed = []
     for row in FLIGHTS.of(payload, tally):
@@ -138,7 +137,7 @@ def military_flights(payload: Payload, tally: Tally) -> Counter[str]:
         lat, lon = row.lat, row.lon
         if lat is None or lon is None:
             tally.skipped += 1
-        elif region := GEOGRAPHY.region_of_position(lat, lon):
+        elif region := model.geography.region_of_position(lat, lon):
             placed.append(region)
         else:
             tally.nowhere_at(lat, lon)

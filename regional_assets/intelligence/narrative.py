@@ -4,11 +4,6 @@ from typing import Any
 
 import msgspec
 
-from regional_assets.intelligence.geography import REGIONS
-
-# The regions that have narratives and weekly briefs.
-NARRATED_REGIONS = tuple(region.id for region in REGIONS.values() if region.narrated)
-
 SECTIONS = ("situation", "balance_assessment", "outlook_24h", "outlook_7d", "outlook_30d")
 MAX_WATCH_ITEMS = 3
 

@@ -7,16 +7,16 @@ when they are asked for.
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
 
-from regional_assets.intelligence import gazetteer
-from regional_assets.intelligence.geography import GEOGRAPHY, chokepoint_id
+from regional_assets.intelligence.gazetteer import Gazetteer
 from regional_assets.intelligence.inputs import SAMPLE_FIELD, TIMESTAMP_FIELDS, milliseconds
-from regional_assets.intelligence.mentions import Mentions, mentions
+from regional_assets.intelligence.mentions import Mentions, WordFinder
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.numbers import clip, is_number, parse_number
 from regional_assets.intelligence.records import (
     DEBTS,
@@ -30,10 +30,10 @@ from regional_assets.intelligence.records import (
     SignalRecord,
     read_record,
 )
+from regional_assets.intelligence.scoring import UNKNOWN
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings, text_of
-from regional_assets.intelligence.threats import THREATS, UNKNOWN
-from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, HOUR_MS
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
 
 Payload = Mapping[str, Any]
 # Horizon → the words for it, in the order of `Projections`.
@@ -45,21 +45,6 @@ _HORIZON_WORDS = {
 HORIZONS = tuple(_HORIZON_WORDS)
 
 _SIGNAL_TYPE_PREFIX = "CROSS_SOURCE_SIGNAL_TYPE_"
-# Evidence of trouble, but not of coercion.
-_NOT_COERCIVE = frozenset(
-    _SIGNAL_TYPE_PREFIX + name
-    for name in (
-        "EARTHQUAKE_SIGNIFICANT",
-        "WEATHER_EXTREME",
-        "WILDFIRE_ESCALATION",
-        "VIX_SPIKE",
-        "COMMODITY_SHOCK",
-        "MARKET_STRESS",
-        "MEDIA_TONE_DETERIORATION",
-        "REGULATORY_ACTION",
-        "DISPLACEMENT_SURGE",
-    )
-)
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
@@ -81,15 +66,15 @@ class RiskScore(msgspec.Struct, frozen=True, gc=False):
         return clean(self.row.trend).removeprefix("TREND_DIRECTION_")
 
 
-def risk_scores(payload: Payload, tally: Tally) -> tuple[RiskScore, ...]:
+def risk_scores(payload: Payload, tally: Tally, model: Model) -> tuple[RiskScore, ...]:
     found = []
     for row in SCORES.of(payload, tally):
         if row.region is None or row.combined_score is None:
             tally.skipped += 1
             continue
         iso2 = row.region.strip().upper()
-        region = GEOGRAPHY.region_of_country(iso2)
-        key_regions = GEOGRAPHY.regions_of_key_country(iso2) or ()
+        region = model.geography.region_of_country(iso2)
+        key_regions = model.geography.regions_of_key_country(iso2) or ()
         if not (region or key_regions):
             tally.nowhere(iso2)
         regions = (region,) if region else ()
@@ -115,16 +100,16 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     mentions: Mentions
 
 
-def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
+def forecasts(payload: Payload, tally: Tally, model: Model) -> tuple[Forecast, ...]:
     # Many forecasts share a few words here.
-    horizons_of = cache(_horizons)
+    horizons_of, finder = cache(_horizons), model.word_finder
     found = []
     for row in FORECASTS.of(payload, tally):
         if row.probability is None:
             tally.skipped += 1
             continue
         place, confidence = row.region or "", row.confidence
-        named, probability = gazetteer.forecast_named(place), clip(row.probability)
+        named, probability = model.gazetteer.forecast_named(place), clip(row.probability)
         horizons = dict.fromkeys(horizons_of(row.time_horizon or ""), probability)
         complete = _project(row.projections, horizons)
         tally.incomplete += confidence is None or not complete
@@ -134,26 +119,26 @@ def forecasts(payload: Payload, tally: Tally) -> tuple[Forecast, ...]:
             Forecast(
                 id=clean(row.id),
                 domain=(row.domain or "").lower(),
-                regions=gazetteer.with_every_forecast(named),
+                regions=model.gazetteer.with_every_forecast(named),
                 title=clean(row.title),
                 trend=(row.trend or "").lower(),
                 probability=probability,
                 horizons=horizons,
                 confidence=0.5 if confidence is None else confidence,
                 updated_at=row.updated_at,
-                mentions=_mentions(row),
+                mentions=_mentions(row, finder),
             )
         )
     return tuple(found)
 
 
-def _mentions(row: ForecastRecord) -> Mentions:
+def _mentions(row: ForecastRecord, finder: WordFinder) -> Mentions:
     case_file = row.case_file
     if case_file is None:
         # Without a case file, the signals count for actors only.
-        found = mentions(_text(row.signals))
+        found = finder.mentions(_text(row.signals))
         return Mentions(found.actors, found.domains)
-    return mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
+    return finder.mentions(_text(case_file) if isinstance(case_file, dict | list) else "")
 
 
 def _text(value: Any) -> str:
@@ -208,10 +193,11 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         return clean(self.row.summary)
 
 
-def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
+def cross_source_signals(payload: Payload, tally: Tally, model: Model) -> tuple[Signal, ...]:
     """The signals of any region."""
     # Thousands of signals share a few words here.
-    place_of, severity_of = cache(_place), cache(_severity)
+    place_of, severity_of = cache(partial(_place, model.gazetteer)), cache(_severity)
+    not_coercive = {_SIGNAL_TYPE_PREFIX + name for name in model.scoring.reading.not_coercive}
     found = []
     for row in SIGNALS.of(payload, tally):
         theater = row.theater or ""
@@ -219,14 +205,14 @@ def cross_source_signals(payload: Payload, tally: Tally) -> tuple[Signal, ...]:
         severity = severity_of(row.severity or "")
         tally.incomplete += not severity
         if regions:
-            coercive = row.type not in _NOT_COERCIVE
+            coercive = row.type not in not_coercive
             found.append(Signal(regions, cleaned, severity, row.detected_at, coercive, row))
         else:
             tally.nowhere(theater)
     return tuple(found)
 
 
-def _place(theater: str) -> tuple[tuple[str, ...], str]:
+def _place(gazetteer: Gazetteer, theater: str) -> tuple[tuple[str, ...], str]:
     return gazetteer.signal_regions(theater), clean(theater)
 
 
@@ -235,18 +221,19 @@ def _severity(text: str) -> str:
     return next((name for name in _SEVERITIES if name in word), "")
 
 
-def chokepoints(payload: Payload, tally: Tally) -> dict[str, str]:
-    """Chokepoint id → threat level: one of `THREATS`."""
+def chokepoints(payload: Payload, tally: Tally, model: Model) -> dict[str, str]:
+    """Chokepoint id → threat level, one of the scoring's."""
     found: dict[str, str] = {}
+    levels = model.scoring.reading.threats
     for row in tally.objects(payload.get("chokepoints")):
         live_id = row.get("id")
         if not isinstance(live_id, str):
             tally.skipped += 1
             continue
         word = _threat_word(row)
-        tally.incomplete += word not in THREATS or word == UNKNOWN
-        level = word if word in THREATS else UNKNOWN
-        found.setdefault(chokepoint_id(live_id.strip()), level if word else "normal")
+        level = word if word in levels else UNKNOWN
+        tally.incomplete += level == UNKNOWN
+        found.setdefault(model.geography.chokepoint(live_id.strip()), level if word else "normal")
     return found
 
 
@@ -267,11 +254,7 @@ class Transit(msgspec.Struct, frozen=True, gc=False):
     wow_change_pct: float | None
 
 
-# The writer has stored 0 for "no reading". Where really no ship passes, the week collapses, too.
-_COLLAPSED_PCT = -50
-
-
-def transit_summaries(payload: Payload, tally: Tally) -> dict[str, Transit]:
+def transit_summaries(payload: Payload, tally: Tally, model: Model) -> dict[str, Transit]:
     """Chokepoint id → its transits; a zero-filled placeholder is absent."""
     summaries = payload.get("summaries")
     if not isinstance(summaries, dict):
@@ -279,25 +262,28 @@ def transit_summaries(payload: Payload, tally: Tally) -> dict[str, Transit]:
         return {}
     found: dict[str, Transit] = {}
     tally.records = len(summaries)
+    # The writer has stored 0 for "no reading". Where really no ship passes, the week collapses.
+    collapse = model.scoring.reading.collapsed_pct
     for live_id, row in summaries.items():
         if not isinstance(row, dict):
             tally.skipped += 1
         elif row.get("dataAvailable") is not False:
             today = parse_number(row.get("todayTotal"))
             change = parse_number(row.get("wowChangePct"))
-            collapsed = change is not None and change <= _COLLAPSED_PCT
+            collapsed = change is not None and change <= collapse
             if today is not None and (today < 0 or (today == 0 and not collapsed)):
                 today = None
             tally.incomplete += today is None or change is None
-            found.setdefault(chokepoint_id(live_id), Transit(today, change))
+            found.setdefault(model.geography.chokepoint(live_id), Transit(today, change))
     return found
 
 
-def oref_alerts(payload: Payload, tally: Tally, now: int) -> float:
+def oref_alerts(payload: Payload, tally: Tally, model: Model, now: int) -> float:
     """The active siren alerts: localities in waves of the last 60 minutes, where the history
     holds dated waves; else what the feed counts itself."""
     dated = 0
     localities = 0
+    span = model.scoring.reading.siren_minutes * MINUTE_MS
     for wave in tally.objects(payload.get("history")):
         at = milliseconds(wave.get("timestamp"))
         if at is None:
@@ -305,7 +291,7 @@ def oref_alerts(payload: Payload, tally: Tally, now: int) -> float:
             continue
         dated += 1
         tally.incomplete += wave.get("alerts") is None
-        if now - HOUR_MS <= at <= now + FUTURE_TOLERANCE_MS:
+        if now - span <= at <= now + FUTURE_TOLERANCE_MS:
             for alert in tally.objects(wave.get("alerts")):
                 places = alert.get("data")
                 if isinstance(places, list) or places == {}:
@@ -323,14 +309,14 @@ def oref_alerts(payload: Payload, tally: Tally, now: int) -> float:
     return 0
 
 
-def macro_signals(payload: Payload, tally: Tally) -> str:
+def macro_signals(payload: Payload, tally: Tally, model: Model) -> str:
     """The verdict, upper case: CASH, BUY or whatever else the feed says."""
     verdict = text_of(payload.get("verdict")).upper()
     tally.records, tally.incomplete = 1, int(verdict not in ("CASH", "BUY"))
     return verdict
 
 
-def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
+def national_debt(payload: Payload, tally: Tally, model: Model) -> dict[str, list[float]]:
     """Region id → debt-to-GDP ratios (percent) of its countries."""
     found: dict[str, list[float]] = {}
     for row in DEBTS.of(payload, tally):
@@ -339,8 +325,8 @@ def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
             continue
         iso3 = row.iso3.strip()
         # Only a code counts here, and only of a country that a region lists.
-        iso2 = gazetteer.country(iso3) if len(iso3) == 3 else None
-        region = GEOGRAPHY.region_of_country(iso2 or "")
+        iso2 = model.gazetteer.country(iso3) if len(iso3) == 3 else None
+        region = model.geography.region_of_country(iso2 or "")
         if region:
             found.setdefault(region, []).append(row.debt_to_gdp)
         else:
@@ -348,7 +334,7 @@ def national_debt(payload: Payload, tally: Tally) -> dict[str, list[float]]:
     return found
 
 
-def stress_index(payload: Payload, tally: Tally) -> float | None:
+def stress_index(payload: Payload, tally: Tally, model: Model) -> float | None:
     """The composite score (0–100), None when the feed has none."""
     return _only(parse_number(payload.get("compositeScore")), tally)
 
@@ -363,7 +349,7 @@ def _only(value: float | None, tally: Tally) -> float | None:
 _NO_COUNTRIES = (*TIMESTAMP_FIELDS, SAMPLE_FIELD)
 
 
-def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
+def energy_mix(payload: Payload, tally: Tally, model: Model) -> dict[str, list[float | None]]:
     """Region id → net energy imports of its countries in percent (None where the feed has no
     number), in input order: a mean of floats depends on it in the last bit."""
     shares: dict[str, float | None] = {}
@@ -378,7 +364,7 @@ def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
     tally.incomplete = list(shares.values()).count(None)
     found: dict[str, list[float | None]] = {}
     for country, share in shares.items():
-        region = GEOGRAPHY.region_of_country(country)
+        region = model.geography.region_of_country(country)
         if region:
             found.setdefault(region, []).append(share)
         else:
@@ -386,7 +372,7 @@ def energy_mix(payload: Payload, tally: Tally) -> dict[str, list[float | None]]:
     return found
 
 
-def eu_gas_storage(payload: Payload, tally: Tally) -> float | None:
+def eu_gas_storage(payload: Payload, tally: Tally, model: Model) -> float | None:
     """The latest fill of Europe's gas storage as a fraction, None when unknown."""
     candidates = [payload.get("fillPct")]
     candidates += [row.get("fillPct") for row in tally.objects(payload.get("history"))][:1]
@@ -394,7 +380,7 @@ def eu_gas_storage(payload: Payload, tally: Tally) -> float | None:
     return _only(next((value / 100 for value in candidates if is_number(value)), None), tally)
 
 
-def strategic_reserves(payload: Payload, tally: Tally) -> float | None:
+def strategic_reserves(payload: Payload, tally: Tally, model: Model) -> float | None:
     """Days of cover, None when the feed has none."""
     days = payload.get("daysOfCover")
     return _only(float(days) if is_number(days) else None, tally)

@@ -1,32 +1,16 @@
 """The regime that follows from a balance (SPEC 3, Regime)."""
 
-from typing import Literal
-
 from regional_assets.intelligence.balance import Balance
+from regional_assets.intelligence.scoring import Regime, RegimeLabel
 
-RegimeLabel = Literal[
-    "calm",
-    "stressed_equilibrium",
-    "coercive_stalemate",
-    "fragmentation_risk",
-    "managed_deescalation",
-    "escalation_ladder",
-]
 CALM: RegimeLabel = "calm"
 
 
-def regime_label(balance: Balance) -> RegimeLabel:
-    """The first rule that holds, on the rounded axes and net balance."""
-    coercive = balance.axes["coercive_pressure"]
-    net = balance.net_balance
-    if coercive > 0.8 and net < -0.4:
-        return "escalation_ladder"
-    if coercive > 0.6 and balance.axes["alliance_cohesion"] < 0.3:
-        return "fragmentation_risk"
-    if coercive > 0.5 and net > -0.1:
-        return "coercive_stalemate"
-    if net > 0.1 and coercive > 0.3:
-        return "managed_deescalation"
-    if net < -0.1:
-        return "stressed_equilibrium"
+def regime_label(balance: Balance, regime: Regime) -> RegimeLabel:
+    """The label of the first rule that holds, on the rounded axes and net balance."""
+    values = {**balance.axes, "net_balance": balance.net_balance}
+    for rule in regime.rules:
+        above = all(values[axis] > bound for axis, bound in rule.above.items())
+        if above and all(values[axis] < bound for axis, bound in rule.below.items()):
+            return rule.label
     return CALM

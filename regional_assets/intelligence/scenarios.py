@@ -1,23 +1,15 @@
 """Scenario lanes and their probabilities per horizon (SPEC 4, Scenarios)."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from regional_assets.intelligence.numbers import round3, total
 from regional_assets.intelligence.readers import HORIZONS
+from regional_assets.intelligence.scoring import Lane
 from regional_assets.intelligence.triggers import TriggerReading
 from regional_assets.intelligence.world import World
 
-# The score of each lane before any forecast is counted.
-_BEFORE_FORECASTS = {"base": 0.4, "escalation": 0.1, "containment": 0.1, "fragmentation": 0.1}
-_LANE_OF_TREND = {
-    "rising": ("escalation", 0.5),
-    "escalating": ("escalation", 0.5),
-    "falling": ("containment", 0.5),
-    "de-escalating": ("containment", 0.5),
-    "stable": ("base", 0.3),
-}
-LANES = tuple(_BEFORE_FORECASTS)
+LANES: tuple[Lane, ...] = get_args(Lane)
 
 
 def scenario_sets(
@@ -47,22 +39,24 @@ def scenario_sets(
 
 def _probabilities(
     world: World, region_id: str, readings: tuple[TriggerReading, ...]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[Lane, float]]:
     """Horizon → lane → probability."""
-    raw = {horizon: dict(_BEFORE_FORECASTS) for horizon in HORIZONS}
+    rules = world.model.scoring.scenarios
+    raw = {horizon: {lane: rules.before[lane] for lane in LANES} for horizon in HORIZONS}
     for forecast in world.forecasts.get(region_id, ()):
-        lane, weight = _LANE_OF_TREND.get(forecast.trend, ("base", 0.0))
+        trend = rules.trends.get(forecast.trend)
         for horizon, probability in forecast.horizons.items():
-            raw[horizon][lane] += weight * probability
+            if trend:
+                raw[horizon][trend.lane] += trend.weight * probability
             if forecast.mentions.breaking:
-                raw[horizon]["fragmentation"] += 0.4 * probability
+                raw[horizon]["fragmentation"] += rules.breaking * probability
     for reading in readings:
         if reading.state == "active":
             for scores in raw.values():
-                scores[reading.trigger.lane] += 0.1
+                scores[reading.trigger.lane] += rules.active_trigger
     return {horizon: _shares(scores) for horizon, scores in raw.items()}
 
 
-def _shares(scores: dict[str, float]) -> dict[str, float]:
+def _shares(scores: dict[Lane, float]) -> dict[Lane, float]:
     whole = total(scores.values())
     return {lane: round3(score / whole) for lane, score in scores.items()}

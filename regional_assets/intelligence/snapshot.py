@@ -2,7 +2,7 @@
 snapshot (SPEC 5)."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -15,34 +15,22 @@ from regional_assets.intelligence.balance import Balance, balance
 from regional_assets.intelligence.diff import Diff, Previous, diff
 from regional_assets.intelligence.digest import content_digest
 from regional_assets.intelligence.evidence import Evidence, evidence, newest
-from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
 from regional_assets.intelligence.metrics import BalanceOf
 from regional_assets.intelligence.mobility import mobility
 from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.numbers import round3
-from regional_assets.intelligence.regime import RegimeLabel, regime_label
+from regional_assets.intelligence.regime import regime_label
 from regional_assets.intelligence.scenarios import scenario_sets
+from regional_assets.intelligence.scoring import RegimeLabel
 from regional_assets.intelligence.transmission import transmission_paths
 from regional_assets.intelligence.triggers import (
     STATES,
-    TRIGGERS,
     History,
-    Trigger,
     TriggerError,
     TriggerReading,
     read_triggers,
 )
 from regional_assets.intelligence.world import World
-
-MODEL_VERSION = "0.1.0"
-# Raise it when numbers change for the same inputs.
-SCORING_VERSION = "1.2.0"
-
-VERSIONS = {
-    "model_version": MODEL_VERSION,
-    "scoring_version": SCORING_VERSION,
-    "geography_version": GEOGRAPHY_VERSION,
-}
 
 
 class Assessment(msgspec.Struct, frozen=True):
@@ -97,15 +85,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     observations: Mapping[str, float]
 
 
-def assess(
-    world: World, history: History | None = None, triggers: Iterable[Trigger] = TRIGGERS
-) -> Assessment:
+def assess(world: World, history: History | None = None) -> Assessment:
     """Evaluates the triggers of all regions, so that a path can reach every region its template
     lists. Never raises: `region_content` raises what went wrong for its region.
 
     `history` holds what was observed of the metrics of delta triggers before (SPEC 7).
     """
     balance_of = cache(partial(balance, world))
+    triggers = world.model.applicable_triggers
     return Assessment(world, balance_of, read_triggers(triggers, world, balance_of, history or {}))
 
 
@@ -114,7 +101,8 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
     triggers could not be read."""
     world = assessment.world
     vector = assessment.balance_of(region_id)
-    label = regime_label(vector)
+    model = world.model
+    label = regime_label(vector, model.scoring.regime)
     own = tuple(r for r in assessment.triggers if r.trigger.region == region_id)
     for reading in own:
         if reading.fault:
@@ -122,7 +110,7 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
     found_actors = actors(world, region_id)
     items = evidence(world, region_id)
     about = {
-        **VERSIONS,
+        **model.stored_versions,
         "snapshot_confidence": world.confidence.score,
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
@@ -132,7 +120,9 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
         "balance": vector.as_json(),
         "actors": found_actors,
         "scenario_sets": scenario_sets(world, region_id, own),
-        "transmission_paths": transmission_paths(region_id, assessment.triggers),
+        "transmission_paths": transmission_paths(
+            region_id, assessment.triggers, model.applicable_templates
+        ),
         "triggers": _triggers_json(own, now=0),
         "mobility": mobility(world, region_id),
         # Undated items first, whatever the clock says: the same items have the same digest later.
@@ -159,11 +149,12 @@ def complete(
 ) -> Snapshot:
     """The snapshot that `content` makes after `previous` (None: the region's first), with that
     `narrative`."""
-    now = content.world.now
+    now, model = content.world.now, content.world.model
     active = {r.trigger.id: r.trigger.description for r in content.triggers if r.state == "active"}
     changes = diff(
+        model.scoring.difference,
         previous,
-        VERSIONS,
+        model.stored_versions,
         content.regime,
         content.balance.axes,
         content.blocks["scenario_sets"],
@@ -213,15 +204,15 @@ def complete(
         previous_label=previous_label,
         body=body,
         changes=changes,
-        alerts=() if changes.rescored else alerts(content.region_id, changes),
+        alerts=()
+        if changes.rescored
+        else tuple(alerts(model.region(content.region_id).label, changes, model.scoring.alerts)),
         history_entry=(
             {"region_id": content.region_id, **regime, "snapshot_id": snapshot_id}
             if changes.regime_changed and not changes.rescored
             else None
         ),
-        observations={
-            str(r.trigger.metric): r.value for r in content.triggers if r.value is not None
-        },
+        observations={r.trigger.metric: r.value for r in content.triggers if r.value is not None},
     )
 
 

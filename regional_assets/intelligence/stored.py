@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from regional_assets.intelligence.diff import TriggerReason
-from regional_assets.intelligence.regime import RegimeLabel
+from regional_assets.intelligence.scoring import RegimeLabel, Severity
 from regional_assets.intelligence.text import quoted
 
 T = TypeVar("T")
@@ -22,7 +22,6 @@ YEAR_10000 = 253_402_300_800_000
 # JSON has neither NaN nor infinities, and a number beyond a double is refused.
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Signed = Annotated[float, msgspec.Meta(ge=-1, le=1)]
-Severity = Literal["critical", "high", "medium", "low"]
 Time = Annotated[int, msgspec.Meta(ge=0, lt=YEAR_10000)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 

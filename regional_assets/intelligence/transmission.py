@@ -1,16 +1,12 @@
 """How a shock travels: transmission paths of active triggers (SPEC 4, Transmission paths)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
-from regional_assets.intelligence import triggers as known
-from regional_assets.intelligence.geography import REGIONS
+from regional_assets.intelligence.scoring import Severity, Share
 from regional_assets.intelligence.triggers import TriggerReading
-
-TEMPLATE_VERSION = "1.0.0"
 
 UNITS = {
     "pct": "%",
@@ -23,20 +19,24 @@ UNITS = {
 }
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One effect: `latency_hours` after the trigger, an asset class moves by `low` to `high`.
     `effect` says in words what moves; `end` adds by how much."""
 
-    severity: str
+    severity: Severity
     latency_hours: int
     asset_class: str
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     unit: str
-    confidence: float
+    confidence: Share
     start: str
     mechanism: str
     effect: str
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ValueError(f"unknown unit {self.unit!r}; there are {', '.join(UNITS)}")
 
     @property
     def end(self) -> str:
@@ -47,7 +47,7 @@ class Step(msgspec.Struct, frozen=True):
         return f"{self.effect} +{self.low:g}–{self.high:g} {UNITS[self.unit]}"
 
 
-class Template(msgspec.Struct, frozen=True):
+class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The steps that follow when `trigger` is active, for every region in `regions`."""
 
     id: str
@@ -55,17 +55,11 @@ class Template(msgspec.Struct, frozen=True):
     corridor: str
     regions: tuple[str, ...]
     steps: tuple[Step, ...]
-
-    def lacks(self) -> str:
-        """What it names that the installed geography lacks, or whose trigger is left out."""
-        if self.trigger in known.LEFT_OUT:
-            return f"trigger {self.trigger!r}"
-        return ", ".join(f"region {id!r}" for id in self.regions if id not in REGIONS)
+    version: str = "1.0.0"
 
 
-# A step is a row: when and how hard, what moves and by how much, how certain; then how in words.
 # fmt: off
-_TABLE: tuple[Template, ...] = (
+TEMPLATES: tuple[Template, ...] = (
     Template("hormuz_blockade", "hormuz_transit_drop", "hormuz",
              ("mena", "east-asia", "south-asia", "europe"), (
         Step("critical", 12, "shipping", 200, 400, "pct", 0.90,
@@ -132,17 +126,10 @@ _TABLE: tuple[Template, ...] = (
 )
 # fmt: on
 
-# Template id → what it names that the installed geography lacks; it keeps the other regions.
-LEFT_OUT: Mapping[str, str] = {t.id: lacks for t in _TABLE if (lacks := t.lacks())}
-TEMPLATES = tuple(
-    replace(template, regions=regions)
-    for template in _TABLE
-    if template.trigger not in known.LEFT_OUT
-    and (regions := tuple(id for id in template.regions if id in REGIONS))
-)
 
-
-def transmission_paths(region_id: str, triggers: Iterable[TriggerReading]) -> list[dict[str, Any]]:
+def transmission_paths(
+    region_id: str, triggers: Iterable[TriggerReading], templates: Iterable[Template]
+) -> list[dict[str, Any]]:
     """The paths that reach a region; `triggers` are those of all regions."""
     active = {reading.trigger.id for reading in triggers if reading.state == "active"}
     return [
@@ -160,9 +147,9 @@ def transmission_paths(region_id: str, triggers: Iterable[TriggerReading]) -> li
             "magnitude_high": step.high,
             "magnitude_unit": step.unit,
             "template_id": template.id,
-            "template_version": TEMPLATE_VERSION,
+            "template_version": template.version,
         }
-        for template in TEMPLATES
+        for template in templates
         if template.trigger in active and region_id in template.regions
         for step in template.steps
     ]

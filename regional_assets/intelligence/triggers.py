@@ -6,19 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
-from regional_assets.intelligence.geography import known_anywhere
-from regional_assets.intelligence.metrics import (
-    ActiveSirens,
-    AxisMetric,
-    BalanceOf,
-    InstabilityIndex,
-    Metric,
-    ThreatLevel,
-    Transits,
-    VesselCount,
-    ids,
-    lacking,
-)
+from regional_assets.intelligence.metrics import BalanceOf, metric_of
+from regional_assets.intelligence.scoring import Lane, TriggerRules
 
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
@@ -29,73 +18,59 @@ STATES: tuple[TriggerState, ...] = ("active", "watching", "dormant")
 Operator = Literal["gt", "gte", "delta_gt", "delta_lt"]
 Baseline = Literal["fixed"] | Trailing
 
-_CLOSE = 0.2
-
 
 class TriggerError(RuntimeError):
     """A trigger that could not be read; the message names it and says why."""
 
 
-class Trigger(msgspec.Struct, frozen=True):
-    """A watched threshold; `lane` is the scenario lane it feeds, the window is in minutes."""
+class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A watched threshold; `lane` is the scenario lane it feeds, the window is in minutes; see
+    `metrics` for the texts of metrics."""
 
     id: str
     region: str
-    lane: str
-    metric: Metric
+    lane: Lane
+    metric: str
     operator: Operator
-    value: float
+    # Stored as it is written here: 15 is not 15.0.
+    value: int | float
     window_minutes: int
     baseline: Baseline
     description: str
 
-    def __post_init__(self) -> None:
-        if self.region not in known_anywhere(ids):
-            raise ValueError(f"trigger {self.id}: unknown region {self.region!r}")
-
-    def lacks(self) -> str:
-        """What it names that the installed geography lacks: "region 'mena'"; "" when nothing."""
-        return lacking("region", self.region, ids) or self.metric.lacks()
-
 
 # fmt: off
-_TABLE: tuple[Trigger, ...] = (
+TRIGGERS: tuple[Trigger, ...] = (
     Trigger("hormuz_transit_drop", "mena", "escalation",
-            Transits("hormuz"), "delta_lt", -0.20, 1440, "trailing_7d",
+            "chokepoint:hormuz:transit_count", "delta_lt", -0.20, 1440, "trailing_7d",
             "Ship transits through the Strait of Hormuz fell by more than a fifth below their "
             "week's average"),
     Trigger("iran_cii_spike", "mena", "escalation",
-            InstabilityIndex("IR"), "delta_gt", 15, 720, "trailing_7d",
+            "cii:IR:combined_score", "delta_gt", 15, 720, "trailing_7d",
             "Iran's instability index rose more than 15 points above its week's average"),
     Trigger("red_sea_critical", "mena", "escalation",
-            ThreatLevel("babelm"), "gte", 0.8, 60, "fixed",
+            "chokepoint:babelm:threat_level", "gte", 0.8, 60, "fixed",
             "Threat to shipping at Bab el-Mandeb is critical or worse"),
     Trigger("mena_coercive_high", "mena", "escalation",
-            AxisMetric("mena", "coercive_pressure"), "gte", 0.7, 360, "fixed",
+            "balance:mena:coercive_pressure", "gte", 0.7, 360, "fixed",
             "Coercive pressure in the Middle East and North Africa is at 0.7 or above"),
     Trigger("oref_cluster", "mena", "escalation",
-            ActiveSirens(), "gt", 10, 60, "fixed",
+            "oref:active_alerts_count", "gt", 10, 60, "fixed",
             "Sirens sound in more than ten Israeli localities"),
     Trigger("taiwan_tension_high", "east-asia", "escalation",
-            ThreatLevel("taiwan_strait"), "gte", 0.6, 120, "fixed",
+            "chokepoint:taiwan_strait:threat_level", "gte", 0.6, 120, "fixed",
             "Threat to shipping in the Taiwan Strait is high or worse"),
     Trigger("russia_naval_buildup", "europe", "escalation",
-            VesselCount("eastern-europe", "russia"), "delta_gt", 5, 1440, "trailing_30d",
+            "theater:eastern_europe:russia_vessel_count", "delta_gt", 5, 1440, "trailing_30d",
             "Russian naval vessels in Eastern Europe are five above their month's average"),
     Trigger("european_capital_stress", "europe", "fragmentation",
-            AxisMetric("europe", "capital_stress"), "gte", 0.7, 360, "fixed",
+            "balance:europe:capital_stress", "gte", 0.7, 360, "fixed",
             "Capital stress in Europe is at 0.7 or above"),
 )
 # fmt: on
 
-# What the installed geography cannot have is left out. Trigger id → what it names that is lacking.
-TRIGGERS = tuple(trigger for trigger in _TABLE if not trigger.lacks())
-LEFT_OUT: Mapping[str, str] = {t.id: lacks for t in _TABLE if (lacks := t.lacks())}
-
 # What was observed of a trigger's metric before, by trigger id.
 History = Mapping[str, Sequence[Observation]]
-
-TRAILING_TRIGGERS = tuple(t for t in TRIGGERS if t.baseline != "fixed")
 
 
 class TriggerReading(msgspec.Struct, frozen=True):
@@ -115,7 +90,7 @@ class TriggerReading(msgspec.Struct, frozen=True):
             "id": trigger.id,
             "description": trigger.description,
             "threshold": {
-                "metric": str(trigger.metric),
+                "metric": trigger.metric,
                 "operator": trigger.operator,
                 "value": trigger.value,
                 "window_minutes": trigger.window_minutes,
@@ -140,11 +115,13 @@ def _read(
     trigger: Trigger, world: "World", balance_of: BalanceOf, history: History
 ) -> TriggerReading:
     try:
-        value = trigger.metric.value(world, balance_of)
+        rules = world.model.scoring.triggers
+        value = metric_of(trigger.metric).value(world, balance_of)
         baseline = None
         if trigger.baseline != "fixed":
-            baseline = trailing_mean(history.get(trigger.id, ()), trigger.baseline, world.now)
-        return TriggerReading(trigger, value, _state(trigger, value, baseline))
+            observations = history.get(trigger.id, ())
+            baseline = trailing_mean(observations, trigger.baseline, world.now, rules)
+        return TriggerReading(trigger, value, _state(trigger, value, baseline, rules))
     except Exception as error:
         return TriggerReading(trigger, None, "dormant", error)
 
@@ -156,18 +133,20 @@ def compared(trigger: Trigger, value: float | None, baseline: float | None) -> f
         return value
     if baseline is None:
         return None
-    if not trigger.metric.relative:
+    if not metric_of(trigger.metric).relative:
         return value - baseline
-    # No change is a share of nothing.
+    # A change from zero has no percentage.
     return value / baseline - 1 if baseline else None
 
 
-def _state(trigger: Trigger, value: float | None, baseline: float | None) -> TriggerState:
+def _state(
+    trigger: Trigger, value: float | None, baseline: float | None, rules: TriggerRules
+) -> TriggerState:
     value = compared(trigger, value, baseline)
     if value is None:
         return "dormant"
     target = trigger.value
-    margin = _CLOSE * abs(target)
+    margin = rules.close * abs(target)
     if trigger.operator == "delta_lt":
         if value < target:
             return "active"

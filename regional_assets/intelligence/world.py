@@ -3,16 +3,15 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
-from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 import msgspec
 
-from regional_assets.intelligence import gazetteer
-from regional_assets.intelligence.catalogue import CATALOGUE, INPUTS, InputSpec
+from regional_assets.intelligence import mobility_readers, readers
 from regional_assets.intelligence.confidence import Confidence, confidence
 from regional_assets.intelligence.inputs import InputState, StoredValue, read_input
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal, Transit
 from regional_assets.intelligence.records import DECODERS
 from regional_assets.intelligence.tally import Tally
@@ -20,26 +19,38 @@ from regional_assets.intelligence.tally import Tally
 T = TypeVar("T")
 
 
-def _reader(spec: InputSpec) -> Callable[..., Any]:
-    try:
-        reader: Callable[..., Any] = resolve_name(f"{__package__}.{spec.reader}")
-    except (ImportError, AttributeError) as error:
-        raise ImportError(f"the input {spec.name} has no reader {spec.reader}: {error}") from error
-    return reader
-
-
 # Input name → its reader. It is here because definitions need the catalogue, but load no reader.
-_READERS = {spec.name: _reader(spec) for spec in CATALOGUE}
+_READERS: Mapping[str, Callable[..., Any]] = {
+    "risk_scores": readers.risk_scores,
+    "forecasts": readers.forecasts,
+    "chokepoints": readers.chokepoints,
+    "transit_summaries": readers.transit_summaries,
+    "cross_source_signals": readers.cross_source_signals,
+    "oref_alerts": readers.oref_alerts,
+    "macro_signals": readers.macro_signals,
+    "national_debt": readers.national_debt,
+    "stress_index": readers.stress_index,
+    "energy_mix": readers.energy_mix,
+    "eu_gas_storage": readers.eu_gas_storage,
+    "strategic_reserves": readers.strategic_reserves,
+    "faa_delays": mobility_readers.airport_alerts,
+    "intl_delays": mobility_readers.airport_alerts,
+    "notam_closures": mobility_readers.notam_closures,
+    "gps_jamming": mobility_readers.gps_jamming,
+    "military_flights": mobility_readers.military_flights,
+}
 
 
 class World(msgspec.Struct, frozen=True):
-    """The inputs of one run in canonical form, those that belong to regions indexed by region id.
+    """The inputs of one run in canonical form, those that belong to regions indexed by region id,
+    and the `model` they are read with.
 
     `now` is ms since the epoch. An absent input is None where the computations tell absent from
     empty, else empty. `tallies` says by input name what became of the records of each
     input that is there.
     """
 
+    model: Model
     now: int
     inputs: Mapping[str, InputState]
     confidence: Confidence
@@ -64,27 +75,30 @@ class World(msgspec.Struct, frozen=True):
 
     def present(self, name: str) -> bool:
         """Whether the input of that catalogue name is there."""
-        return self.inputs[name].freshness != "missing"
+        return name in self.inputs and self.inputs[name].freshness != "missing"
 
 
-def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
-    """The world at `now` (ms) from what the store holds under the catalogue's keys; never raises
-    on what an input contains."""
+def build_world(model: Model, stored: Mapping[str, StoredValue], now: int) -> World:
+    """The world of the model at `now` (ms) from what the store holds under the catalogue's keys;
+    never raises on what an input contains."""
     inputs: dict[str, InputState] = {}
     tallies: dict[str, Tally] = {}
 
     # Payloads are parsed one after the other, and each is released before the next: this bounds the
     # memory.
     def read(name: str, absent: Any, **context: int) -> Any:
-        inputs[name], payload = read_input(INPUTS[name], stored, now, DECODERS.get(name))
+        if name not in model.input_of:
+            return absent
+        inputs[name], payload = read_input(model.input_of[name], stored, now, DECODERS.get(name))
         if payload is None:
             return absent
         tallies[name] = Tally()
-        return _READERS[name](payload, tallies[name], **context)
+        return _READERS[name](payload, tallies[name], model, **context)
 
     risk_scores = read("risk_scores", ())
     alerts = (*read("faa_delays", ()), *read("intl_delays", ()))
     return World(
+        model=model,
         now=now,
         risk_scores=_by_region(risk_scores, attrgetter("regions")),
         key_risk_scores=_by_region(risk_scores, attrgetter("key_regions")),
@@ -100,12 +114,14 @@ def build_world(stored: Mapping[str, StoredValue], now: int) -> World:
         gas_fill=read("eu_gas_storage", None),
         reserve_days=read("strategic_reserves", None),
         airport_alerts=_by_region(alerts, lambda a: _listed(a.region)),
-        closures=_closures(read("notam_closures", ()), alerts, tallies),
+        closures=_closures(model, read("notam_closures", ()), alerts, tallies),
         jamming=read("gps_jamming", {}),
         flights=read("military_flights", {}),
         # Last, because all inputs have been read only now.
-        inputs={spec.name: inputs[spec.name] for spec in CATALOGUE},
-        confidence=confidence((inputs[spec.name] for spec in CATALOGUE), now),
+        inputs={spec.name: inputs[spec.name] for spec in model.inputs},
+        confidence=confidence(
+            (inputs[spec.name] for spec in model.inputs), now, model.scoring.confidence
+        ),
         tallies=tallies,
     )
 
@@ -125,12 +141,15 @@ def _by_region(
 
 
 def _closures(
-    closures: Iterable[Closure], alerts: Iterable[AirportAlert], tallies: Mapping[str, Tally]
+    model: Model,
+    closures: Iterable[Closure],
+    alerts: Iterable[AirportAlert],
+    tallies: Mapping[str, Tally],
 ) -> dict[str, tuple[Closure, ...]]:
     """Closures by region: where an alert places the airport, the last one that does decides;
     else the prefix of its ICAO code."""
     placed = {alert.icao: alert.region for alert in alerts if alert.region}
-    found = [(c, placed.get(c.icao) or gazetteer.icao_region(c.icao)) for c in closures]
+    found = [(c, placed.get(c.icao) or model.gazetteer.icao_region(c.icao)) for c in closures]
     for closure, region in found:
         if region is None:
             tallies["notam_closures"].nowhere(closure.icao)

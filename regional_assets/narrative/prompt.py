@@ -14,13 +14,11 @@ from typing import Any, get_args
 import msgspec
 from msgspec import to_builtins
 
-from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Transition
-from regional_assets.intelligence.geography import REGIONS
 from regional_assets.intelligence.narrative import MAX_WATCH_ITEMS
 from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.scoring import AXES, Severity
 from regional_assets.intelligence.snapshot import Content
-from regional_assets.intelligence.stored import Severity
 from regional_assets.intelligence.text import clean
 
 MAX_BLOCK = 16_000
@@ -94,20 +92,21 @@ def narrative_prompt(content: Content) -> Prompt:
         "evidence": [item.dated(0) for item in content.evidence],
     }
     now = content.world.now
-    return _prompt(_NARRATIVE, content.region_id, facts(to_builtins(snapshot)), now, now)
+    label = content.world.model.region(content.region_id).label
+    return _prompt(_NARRATIVE, label, facts(to_builtins(snapshot)), now, now)
 
 
 def brief_prompt(
-    region_id: str,
+    label: str,
     snapshot: Mapping[str, Any],
     changes: Iterable[Transition],
     *,
     now: int,
     as_of: float,
 ) -> Prompt:
-    """Asks at `now` (ms) for the weekly brief from a region's stored snapshot, as JSON, which held
-    at `as_of` (ms), and its regime changes. Raises TypeError, KeyError or ValueError when the
-    snapshot is none."""
+    """Asks at `now` (ms) for the weekly brief of the region with that label, from its stored
+    snapshot, as JSON, which held at `as_of` (ms), and its regime changes. Raises TypeError,
+    KeyError or ValueError when the snapshot is none."""
     data = {
         "regime_changes": [
             {
@@ -121,7 +120,7 @@ def brief_prompt(
         **_narrative(snapshot["narrative"]),
         **facts(snapshot),
     }
-    return _prompt(_BRIEF, region_id, data, now, int(_number(as_of)))
+    return _prompt(_BRIEF, label, data, now, int(_number(as_of)))
 
 
 def facts(snapshot: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +204,7 @@ def _number(value: Any) -> float:
     return value
 
 
-def _prompt(task: str, region_id: str, data: dict[str, Any], now: int, as_of: int) -> Prompt:
+def _prompt(task: str, label: str, data: dict[str, Any], now: int, as_of: int) -> Prompt:
     evidence: Sequence[Mapping[str, Any]] = data["evidence"]
     kept = len(evidence)
     block = _block(data)
@@ -218,7 +217,7 @@ def _prompt(task: str, region_id: str, data: dict[str, Any], now: int, as_of: in
     hidden = len(evidence) - kept
     return Prompt(
         system=task,
-        user=f"Region: {REGIONS[region_id].label}\n"
+        user=f"Region: {label}\n"
         f"Today: {_utc(now, '%Y-%m-%d')}\n"
         f"Age of the data: {max(0, now - as_of) // _HOUR} hours\n"
         f"<data>\n{block}\n</data>",

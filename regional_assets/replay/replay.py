@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import msgspec
 
-from regional_assets.definitions import defs
+from regional_assets.definitions import definitions
 from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import HISTORY_JOB, SNAPSHOT_JOB
-from regional_assets.defs.partitions import ALL_REGIONS
+from regional_assets.defs.partitions import range_tags
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS
 from regional_assets.replay.series import feeds
 from regional_assets.settings import StoreSettings
@@ -66,10 +67,11 @@ class ReplayNarrator(NarratorResource):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """A replay of some `days` of `series` (see `read_series`) in `folder`. The folder holds a
-    server, a Dagster instance and the files of the history; afterwards it can be the
+    """A replay of some `days` of `series` (see `read_series`) under `model` in `folder`. The folder
+    holds a server, a Dagster instance and the files of the history; afterwards it can be the
     `REGIONAL_STATE_DIR`."""
 
+    model: Model
     series: "pd.DataFrame"
     days: Sequence["pd.Timestamp"]
     folder: Path
@@ -89,18 +91,19 @@ class Replay(msgspec.Struct, frozen=True):
         then the job of the history. Raises `ReplayError` and the errors of the store."""
         self._clear()
         home = dagster_home(self.folder)
+        jobs = definitions(self.model)
         with open_instance(home) as instance, self.open() as store:
             for day, now in self.ticks:
                 expire(store)
-                store.write_inputs(feeds(self.series, day, now))
-                self._execute(instance, SNAPSHOT_JOB.name, now)
+                store.write_inputs(feeds(self.model, self.series, day, now))
+                self._execute(instance, jobs.resolve_job_def(SNAPSHOT_JOB), now)
                 done()
-            self._execute(instance, HISTORY_JOB.name, now)
+            self._execute(instance, jobs.resolve_job_def(HISTORY_JOB), now)
 
     @contextmanager
     def open(self) -> Iterator[SnapshotStore]:
         """The replay's store."""
-        with self._store.open() as store:
+        with self._store.open(self.model) as store:
             yield store
 
     @property
@@ -112,11 +115,12 @@ class Replay(msgspec.Struct, frozen=True):
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def _execute(self, instance: dg.DagsterInstance, job: str, now: int) -> None:
-        result = defs.resolve_job_def(job).execute_in_process(
+    def _execute(self, instance: dg.DagsterInstance, job: dg.JobDefinition, now: int) -> None:
+        result = job.execute_in_process(
             instance=instance,
-            tags=ALL_REGIONS,
+            tags=range_tags(*self.model.region_ids),
             resources={
+                "model": self.model,
                 "snapshot_store": self._store,
                 "clock": ReplayClock(at=now),
                 "narrator": ReplayNarrator(),
@@ -127,7 +131,7 @@ class Replay(msgspec.Struct, frozen=True):
         for event in result.get_step_failure_events():
             data = event.step_failure_data
             reason = data.user_failure_data and data.user_failure_data.description
-            raise ReplayError(f"{job} failed at {now}: {reason or data.error_display_string}")
+            raise ReplayError(f"{job.name} failed at {now}: {reason or data.error_display_string}")
 
 
 def expire(store: SnapshotStore) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regional_assets.intelligence.catalogue import INPUTS
+from regional_assets.intelligence.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,15 +45,15 @@ def read_series(path: Path) -> "pd.DataFrame":
     return totals.set_axis(days)
 
 
-def feeds(series: "pd.DataFrame", day: "pd.Timestamp", now: int) -> dict[str, bytes]:
+def feeds(model: Model, series: "pd.DataFrame", day: "pd.Timestamp", now: int) -> dict[str, bytes]:
     """Redis key → value at `now` (ms) on that day of the series: the chokepoints, without any known
     threat, and their transits. The series has no figures for the other inputs; they are missing."""
     until = series.loc[:day]
     chokepoints = {"chokepoints": [{"id": id} for id in series.columns], "fetchedAt": now}
     transits = {"summaries": dict(_summaries(until)), "fetchedAt": now}
-    spec = INPUTS["transit_summaries"]
+    spec = model.input_of["transit_summaries"]
     values: dict[str, Any] = {
-        INPUTS["chokepoints"].key: chokepoints,
+        model.input_of["chokepoints"].key: chokepoints,
         spec.key: transits,
         spec.companion or "": {"fetchedAt": now, "recordCount": len(series.columns)},
     }

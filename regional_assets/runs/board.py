@@ -9,10 +9,9 @@ from msgspec.structs import replace
 from regional_assets.board.page import render
 from regional_assets.board.records import Record
 from regional_assets.board.view import MOST_REGIONS, Board, board_of
-from regional_assets.intelligence.balance import AXES
 from regional_assets.intelligence.baselines import trailing_mean
 from regional_assets.intelligence.diff import Diff, PreviousSnapshotError, diff, read_previous
-from regional_assets.intelligence.snapshot import VERSIONS
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.stored import (
     Body,
     BodyError,
@@ -20,10 +19,8 @@ from regional_assets.intelligence.stored import (
     read_outline,
 )
 from regional_assets.intelligence.timing import DAY_MS, last_confirmed
-from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, TRIGGERS
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs.snapshots import uncollected
-from regional_assets.store.keys import Keys
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.past import Past, read_bodies, read_pasts
 from regional_assets.store.reading import regime_changes
@@ -42,7 +39,8 @@ def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[
     stored = store.read(regions)
     found = {region: _latest(region, read) for region, read in stored.latest.items()}
     shown = under_most_pressure(found)
-    metrics = {r: [str(t.metric) for t in TRIGGERS if t.region == r] for r in shown}
+    triggers = store.model.applicable_triggers
+    metrics = {r: [t.metric for t in triggers if t.region == r] for r in shown}
     pasts = read_pasts(store, metrics, now - _DAYS * DAY_MS, _CHANGES)
     # So far the snapshots are copies; people are shown what readers find.
     latest_ids = {
@@ -59,7 +57,7 @@ def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[
         region: _record(store, region, found[region], stored, pasts[region], bodies, now)
         for region in shown
     }
-    world = build_world(stored.values, now)
+    world = build_world(store.model, stored.values, now)
     board = board_of(records, world, hidden=len(found) - len(shown))
     return board, render(board)
 
@@ -129,8 +127,9 @@ def _record(
     if not isinstance(latest, Body):
         return record
     read = stored.latest[region].snapshot
-    changes, why_not = _changes(store.keys, latest, _before(latest, past), bodies)
-    trailing = [t for t in TRAILING_TRIGGERS if t.region == region]
+    changes, why_not = _changes(store, latest, _before(latest, past), bodies)
+    trailing = [t for t in store.model.trailing_triggers if t.region == region]
+    rules = store.model.scoring.triggers
     unread = [error for t in trailing if (error := stored.observed[t.id].error)]
     return replace(
         record,
@@ -138,7 +137,9 @@ def _record(
         confirmed=last_confirmed(now, latest.generated_at, read.confirmed_at if read else None),
         changes=changes,
         baselines={
-            t.id: trailing_mean(stored.observed[t.id].observations, t.baseline, latest.generated_at)
+            t.id: trailing_mean(
+                stored.observed[t.id].observations, t.baseline, latest.generated_at, rules
+            )
             for t in trailing
             if t.baseline != "fixed"
         },
@@ -165,13 +166,13 @@ def _days(
 
 
 def _changes(
-    keys: Keys, latest: Body, before: str | None, bodies: Mapping[str, bytes | None]
+    store: SnapshotStore, latest: Body, before: str | None, bodies: Mapping[str, bytes | None]
 ) -> tuple[Diff | None, list[str]]:
     """What changed since the snapshot before, or why that is not known. A region's first snapshot
     is compared with nothing."""
     previous = None
     if latest.regime.previous_label:
-        name = keys.snapshot_by_id(before) if before else "the snapshot before"
+        name = store.keys.snapshot_by_id(before) if before else "the snapshot before"
         body = bodies[before] if before else None
         if not before or not body:
             return None, [f"what changed is not known: {name} is not stored any more"]
@@ -180,8 +181,9 @@ def _changes(
         except PreviousSnapshotError as error:
             return None, [f"what changed is not known: {name} is {error}"]
     return diff(
+        store.model.scoring.difference,
         previous,
-        {name: getattr(latest.meta, name) for name in VERSIONS},
+        {name: getattr(latest.meta, name) for name in store.model.stored_versions},
         latest.regime.label,
         {axis: getattr(latest.balance, axis) for axis in AXES},
         msgspec.to_builtins(latest.scenario_sets),

@@ -17,7 +17,6 @@ from regional_assets.intelligence.brief import (
     transitions,
     written_at,
 )
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.stored import Body, BodyError
 from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS, last_confirmed
 from regional_assets.narrative.answer import Reader, read_brief
@@ -108,7 +107,9 @@ def write_briefs(
             try:
                 snapshot, as_of = ground(region, found.snapshot, now)
                 content = msgspec.to_builtins(snapshot)
-                prompt = brief_prompt(region, content, week, now=now, as_of=as_of)
+                prompt = brief_prompt(
+                    store.model.region(region).label, content, week, now=now, as_of=as_of
+                )
             except NoGroundError as error:
                 yield BriefResult(region, "skipped", reason=str(error))
             except BodyError as error:
@@ -160,5 +161,5 @@ def update_summary(store: BriefStore, results: Iterable[BriefResult], now: int) 
             {"fetchedAt": now, "recordCount": len(briefs) - len(without) if covered else 0},
         )
 
-    store.update_summary(NARRATED_REGIONS, summarise)
+    store.update_summary(store.model.narrated, summarise)
     return without

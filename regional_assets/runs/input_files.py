@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from regional_assets.intelligence.catalogue import CATALOGUE
+from regional_assets.intelligence.model import Model
 
 SAMPLE_INPUTS = Path(__file__).parents[1] / "sample_inputs"
 
@@ -25,10 +25,10 @@ class InputFilesError(ValueError):
     """A folder that cannot be loaded; the message names the file and what is wrong with it."""
 
 
-def read_input_files(folder: Path, now: int) -> dict[str, bytes]:
+def read_input_files(model: Model, folder: Path, now: int) -> dict[str, bytes]:
     """Redis key → value for every file of `folder`, relative times resolved at `now` (ms)."""
-    key_of = {f"{spec.name}.json": spec.key for spec in CATALOGUE} | {
-        f"{spec.name}.companion.json": spec.companion for spec in CATALOGUE if spec.companion
+    key_of = {f"{spec.name}.json": spec.key for spec in model.inputs} | {
+        f"{spec.name}.companion.json": spec.companion for spec in model.inputs if spec.companion
     }
     values: dict[str, bytes] = {}
     for path in sorted(folder.glob("*.json")):

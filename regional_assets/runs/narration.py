@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from regional_assets.intelligence.brief import Brief
-from regional_assets.intelligence.narrative import EMPTY, NARRATED_REGIONS, Narrative
+from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.snapshot import Content
 from regional_assets.intelligence.text import clean
 from regional_assets.narrative.answer import Reader, Taken, read_narrative
@@ -52,7 +52,7 @@ def narrations(
     prompts: dict[str, Prompt] = {}
     for content in contents:
         region = content.region_id
-        if region not in NARRATED_REGIONS:
+        if region not in store.model.narrated:
             at_once[region] = Narration()
             continue
         try:

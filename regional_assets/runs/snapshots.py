@@ -15,7 +15,6 @@ import uuid_utils
 from msgspec.structs import replace
 
 from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
-from regional_assets.intelligence.geography import checked_regions
 from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.snapshot import (
     Content,
@@ -24,7 +23,7 @@ from regional_assets.intelligence.snapshot import (
     complete,
     region_content,
 )
-from regional_assets.intelligence.triggers import TRAILING_TRIGGERS, History
+from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.store.commit import (
     CommitReply,
@@ -115,11 +114,11 @@ def take_snapshots(
     `narrator` each region is committed as soon as it is narrated, else all in one round trip.
     Raises `UnknownRegionError` before any work, and `StoreError` when nothing can be read.
     """
-    chosen = checked_regions(regions)
+    chosen = store.model.checked_regions(regions)
     stored = store.read(chosen)
-    world = build_world(stored.values, now)
+    world = build_world(store.model, stored.values, now)
     assessment = assess(world, _history(stored))
-    unread = _unread_observations(stored)
+    unread = _unread_observations(store, stored)
     results: dict[str, RegionResult] = {}
     pending: list[tuple[Snapshot, float]] = []
     for region in chosen:
@@ -152,9 +151,8 @@ class Current(msgspec.Struct, frozen=True):
 def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> dict[str, Current]:
     """The content of each region at `now` (ms), in one round trip and without writing. A region
     whose stored snapshot cannot be read or whose content fails is left out, for a run to report."""
-    chosen = checked_regions(regions)
-    stored = store.read(chosen)
-    assessment = assess(build_world(stored.values, now), _history(stored))
+    stored = store.read(store.model.checked_regions(regions))
+    assessment = assess(build_world(store.model, stored.values, now), _history(stored))
     contents = {}
     for region, latest in stored.latest.items():
         if not latest.error:
@@ -170,12 +168,12 @@ def _history(stored: StoreRead) -> History:
     return {trigger_id: read.observations for trigger_id, read in stored.observed.items()}
 
 
-def _unread_observations(stored: StoreRead) -> dict[str, str]:
+def _unread_observations(store: SnapshotStore, stored: StoreRead) -> dict[str, str]:
     """Region id → why what was observed there before cannot be read. As with a previous snapshot,
     that is not the same as nothing before; the regions of other triggers do without."""
     return {
         trigger.region: f"the observations before cannot be read: {read.error}"
-        for trigger in TRAILING_TRIGGERS
+        for trigger in store.model.trailing_triggers
         if (read := stored.observed[trigger.id]).error
     }
 

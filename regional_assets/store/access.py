@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
+from regional_assets.intelligence.model import Model
 from regional_assets.store.keys import Keys
 
 PASSWORD = "CHANGE-ME"  # noqa: S105 - a placeholder, replaced when the users are created
@@ -48,9 +48,9 @@ class Stored(NamedTuple):
     commands: tuple[str, ...]
 
 
-def read_only_keys(keys: Keys) -> list[str]:
+def read_only_keys(keys: Keys, model: Model) -> list[str]:
     """The keys that other jobs write."""
-    return [keys.input(key) for key in (*INPUT_KEYS, *COMPANION_KEYS)]
+    return [keys.input(key) for key in model.input_keys]
 
 
 def write_only_keys(keys: Keys) -> tuple[str, ...]:
@@ -101,17 +101,17 @@ class Use(msgspec.Struct, frozen=True):
         return "|".join(self.words[:2]) if with_subcommand else self.words[0]
 
 
-def uses(keys: Keys, regions: Iterable[str], rest: str = "0") -> Iterator[Use]:
-    """Every command that runs over `regions` send, on keys like theirs."""
+def uses(keys: Keys, model: Model, rest: str = "0") -> Iterator[Use]:
+    """Every command that runs over the model's regions send, on keys like theirs."""
     for command in (*_WITHOUT_KEY, *(_OF_CLUSTERS if keys.in_cluster else ())):
         yield _use(command, None)
-    for key in read_only_keys(keys):
+    for key in read_only_keys(keys, model):
         for command in _ON_SCATTERED_INPUTS if keys.in_cluster else _ON_INPUTS:
             yield _use(command, key)
     for key in write_only_keys(keys):
         yield _use("SET", key)
     written: dict[str, tuple[str, ...]] = {}
-    for region in regions:
+    for region in model.region_ids:
         written |= _written(keys, region, rest)
     for key, commands in written.items():
         for command in (*_ON_EVERY_KEY, *commands):
@@ -135,10 +135,10 @@ def users(keys: Keys) -> tuple[str, str]:
     return f"{keys.prefix}regional-writer", f"{keys.prefix}regional-reader"
 
 
-def rules(keys: Keys) -> Iterator[str]:
+def rules(keys: Keys, model: Model) -> Iterator[str]:
     """The commands that create or replace both users, enabled, with `PASSWORD`."""
     writer, reader = users(keys)
-    yield _rule(writer, *_writer(keys))
+    yield _rule(writer, *_writer(keys, model))
     # The notification relay pops messages (RPOP), so it needs a user of its own.
     read = (
         *(keys.latest("*"), keys.snapshot_by_id("*"), keys.regime_history("*"), keys.brief("*")),
@@ -151,7 +151,7 @@ def rules(keys: Keys) -> Iterator[str]:
     )
 
 
-def _writer(keys: Keys) -> Iterator[str]:
+def _writer(keys: Keys, model: Model) -> Iterator[str]:
     """Scripts on all keys; each other command in a selector, with the keys it is used on."""
     # "*" for the time would match `latest` and `live`, too.
     at = keys.snapshot_at("*", "[0-9]*")
@@ -161,7 +161,7 @@ def _writer(keys: Keys) -> Iterator[str]:
     if keys.in_cluster:
         yield from _allowed([*_OF_CLUSTERS, *_HELPFUL_IN_CLUSTERS])
     yield from (f"~{key}" for key in written)
-    inputs = [f"%R~{key}" for key in read_only_keys(keys)]
+    inputs = [f"%R~{key}" for key in read_only_keys(keys, model)]
     yield from inputs
     yield _selector(["GET" if keys.in_cluster else "MGET"], inputs)
     yield _selector(["SET"], [f"%W~{key}" for key in write_only_keys(keys)])

@@ -38,6 +38,7 @@ class BriefStore:
 
     def __init__(self, store: SnapshotStore) -> None:
         self._store = store
+        self.model = store.model
         self._client = store.client
         self._keys = store.keys
 

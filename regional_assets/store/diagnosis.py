@@ -12,10 +12,8 @@ import msgspec
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import read_inputs
-from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
+from regional_assets.intelligence.model import Model
 from regional_assets.settings import StoreSettings
 from regional_assets.store import access, sentinel_diagnosis
 from regional_assets.store.cluster import cluster_of
@@ -61,12 +59,13 @@ class _Server(msgspec.Struct, dict=True):
     """The server under examination, through a store on it; each reply is fetched once."""
 
     settings: StoreSettings
+    model: Model
     now: Callable[[], int]
     on_record: Callable[[], MetStore | None]
 
     @cached_property
     def store(self) -> SnapshotStore:
-        return SnapshotStore.open(self.settings)
+        return SnapshotStore.open(self.model, self.settings)
 
     @property
     def client(self) -> redis.Redis:
@@ -84,6 +83,7 @@ class _Server(msgspec.Struct, dict=True):
 
 def diagnose(
     settings: StoreSettings | None,
+    model: Model,
     now: Callable[[], int],
     on_record: Callable[[], MetStore | None],
 ) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def diagnose(
         for name in ("reachability", *_CHECKS):
             yield Finding(name, "skipped", "needs settings that are understood")
         return
-    server = _Server(settings, now, on_record)
+    server = _Server(settings, model, now, on_record)
     yield examined("state folder", partial(_state_folder, settings.state_dir))
     yield (reached := examined("reachability", partial(_reachability, server)))
     for name, look in _CHECKS.items():
@@ -277,12 +277,12 @@ def _memory(server: _Server) -> Result:
 
 def _types(server: _Server) -> Result:
     keys = server.store.keys
-    plain = (*access.read_only_keys(keys), *access.write_only_keys(keys))
+    plain = (*access.read_only_keys(keys, server.model), *access.write_only_keys(keys))
     needed = dict.fromkeys(plain, "string")
-    for region in REGION_IDS:
+    for region in server.model.region_ids:
         needed |= {key: found.kind for key, found in access.stored_keys(keys, region, "0").items()}
-    for trigger in TRAILING_TRIGGERS:
-        needed[keys.observations(trigger.region, str(trigger.metric))] = "zset"
+    for trigger in server.model.trailing_triggers:
+        needed[keys.observations(trigger.region, trigger.metric)] = "zset"
     if cluster := cluster_of(server.client):
         replies = cluster.each([("TYPE", name) for name in needed])
     else:
@@ -335,14 +335,14 @@ def _identity(server: _Server) -> Result:
 
 
 def _inputs(server: _Server) -> Result:
-    states = read_inputs(server.store.read([]).values, server.now())
+    states = read_inputs(server.model.inputs, server.store.read([]).values, server.now())
     by_freshness: dict[str, list[str]] = {}
     for name, state in states.items():
         shown = f"{name} ({state.problem})" if state.problem else name
         by_freshness.setdefault(state.freshness, []).append(shown)
     missing = by_freshness.pop("missing", [])
-    found = f"{len(CATALOGUE) - len(missing)} of {len(CATALOGUE)} present"
-    if len(missing) == len(CATALOGUE):
+    found = f"{len(states) - len(missing)} of {len(states)} present"
+    if len(missing) == len(states):
         advice = "start the feeds' writers"
         # Elsewhere alerts from an invented world would reach people.
         if server.settings.redis_url is None:
@@ -369,7 +369,7 @@ _CHECKS: Mapping[str, Callable[[_Server], Result]] = {
     "eviction": _eviction,
     "persistence": _persistence,
     "memory": _memory,
-    "rights": lambda server: rights(server.client, server.store.keys),
+    "rights": lambda server: rights(server.client, server.store.keys, server.model),
     "key types": _types,
     "clock": _clock,
     "store": _identity,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import redis
 from redis.exceptions import NoPermissionError
 
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import Model
 from regional_assets.store import access
 from regional_assets.store.cluster import Cluster, cluster_of
 from regional_assets.store.connection import UNREACHABLE, address, refusal
@@ -26,21 +26,21 @@ _PER_SCRIPT = 2_000
 _RIGHTS = Script.load("rights.lua", read_only=True)
 
 
-def rights(client: redis.Redis, keys: Keys) -> Result:
+def rights(client: redis.Redis, keys: Keys, model: Model) -> Result:
     """Whether this user may do all that a run does; in a cluster, on every node, because each has
     users of its own."""
     cluster = cluster_of(client)
     if not cluster:
-        return _rights_at(client, keys)
+        return _rights_at(client, keys, model)
     for node in map(cluster.client, cluster.all_nodes()):
-        verdict, found, advice = _rights_at(node, keys)
+        verdict, found, advice = _rights_at(node, keys, model)
         if verdict != "ok":
             return verdict, f"{address(node)}: {found}", advice
     return verdict, found, advice
 
 
-def _rights_at(client: redis.Redis, keys: Keys) -> Result:
-    uses = list(access.uses(keys, REGION_IDS))
+def _rights_at(client: redis.Redis, keys: Keys, model: Model) -> Result:
+    uses = list(access.uses(keys, model))
     batches = [uses[start : start + _PER_SCRIPT] for start in range(0, len(uses), _PER_SCRIPT)]
     calls = [Call([], [json.dumps(use.words) for use in batch]) for batch in batches]
     advice = "`regional-assets acl` prints the rules of a user who may"

@@ -15,9 +15,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
 
 from regional_assets.intelligence.baselines import Observation
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.triggers import TRAILING_TRIGGERS
+from regional_assets.intelligence.model import Model
 from regional_assets.settings import StoreSettings
 from regional_assets.store.attempts import attempt
 from regional_assets.store.cluster import cluster_of
@@ -80,7 +79,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class SnapshotStore:
-    """The store over one Redis client; safe to share between threads.
+    """The store of a model's data over one Redis client; safe to share between threads.
 
     Commands that a lost connection may have swallowed are sent again until the region deadline (see
     `attempts`). This is safe: every script here is idempotent.
@@ -89,11 +88,13 @@ class SnapshotStore:
     def __init__(
         self,
         client: redis.Redis,
+        model: Model,
         settings: StoreSettings,
         snapshot_expiry: int = SNAPSHOT_EXPIRY,
         record: Record | None = None,
     ) -> None:
         self.client = client
+        self.model = model
         self.keys = Keys.of(settings)
         self._settings = settings
         self._snapshot_expiry = snapshot_expiry
@@ -111,13 +112,14 @@ class SnapshotStore:
     @classmethod
     def open(
         cls,
+        model: Model,
         settings: StoreSettings,
         snapshot_expiry: int = SNAPSHOT_EXPIRY,
         record: Record | None = None,
     ) -> "SnapshotStore":
         """A store on the configured server; snapshots expire after `snapshot_expiry` (s). Its first
         command fails when it is another store than that on `record`."""
-        return cls(connect(settings), settings, snapshot_expiry, record)
+        return cls(connect(settings), model, settings, snapshot_expiry, record)
 
     def read(
         self,
@@ -134,7 +136,7 @@ class SnapshotStore:
         The inputs are a view of one moment, except in a cluster, and so are pointers,
         confirmations and observations for up to 64 regions. Raises `StoreError` when the server is
         unavailable."""
-        names = self._input_names((*INPUT_KEYS, *COMPANION_KEYS)) if inputs else {}
+        names = self._input_names(self.model.input_keys) if inputs else {}
         cluster = cluster_of(self.client)
         if not cluster or not inputs:
             return self._read_from_one(regions, names, inputs=inputs, before=before)
@@ -152,8 +154,8 @@ class SnapshotStore:
         before: Mapping[str, LatestRead] | None = None,
     ) -> StoreRead:
         plain = list(names.values())
-        triggers = TRAILING_TRIGGERS if inputs else ()
-        observed = [self.keys.observations(t.region, str(t.metric)) for t in triggers]
+        triggers = self.model.trailing_triggers if inputs else ()
+        observed = [self.keys.observations(t.region, t.metric) for t in triggers]
         copied = [self.keys.latest_body(region) for region in regions] if inputs else []
         values, copies, found = self._read(plain, observed, regions[:BATCH], copied[:BATCH])
         # A script over more regions would block the server's other clients for too long.
@@ -320,7 +322,7 @@ class SnapshotStore:
         """Region id → inconsistencies of its stored data (see `verification`)."""
         from regional_assets.store.verification import verify
 
-        return self.attempt(partial(verify, self.client, self.keys, regions, now))
+        return self.attempt(partial(verify, self.client, self.keys, self.model, regions, now))
 
     def verify_summary(self) -> list[str]:
         """What is wrong with the stored summary (see `verification`)."""

@@ -8,6 +8,7 @@ from itertools import islice
 import redis
 from redis.exceptions import NoPermissionError
 
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
 from regional_assets.store.history_verification import Kept, history_problems
@@ -45,7 +46,7 @@ _MAY_NOT_SCAN = (
 
 
 def verify(
-    client: redis.Redis, keys: Keys, regions: Iterable[str], now: int
+    client: redis.Redis, keys: Keys, model: Model, regions: Iterable[str], now: int
 ) -> dict[str, list[str]]:
     """Region id → inconsistencies at `now` (ms), empty for none: of the pointer, every snapshot by
     id and at its time, the index, the regime history, the observations, and when they expire. A
@@ -54,8 +55,8 @@ def verify(
     empty: set[str] = set()
     waiting = iter(regions)
     while batch := list(islice(waiting, BATCH)):
-        views = look(client, keys, batch)
-        found |= _settled(client, keys, views, now)
+        views = look(client, keys, model, batch)
+        found |= _settled(client, keys, model, views, now)
         empty |= {v.region for v in views if not (v.errors or v.latest or v.index)}
     empty = {region for region in empty if not found[region]}
     if empty:
@@ -92,7 +93,7 @@ def verify_summary(client: redis.Redis, keys: Keys) -> list[str]:
 
 
 def _settled(
-    client: redis.Redis, keys: Keys, views: Sequence[View], now: int
+    client: redis.Redis, keys: Keys, model: Model, views: Sequence[View], now: int
 ) -> dict[str, list[str]]:
     """Region → problems. A region that has any is looked at again, because another run may have
     written it meanwhile."""
@@ -102,7 +103,7 @@ def _settled(
         troubled = {view.region: view for view in views if found[view.region]}
         if not troubled:
             break
-        again = look(client, keys, list(troubled))
+        again = look(client, keys, model, list(troubled))
         views = [view for view in again if not view.is_same(troubled[view.region])]
     return found
 

@@ -8,7 +8,7 @@ import msgspec
 import redis
 from redis.client import Pipeline
 
-from regional_assets.intelligence.triggers import TRIGGERS
+from regional_assets.intelligence.model import Model
 from regional_assets.store.connection import refusal
 from regional_assets.store.keys import Keys
 from regional_assets.store.wire import as_text
@@ -53,12 +53,12 @@ class Stored(msgspec.Struct, frozen=True):
     copy_expires_at: int
 
 
-def look(client: redis.Redis, keys: Keys, regions: Sequence[str]) -> list[View]:
+def look(client: redis.Redis, keys: Keys, model: Model, regions: Sequence[str]) -> list[View]:
     """Each region as it is stored, all at one moment; one round trip."""
     # One transaction gives a view of one moment; a snapshot never changes under its id.
     with client.pipeline(transaction=True) as pipeline:
         pipeline.time()
-        observed = {region: _queue_look(pipeline, keys, region) for region in regions}
+        observed = {region: _queue_look(pipeline, keys, model, region) for region in regions}
         time, *answers = pipeline.execute(raise_on_error=False)
     replies = iter(answers)
     views = []
@@ -88,10 +88,13 @@ def look(client: redis.Redis, keys: Keys, regions: Sequence[str]) -> list[View]:
     return views
 
 
-def _queue_look(pipeline: Pipeline, keys: Keys, region: str) -> tuple[list[str], list[str]]:
+def _queue_look(
+    pipeline: Pipeline, keys: Keys, model: Model, region: str
+) -> tuple[list[str], list[str]]:
     """Queues the reads of a region: of each key the expiry, then of each the value. Returns the
     keys, and those of them that hold observations."""
-    observed = [keys.observations(region, str(t.metric)) for t in TRIGGERS if t.region == region]
+    triggers = [t for t in model.applicable_triggers if t.region == region]
+    observed = [keys.observations(region, t.metric) for t in triggers]
     names = [
         *(keys.latest(region), keys.index(region), keys.regime_history(region)),
         keys.confirmed(region),

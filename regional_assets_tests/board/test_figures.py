@@ -3,7 +3,7 @@
 import pytest
 
 from regional_assets.board.figures import WIDTH, line_of
-from regional_assets.intelligence.regime import RegimeLabel
+from regional_assets.intelligence.scoring import RegimeLabel
 from regional_assets.intelligence.stored import Outline, read_outline
 from regional_assets.intelligence.timing import DAY_MS
 from regional_assets.store.wire import encode

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Page
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.narrative import SECTIONS
 from regional_assets.intelligence.stored import BodyError, read_body
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support import browser as support
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.hostile import HOSTILE, spoilt
 from regional_assets_tests.support.stored import bodies, latest_id, listed, put_body
 from regional_assets_tests.support.stores import keys

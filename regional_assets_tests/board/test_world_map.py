@@ -16,7 +16,8 @@ from regional_assets.board.world_map import (
     map_text,
     world_map,
 )
-from regional_assets.intelligence.geography import REGION_IDS, REGIONS, Geography
+from regional_assets.intelligence.geography import Geography
+from regional_assets_tests.support.built_in import REGION_IDS, REGIONS
 
 SVG = "{http://www.w3.org/2000/svg}"
 WITH_LAND = [id for id, region in REGIONS.items() if region.countries]

@@ -8,9 +8,8 @@ import pytest
 import redis
 
 from regional_assets.defs.partitions import regions_in
-from regional_assets.intelligence.catalogue import CATALOGUE, COMPANION_KEYS, INPUT_KEYS
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
+from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL, REGION_IDS
 from regional_assets_tests.support.commands import Command
 from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump
 from regional_assets_tests.support.stores import keys
@@ -51,7 +50,7 @@ def test_the_first_minutes_of_a_new_user(command: Command, anew: Command, folder
     assert "Houthis" in shown
     assert json.loads(command("show", "mena", "--json").stdout)["region_id"] == "mena"
     inputs = anew("inputs", "status").stdout
-    assert inputs.count("fresh") == len(CATALOGUE)
+    assert inputs.count("fresh") == len(MODEL.inputs)
     verified = anew("verify")
     assert (verified.returncode, verified.stdout.count("agrees")) == (0, len(REGION_IDS))
 

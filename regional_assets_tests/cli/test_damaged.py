@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 
 from regional_assets.cli.main import main
 from regional_assets.defs.assets.summary import materialise_summary
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.commands import How, interpreter, typed
 from regional_assets_tests.support.stores import OpenStore, keys
 from regional_assets_tests.support.worlds import sample_values

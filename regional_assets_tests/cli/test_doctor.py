@@ -13,20 +13,19 @@ import pytest
 import redis
 
 from regional_assets.cli.doctor import examine
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import access, embedded
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.proxy import proxy
 from regional_assets_tests.support.servers import free_port, redis_server
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY, sample_values
 
 Server = Callable[..., str]
-INPUTS = len(CATALOGUE)
+INPUTS = len(MODEL.inputs)
 CHECKS = (
     "settings", "geography", "state folder", "reachability", "encryption", "latency", "version",
     "cluster", "role", "replication", "eviction", "persistence", "memory", "rights", "key types",
@@ -217,7 +216,7 @@ def test_a_right_that_is_missing_is_named(
     server_url: str, folder: Path, removed: str, found: str
 ) -> None:
     with redis.Redis.from_url(server_url) as client:
-        writer, _ = access.rules(keys)
+        writer, _ = access.rules(keys, MODEL)
         rule = re.sub(removed, "", writer.replace("regional-writer", "limited"))
         rule += "" if found else "~* +@all"
         client.execute_command(*rule.split())

@@ -13,11 +13,11 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import embedded
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.model_server import SECRET, Models, configure
 from regional_assets_tests.support.worlds import sample_values
 

@@ -19,8 +19,8 @@ from regional_assets.board.view import Change, few
 from regional_assets.cli.main import main
 from regional_assets.defs.assets.board import REGIONAL_BOARD
 from regional_assets.defs.charts import changes_metadata
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs import board as runs_board
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     SUMMARY,

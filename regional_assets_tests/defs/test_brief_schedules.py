@@ -17,11 +17,11 @@ from regional_assets.defs.schedules import (
 )
 from regional_assets.defs.sensors import cursors
 from regional_assets.intelligence.brief import week_start
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import HOUR_MS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import WITH_BRIEFS, a_run, outcomes
 from regional_assets_tests.support.model_server import Models, configure
 from regional_assets_tests.support.stores import keys
@@ -102,7 +102,7 @@ def write(client: redis.Redis, written: Mapping[str, datetime]) -> None:
 def test_their_times() -> None:
     for schedule in (regional_brief_schedule, regional_brief_retry_schedule):
         assert schedule in (WITH_BRIEFS.schedules or [])
-        assert schedule.job_name == BRIEF_JOB.name
+        assert schedule.job_name == BRIEF_JOB
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
         assert schedule.execution_timezone == "UTC"
         assert len(schedule.description or "") > 150
@@ -113,13 +113,13 @@ def test_their_times() -> None:
 def test_sunday_is_one_run_over_all_regions(
     instance: dg.DagsterInstance, told: redis.Redis
 ) -> None:
-    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS)
+    a_run(instance, SNAPSHOT_JOB, dg.DagsterRunStatus.SUCCESS)
     requests = tick(regional_brief_schedule, instance, THIS_SUNDAY)
     assert ranges(requests) == [(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])]
     assert not isinstance(requests, str)
     [request] = requests
     assert request.run_key == THIS_SUNDAY.isoformat()
-    result = WITH_BRIEFS.resolve_job_def(BRIEF_JOB.name).execute_in_process(
+    result = WITH_BRIEFS.resolve_job_def(BRIEF_JOB).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
     assert outcomes(instance, result.run_id) == dict.fromkeys(NARRATED_REGIONS, "written")
@@ -157,14 +157,14 @@ def test_sunday_waits_for_the_snapshots_of_its_hour(
     after = "; regional_brief_retry_schedule catches up"
     none = f"{before}no run has taken them yet{after}"
     assert tick(regional_brief_schedule, instance, THIS_SUNDAY) == none
-    failed = a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.FAILURE)
+    failed = a_run(instance, SNAPSHOT_JOB, dg.DagsterRunStatus.FAILURE)
     # The snapshots of the regions that did not fail are there.
     assert not isinstance(tick(regional_brief_schedule, instance, THIS_SUNDAY), str)
     # This run is of the week before, seen from next Sunday.
     following = THIS_SUNDAY + timedelta(days=7)
     assert "no run has taken them yet" in tick(regional_brief_schedule, instance, following)
     for status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED):
-        run = a_run(instance, SNAPSHOT_JOB.name, status)
+        run = a_run(instance, SNAPSHOT_JOB, status)
         said = tick(regional_brief_schedule, instance, THIS_SUNDAY)
         assert said == f"{before}run {run.run_id} ({status.value}) has not ended{after}"
         assert failed.run_id not in said
@@ -176,7 +176,7 @@ def test_sunday_waits_for_all_runs_of_the_snapshots(
 ) -> None:
     def taken(first: str, last: str) -> dg.DagsterRun:
         ends = {"asset_partition_range_start": first, "asset_partition_range_end": last}
-        return a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS, **ends)
+        return a_run(instance, SNAPSHOT_JOB, dg.DagsterRunStatus.SUCCESS, **ends)
 
     taken(NARRATED_REGIONS[0], NARRATED_REGIONS[2])
     those = f"{len(NARRATED_REGIONS) - 3} regions, such as {NARRATED_REGIONS[3]}"
@@ -184,7 +184,7 @@ def test_sunday_waits_for_all_runs_of_the_snapshots(
     assert f"no run has taken those of {those}, yet; regional_brief_retry" in said
     one = a_run(
         instance,
-        SNAPSHOT_JOB.name,
+        SNAPSHOT_JOB,
         dg.DagsterRunStatus.STARTED,
         partition=NARRATED_REGIONS[3],
     )
@@ -201,7 +201,7 @@ def test_sunday_is_cut_into_runs_of_so_many_partitions(
     instance: dg.DagsterInstance, model: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "5")
-    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS)
+    a_run(instance, SNAPSHOT_JOB, dg.DagsterRunStatus.SUCCESS)
     requests = tick(regional_brief_schedule, instance, THIS_SUNDAY)
     assert ranges(requests) == [
         (NARRATED_REGIONS[0], NARRATED_REGIONS[4]),
@@ -218,9 +218,9 @@ def test_a_tick_that_overlaps_a_run_is_skipped_and_says_which(
     schedule: dg.ScheduleDefinition,
     moment: datetime,
 ) -> None:
-    a_run(instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.SUCCESS)
+    a_run(instance, SNAPSHOT_JOB, dg.DagsterRunStatus.SUCCESS)
     assert not isinstance(tick(schedule, instance, moment), str)
-    run = a_run(instance, BRIEF_JOB.name, dg.DagsterRunStatus.STARTED)
+    run = a_run(instance, BRIEF_JOB, dg.DagsterRunStatus.STARTED)
     said = tick(schedule, instance, moment)
     assert isinstance(said, str)
     assert said.startswith(f"Run {run.run_id} of regional_brief_job is not finished (STARTED)")
@@ -294,7 +294,7 @@ def test_exactly_the_regions_that_lack_one_are_retried(
         "2026-08-05T08:00:00+00:00 latam to latam",
     ]
     # A tick that is evaluated again after a crash finds its own first run.
-    a_run(instance, BRIEF_JOB.name, dg.DagsterRunStatus.QUEUED, run_key=requests[0].run_key or "")
+    a_run(instance, BRIEF_JOB, dg.DagsterRunStatus.QUEUED, run_key=requests[0].run_key or "")
     assert tick(regional_brief_retry_schedule, instance, WEDNESDAY) == requests
 
 

@@ -12,7 +12,6 @@ from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.jobs import BRIEF_JOB
 from regional_assets.defs.partitions import BRIEF_REGIONS, range_tags
 from regional_assets.intelligence.brief import STANDS, WEEK
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.timing import DAY_MS, HOUR_MS
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.briefs import write_briefs
@@ -20,6 +19,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import (
     WITH_BRIEFS,
     everything_said,
@@ -43,7 +43,7 @@ ALL_BRIEFS = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
 def run(
     instance: dg.DagsterInstance, *, force: bool = False, **options: Any
 ) -> dg.ExecuteInProcessResult:
-    return WITH_BRIEFS.resolve_job_def(BRIEF_JOB.name).execute_in_process(
+    return WITH_BRIEFS.resolve_job_def(BRIEF_JOB).execute_in_process(
         instance=instance,
         run_config={"ops": {"regional_brief": {"config": {"force": force}}}},
         raise_on_error=False,

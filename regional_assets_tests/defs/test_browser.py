@@ -17,9 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from regional_assets.board.world_map import RegionMark, world_map
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded
 from regional_assets_tests.support.browser import chromium, kept, shoot
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.ui import COMMAND, serving_ui
 from regional_assets_tests.support.waiting import PATIENCE, eventually
 

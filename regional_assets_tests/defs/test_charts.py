@@ -10,7 +10,7 @@ import redis
 from regional_assets.board import world_map
 from regional_assets.defs import charts
 from regional_assets.defs.charts import line_chart, regions_chart
-from regional_assets.intelligence.geography import GEOGRAPHY, REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, values
 from regional_assets_tests.support.pictures import svg, texts
 from regional_assets_tests.support.stores import keys
@@ -24,7 +24,7 @@ def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: red
     balances = {r.data["region"]: r.data["net_balance"] for r in values(summary)["table"].records}
     for region in REGION_IDS:
         body = json.loads(client.get(keys.latest_body(region)) or b"")
-        assert GEOGRAPHY.regions[region].label in found
+        assert MODEL.geography.regions[region].label in found
         regime = body["regime"]["label"].replace("_", " ")
         assert f"{body['balance']['net_balance']:+.3f} {regime}" in found
         assert balances[region] == body["balance"]["net_balance"]
@@ -33,7 +33,7 @@ def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: red
 def test_regions_without_outlines_are_drawn_as_bars(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = {id: GEOGRAPHY.regions[id] for id in REGION_IDS if id != "latam"}
+    others = {id: MODEL.geography.regions[id] for id in REGION_IDS if id != "latam"}
     monkeypatch.setattr(world_map, "REGIONS", others)
     result = run(instance, tags=ALL)
     [summary] = materialisations(instance, result.run_id, SUMMARY).values()

@@ -13,12 +13,12 @@ from regional_assets.definitions import defs
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.checks import CHECKS, regional_snapshot_checks
 from regional_assets.defs.partitions import range_tags
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, statuses
 from regional_assets_tests.support.stored import latest_id, put_body
 from regional_assets_tests.support.stores import OpenStore, keys

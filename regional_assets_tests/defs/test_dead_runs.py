@@ -19,8 +19,8 @@ from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.schedules import regional_snapshot_schedule
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import embedded, state_folder
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, a_run, run, statuses
 from regional_assets_tests.support.proxy import Stop, proxy
 from regional_assets_tests.support.ui import COMMAND, ask, serving_ui
@@ -128,7 +128,7 @@ def test_a_run_that_ends_by_itself_leaves_no_lock(
 
 
 def test_a_run_without_a_lock_here_is_left_alone(instance: dg.DagsterInstance) -> None:
-    elsewhere = a_run(instance, SNAPSHOT_JOB.name, STARTED)
+    elsewhere = a_run(instance, SNAPSHOT_JOB, STARTED)
     assert end_dead_runs(instance) == []
     assert status(instance, elsewhere.run_id) == STARTED
 

@@ -9,12 +9,12 @@ import redis
 
 from regional_assets.board import view
 from regional_assets.defs.assets.summary import materialise_summary
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs import board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import snapshot_store
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.stored import latest_id
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values

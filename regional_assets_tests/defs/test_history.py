@@ -15,8 +15,7 @@ from regional_assets.definitions import defs
 from regional_assets.defs.assets.history import REGIONAL_HISTORY, history_of
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import REGIONS
-from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs import files
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
@@ -24,6 +23,7 @@ from regional_assets.settings import StoreSettings
 from regional_assets.store import past
 from regional_assets.store.past import read_histories
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, materialisations, values
 from regional_assets_tests.support.pictures import svg, texts
 from regional_assets_tests.support.stores import keys, settings
@@ -34,7 +34,7 @@ COLUMNS = ["regime", *AXES, "net_balance", "confidence"]
 
 @pytest.fixture
 def store(client: redis.Redis, valkey_url: str, folder: Path) -> SnapshotStore:
-    return SnapshotStore(client, settings(valkey_url, folder))
+    return SnapshotStore(client, MODEL, settings(valkey_url, folder))
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.defs.sensors import cursors
 from regional_assets.defs.sensors.inputs import Watch, input_sensor
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     DAMAGED_CURSORS,
@@ -94,7 +94,7 @@ def test_at_most_so_many_partitions_in_a_run(
     first, *others = result.run_requests or []
     tags = {name.removeprefix("dagster/"): value for name, value in first.tags.items()}
     going_on = a_run(
-        instance, SNAPSHOT_JOB.name, dg.DagsterRunStatus.STARTED, run_key=first.run_key or ""
+        instance, SNAPSHOT_JOB, dg.DagsterRunStatus.STARTED, run_key=first.run_key or ""
     )
     instance.add_run_tags(going_on.run_id, {"regional/requested_by": tags["regional/requested_by"]})
     for request in others:
@@ -144,7 +144,7 @@ def as_dagster_does(
     instance: dg.DagsterInstance, request: dg.RunRequest, status: dg.DagsterRunStatus
 ) -> None:
     """A run of the request, in that status."""
-    made = a_run(instance, SNAPSHOT_JOB.name, status, run_key=request.run_key or "")
+    made = a_run(instance, SNAPSHOT_JOB, status, run_key=request.run_key or "")
     instance.add_run_tags(made.run_id, request.tags)
 
 

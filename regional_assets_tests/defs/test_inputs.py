@@ -15,7 +15,7 @@ import redis
 from regional_assets.definitions import defs
 from regional_assets.defs.assets.inputs import INPUT_ASSETS, input_key
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.intelligence.catalogue import CATALOGUE
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.dagster_runs import INPUT_NAMES, observations
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.worlds import COMPANION, KEY
@@ -47,9 +47,9 @@ def observed(instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
 def test_the_inputs_are_upstream_of_the_snapshot_and_explain_themselves() -> None:
     graph = defs.resolve_asset_graph()
     keys = {input_key(name) for name in INPUT_NAMES}
-    assert len(keys) == len(CATALOGUE)
+    assert len(keys) == len(MODEL.inputs)
     assert graph.get(REGIONAL_SNAPSHOT).parent_keys == keys
-    for spec in CATALOGUE:
+    for spec in MODEL.inputs:
         node = graph.get(input_key(spec.name))
         assert node.is_external
         assert node.is_observable

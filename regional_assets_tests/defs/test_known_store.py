@@ -24,21 +24,21 @@ from regional_assets.defs.known_store import EMPTIED_TAG, STORE_TAG, known_store
 from regional_assets.defs.partitions import range_tags
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import input_sensor
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.runs.clock import current_time
 from regional_assets.store import embedded
 from regional_assets.store.identity import MetStore, identified
 from regional_assets.store.keys import Keys
+from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import ALL, WITH_BRIEFS, reason
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import sample_values
 
 JOBS = [
-    SNAPSHOT_JOB.name,
-    CHECK_JOB.name,
-    HISTORY_JOB.name,
-    OBSERVE_INPUTS_JOB.name,
-    BRIEF_JOB.name,
+    SNAPSHOT_JOB,
+    CHECK_JOB,
+    HISTORY_JOB,
+    OBSERVE_INPUTS_JOB,
+    BRIEF_JOB,
 ]
 
 
@@ -49,9 +49,9 @@ def elsewhere(folder: Path) -> Iterator[Path]:
     embedded.stop(folder / "elsewhere")
 
 
-def take(instance: dg.DagsterInstance, job: str = SNAPSHOT_JOB.name) -> dg.ExecuteInProcessResult:
-    partitions = {} if job == OBSERVE_INPUTS_JOB.name else ALL
-    if job == BRIEF_JOB.name:
+def take(instance: dg.DagsterInstance, job: str = SNAPSHOT_JOB) -> dg.ExecuteInProcessResult:
+    partitions = {} if job == OBSERVE_INPUTS_JOB else ALL
+    if job == BRIEF_JOB:
         partitions = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
     resolved = WITH_BRIEFS.resolve_job_def(job)
     return resolved.execute_in_process(instance=instance, tags=partitions, raise_on_error=False)
@@ -131,7 +131,7 @@ def test_a_run_of_any_job_fails_with_another_store_and_names_both(
     move(monkeypatch, elsewhere)
     result = take(instance, job)
     assert known
-    if job == CHECK_JOB.name:
+    if job == CHECK_JOB:
         # A store that does not serve is what the checks find, in each region.
         said = str([e.metadata for e in result.get_asset_check_evaluations()])
     else:

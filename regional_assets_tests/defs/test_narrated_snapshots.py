@@ -6,8 +6,7 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets_tests.support.built_in import NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     everything_said,

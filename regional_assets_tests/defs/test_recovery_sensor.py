@@ -9,7 +9,7 @@ import redis
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import contiguous
 from regional_assets.defs.sensors.recovery import recovery_sensor
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     DAMAGED_CURSORS,

@@ -7,8 +7,7 @@ import pytest
 import redis
 
 from regional_assets.defs.partitions import range_tags
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
+from regional_assets_tests.support.built_in import NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, WITH_BRIEFS, materialisations, run
 from regional_assets_tests.support.model_server import Models, configure
 from regional_assets_tests.support.stored import set_version

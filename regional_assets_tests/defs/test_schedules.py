@@ -22,7 +22,7 @@ from regional_assets.defs.schedules import (
     regional_history_schedule,
     regional_snapshot_schedule,
 )
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     INPUT_NAMES,
@@ -36,10 +36,10 @@ from regional_assets_tests.support.stores import keys
 
 SIX = datetime(2026, 8, 22, 6, tzinfo=UTC)
 SCHEDULES = [
-    (regional_snapshot_schedule, SNAPSHOT_JOB.name),
-    (regional_check_schedule, CHECK_JOB.name),
-    (regional_history_schedule, HISTORY_JOB.name),
-    (observe_inputs_schedule, OBSERVE_INPUTS_JOB.name),
+    (regional_snapshot_schedule, SNAPSHOT_JOB),
+    (regional_check_schedule, CHECK_JOB),
+    (regional_history_schedule, HISTORY_JOB),
+    (observe_inputs_schedule, OBSERVE_INPUTS_JOB),
 ]
 each_schedule = pytest.mark.parametrize(
     ("schedule", "job"), SCHEDULES, ids=[schedule.name for schedule, _ in SCHEDULES]
@@ -111,7 +111,7 @@ def test_a_tick_is_one_run_over_all_regions_with_the_summary(
     request = requested(regional_snapshot_schedule, instance)
     assert request.run_key == "2026-08-22T06:00:00+00:00"
     assert request.tags.items() >= ALL.items()
-    result = defs.resolve_job_def(SNAPSHOT_JOB.name).execute_in_process(
+    result = defs.resolve_job_def(SNAPSHOT_JOB).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
     assert list(materialisations(instance, result.run_id)) == list(REGION_IDS)
@@ -124,7 +124,7 @@ def test_a_tick_is_one_observation_of_all_inputs(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
     request = requested(observe_inputs_schedule, instance)
-    result = defs.resolve_job_def(OBSERVE_INPUTS_JOB.name).execute_in_process(
+    result = defs.resolve_job_def(OBSERVE_INPUTS_JOB).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
     assert list(observations(instance, result.run_id)) == INPUT_NAMES

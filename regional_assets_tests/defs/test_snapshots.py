@@ -13,13 +13,13 @@ import redis
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import backfill_policy
-from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import GEOGRAPHY_VERSION, REGION_IDS
+from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SettingsError
 from regional_assets.store import verification
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     SUMMARY,
@@ -265,7 +265,7 @@ def test_partitions_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_assets_explain_themselves() -> None:
     graph = WITH_BRIEFS.resolve_asset_graph()
-    assert len(graph.get_all_asset_keys()) == len(CATALOGUE) + 5
+    assert len(graph.get_all_asset_keys()) == len(MODEL.inputs) + 5
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description

@@ -12,7 +12,6 @@ import redis
 from redis.crc import key_slot
 
 from regional_assets.cli.doctor import examine
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import SettingsError
@@ -22,6 +21,7 @@ from regional_assets.store.connection import address, connect
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.errors import StoreError
 from regional_assets.store.keys import Keys
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.clusters import ClusterServers, Node
 from regional_assets_tests.support.own_servers import program
 from regional_assets_tests.support.servers import free_port
@@ -130,7 +130,7 @@ def users(servers: ClusterServers, folder: Path) -> Iterator[str]:
     """The address with the writer that `regional-assets acl` makes, on every node."""
     keys = Keys.of(settings(servers.url, folder))
     writer, reader = access.users(keys)
-    servers.create_users(access.rules(keys))
+    servers.create_users(access.rules(keys, MODEL))
     yield servers.url.replace("://", f"://{quote(writer, safe='')}:{access.PASSWORD}@")
     for node in servers.nodes:
         node.client.acl_deluser(writer, reader)

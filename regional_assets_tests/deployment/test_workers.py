@@ -16,9 +16,9 @@ import redis
 
 from regional_assets.defs.dagster_private import RunWorker
 from regional_assets.defs.jobs import SNAPSHOT_JOB
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, a_run, statuses
 from regional_assets_tests.support.deployment import BROKER_PASSWORD, Deployment, deployed
 from regional_assets_tests.support.proxy import Stop
@@ -77,7 +77,7 @@ def client(deployment: Deployment) -> Iterator[redis.Redis]:
 @pytest.fixture(scope="module")
 def elsewhere(deployment: Deployment) -> dg.DagsterRun:
     """A run in progress that no worker has, as that of a command on some machine."""
-    return a_run(deployment.instance, SNAPSHOT_JOB.name, STARTED)
+    return a_run(deployment.instance, SNAPSHOT_JOB, STARTED)
 
 
 def launch(deployment: Deployment) -> str:

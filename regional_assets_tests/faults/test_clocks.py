@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import RegionResult, take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.stored import bodies, indexed, latest_id, should_be_told, told
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values

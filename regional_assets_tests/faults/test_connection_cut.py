@@ -9,7 +9,6 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import attempts
 from regional_assets.store.brief_store import BriefStore
@@ -18,6 +17,7 @@ from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told
@@ -54,14 +54,14 @@ def through(between: Proxy, folder: Path) -> Iterator[SnapshotStore]:
     """A store behind the proxy, patient with a busy machine."""
     configured = settings(between.url, folder)
     with connect(configured) as behind:
-        yield SnapshotStore(behind, configured)
+        yield SnapshotStore(behind, MODEL, configured)
 
 
 @pytest.fixture
 def impatient(between: Proxy, folder: Path) -> Iterator[SnapshotStore]:
     configured = settings(between.url, folder, answer_timeout=SILENCE, region_deadline=4 * SILENCE)
     with connect(configured) as behind:
-        yield SnapshotStore(behind, configured)
+        yield SnapshotStore(behind, MODEL, configured)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def persistent(between: Proxy, folder: Path) -> Iterator[SnapshotStore]:
     """It waits as briefly for an answer, and asks again for as long as a busy machine may need."""
     configured = settings(between.url, folder, answer_timeout=SILENCE, region_deadline=60.0)
     with connect(configured) as behind:
-        yield SnapshotStore(behind, configured)
+        yield SnapshotStore(behind, MODEL, configured)
 
 
 class Size(NamedTuple):

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError
+from regional_assets.intelligence.geography import UnknownRegionError
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.hostile import HOSTILE, spoilt
 from regional_assets_tests.support.stored import bodies, indexed, listed, unknown_keys
 from regional_assets_tests.support.stores import keys

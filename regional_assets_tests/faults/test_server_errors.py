@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import RunResult, take_snapshots
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.own_servers import Server, program
 from regional_assets_tests.support.servers import free_port
 from regional_assets_tests.support.stored import bodies, indexed, should_be_told, told, unknown_keys
@@ -37,7 +37,7 @@ def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[Server]:
 def own_store(server: Server, folder: Path) -> Iterator[SnapshotStore]:
     configured = settings(server.url, folder, retries=1)
     with connect(configured) as client:
-        opened = SnapshotStore(client, configured)
+        opened = SnapshotStore(client, MODEL, configured)
         opened.write_inputs(sample_values())
         yield opened
 
@@ -143,7 +143,7 @@ def test_a_user_who_may_not_read_is_told_what_to_do(
     configured = settings(f"unix://blind:x@{path}", folder)
     try:
         with connect(configured) as client, pytest.raises(StoreError) as error:
-            SnapshotStore(client, configured).read(REGION_IDS)
+            SnapshotStore(client, MODEL, configured).read(REGION_IDS)
     finally:
         store.client.acl_deluser("blind")
     assert re.fullmatch(
@@ -167,7 +167,7 @@ def test_a_user_without_rights_on_one_regions_keys(store: SnapshotStore, folder:
     configured = settings(f"unix://partial:x@{path}", folder)
     try:
         with connect(configured) as client:
-            result = take_snapshots(SnapshotStore(client, configured), REGION_IDS, NOW)
+            result = take_snapshots(SnapshotStore(client, MODEL, configured), REGION_IDS, NOW)
     finally:
         store.client.acl_deluser("partial")
     [(region, error)] = errors(result).items()

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.runs import snapshots
 from regional_assets.runs.snapshots import take_snapshots
@@ -19,6 +18,7 @@ from regional_assets.store import embedded
 from regional_assets.store.commit import CommitReply, Written
 from regional_assets.store.errors import StoreError
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.own_servers import open_store
 from regional_assets_tests.support.stored import (

@@ -11,11 +11,11 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
 from regional_assets_tests.support.stored import (
     bodies,

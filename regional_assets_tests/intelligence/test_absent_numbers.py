@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import assess, region_content
 from regional_assets.intelligence.world import World
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.worlds import NOW, content_of, world_of
 
 HOUR = 3_600_000

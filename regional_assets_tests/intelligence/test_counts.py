@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence import digest, inputs, readers, snapshot
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import build_world
 from regional_assets.store import commit
 from regional_assets.store.keys import Keys
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.worlds import NOW, sample_values, snapshots_of, world_of
 
 Count = Callable[[ModuleType, str], list[Any]]
@@ -40,7 +40,7 @@ def test_each_input_is_parsed_once_and_each_body_encoded_once(count: Count) -> N
     parsed = count(inputs, "_decode")
     encoded, digests = count(commit, "encode"), count(digest, "encode")
     values = sample_values()
-    world = build_world({key: StoredValue(value) for key, value in values.items()}, NOW)
+    world = build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, NOW)
     for found in snapshots_of(world).values():
         commit.commit_call(Keys(), found, force=False, expiry=1)
     bodies = [value for value in encoded if "balance" in value]

@@ -8,11 +8,11 @@ import pytest
 from regional_assets.intelligence import gazetteer
 from regional_assets.intelligence.geography import (
     CORRIDORS,
-    REGIONS,
     Region,
     UnknownRegionError,
     checked_regions,
 )
+from regional_assets_tests.support.built_in import REGIONS
 
 with (Path(__file__).parents[1] / "cases" / "places.csv").open(encoding="utf-8") as cases:
     PLACES = [(row["name"], set(row["regions"].split())) for row in csv.DictReader(cases)]

@@ -6,14 +6,8 @@ import sys
 import pytest
 from msgspec.structs import replace
 
-from regional_assets.intelligence.geography import (
-    GEOGRAPHY,
-    REGIONS,
-    AirportWord,
-    Box,
-    Geography,
-    Region,
-)
+from regional_assets.intelligence.geography import AirportWord, Box, Geography, Region
+from regional_assets_tests.support.built_in import MODEL, REGIONS
 
 # A process of its own: the regions must be installed before anything is derived from them.
 ONE_MORE = """
@@ -52,7 +46,7 @@ stored = {
     },
     "military:flights:v1": {"flights": [{"lat": -75, "lon": 100}]},
 }
-world = build_world({k: StoredValue(json.dumps(v).encode()) for k, v in stored.items()}, now)
+world = build_world(MODEL, {k: StoredValue(json.dumps(v).encode()) for k, v in stored.items()}, now)
 print(
     len(world.risk_scores["antarctica"]),
     len(world.key_risk_scores["antarctica"]),
@@ -108,13 +102,13 @@ def test_the_lowest_rank_decides_whatever_the_order_of_the_rows() -> None:
 
 
 def test_the_order_of_the_specification() -> None:
-    assert GEOGRAPHY.region_of_airport_text("AMERICAS APAC EUROPE MENA AFRICA") == "latam"
-    assert GEOGRAPHY.region_of_airport_text("APAC EUROPE MENA AFRICA") == "east-asia"
-    assert GEOGRAPHY.region_of_airport_text("EUROPE MENA AFRICA") == "europe"
-    assert GEOGRAPHY.region_of_airport_text("MENA AFRICA") == "mena"
+    assert MODEL.geography.region_of_airport_text("AMERICAS APAC EUROPE MENA AFRICA") == "latam"
+    assert MODEL.geography.region_of_airport_text("APAC EUROPE MENA AFRICA") == "east-asia"
+    assert MODEL.geography.region_of_airport_text("EUROPE MENA AFRICA") == "europe"
+    assert MODEL.geography.region_of_airport_text("MENA AFRICA") == "mena"
     # Two boxes hold it, one is of an earlier region in the specification's order.
-    assert GEOGRAPHY.region_of_position(37, 30) == "mena"
-    assert GEOGRAPHY.region_of_position(15, 30) == "mena"
-    assert GEOGRAPHY.region_of_position(36, 60) == "mena"
-    assert GEOGRAPHY.region_of_position(20, 95) == "south-asia"
-    assert GEOGRAPHY.region_of_position(16, -40) is None
+    assert MODEL.geography.region_of_position(37, 30) == "mena"
+    assert MODEL.geography.region_of_position(15, 30) == "mena"
+    assert MODEL.geography.region_of_position(36, 60) == "mena"
+    assert MODEL.geography.region_of_position(20, 95) == "south-asia"
+    assert MODEL.geography.region_of_position(16, -40) is None

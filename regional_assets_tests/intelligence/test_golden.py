@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence import world as world_module
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.snapshot import VERSIONS, Snapshot
-from regional_assets.intelligence.triggers import TRIGGERS
+from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.world import build_world
+from regional_assets_tests.support.built_in import MODEL, VERSIONS
 from regional_assets_tests.support.live_shapes import as_live
 from regional_assets_tests.support.worlds import (
     Case,
@@ -89,16 +88,16 @@ def test_golden_case(
         missing = {
             key for e in step.expected.values() for key in e["snapshot"]["meta"]["missing_inputs"]
         }
-        inputs = [spec for spec in CATALOGUE if spec.key in missing | step.inputs.keys()]
-        monkeypatch.setattr(world_module, "CATALOGUE", inputs)
-        world = build_world(encoded(rewrite(step.inputs)), step.now)
+        inputs = [spec for spec in MODEL.inputs if spec.key in missing | step.inputs.keys()]
+        monkeypatch.setattr(world_module, "MODEL.inputs", inputs)
+        world = build_world(MODEL, encoded(rewrite(step.inputs)), step.now)
         known = {
             trigger["id"]
             for region in step.expected.values()
             for listed in region["snapshot"]["triggers"].values()
             for trigger in listed
         }
-        triggers = [trigger for trigger in TRIGGERS if trigger.id in known]
+        triggers = [trigger for trigger in MODEL.applicable_triggers if trigger.id in known]
         previous = snapshots_of(world, previous, triggers=triggers)
         assert step.expected
         for region, expected in step.expected.items():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence import world as world_module
-from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
+from regional_assets.intelligence.catalogue import InputSpec
 from regional_assets.intelligence.inputs import (
     InputState,
     StoredValue,
@@ -19,6 +19,7 @@ from regional_assets.intelligence.inputs import (
     read_inputs,
 )
 from regional_assets.intelligence.world import build_world
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.worlds import COMPANION, KEY, NOW, encoded, sample_values
 
 MINUTE = 60_000
@@ -30,11 +31,11 @@ def state(
     inputs = {name: payload}
     if companion is not None:
         inputs[COMPANION[name]] = companion
-    return read_inputs(encoded(inputs), now)[name]
+    return read_inputs(MODEL.inputs, encoded(inputs), now)[name]
 
 
 def payload_of(value: Any) -> Any:
-    return read_input(CATALOGUE[0], encoded({CATALOGUE[0].name: value}), NOW)[1]
+    return read_input(MODEL.inputs[0], encoded({MODEL.inputs[0].name: value}), NOW)[1]
 
 
 def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
@@ -47,16 +48,16 @@ def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
         return read_input(spec, *arguments)
 
     monkeypatch.setattr(world_module, "read_input", recording)
-    build_world({}, NOW)
-    assert sorted(asked) == sorted(spec.name for spec in CATALOGUE)
-    assert len([spec for spec in CATALOGUE if spec.companion]) == 11
+    build_world(MODEL, {}, NOW)
+    assert sorted(asked) == sorted(spec.name for spec in MODEL.inputs)
+    assert len([spec for spec in MODEL.inputs if spec.companion]) == 11
 
 
 def test_an_input_without_a_reader_fails_at_import() -> None:
     code = """
 from regional_assets.intelligence import catalogue
 forgotten = catalogue.InputSpec("moon", "moon:v1", 30, "monthly", "Phases.", "readers:moon")
-catalogue.CATALOGUE = (*catalogue.CATALOGUE, forgotten)
+catalogue.MODEL.inputs = (*catalogue.MODEL.inputs, forgotten)
 import regional_assets.intelligence.world
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -123,19 +124,19 @@ def test_json_is_read_as_the_standard_library_reads_it(text: bytes) -> None:
 
 def test_a_number_that_no_reader_can_hold_costs_its_record_only() -> None:
     text = '{"flights": [{"lat": 30, "lon": 40}, {"lat": 1' + "0" * 5_000 + ', "lon": 1}]}'
-    world = build_world({KEY["military_flights"]: StoredValue(text.encode())}, NOW)
+    world = build_world(MODEL, {KEY["military_flights"]: StoredValue(text.encode())}, NOW)
     assert world.flights == {"mena": 1}
     assert world.tallies["military_flights"].skipped == 1
 
 
 def test_an_absent_key_is_missing_without_a_problem() -> None:
-    found = read_inputs({}, NOW)["forecasts"]
+    found = read_inputs(MODEL.inputs, {}, NOW)["forecasts"]
     assert (found.freshness, found.problem) == ("missing", None)
 
 
 def test_a_key_of_another_type_is_missing_and_the_server_is_quoted() -> None:
     stored = {KEY["forecasts"]: StoredValue(error="forecast:predictions:v2: WRONGTYPE ...")}
-    found = read_inputs(stored, NOW)["forecasts"]
+    found = read_inputs(MODEL.inputs, stored, NOW)["forecasts"]
     assert (found.freshness, found.problem) == ("missing", "forecast:predictions:v2: WRONGTYPE ...")
 
 
@@ -206,6 +207,7 @@ def test_present_without_a_timestamp_is_stale() -> None:
 def test_confidence_and_validity() -> None:
     fresh, stale = NOW - 10 * MINUTE, NOW - 1000 * MINUTE
     confidence = build_world(
+        MODEL,
         encoded(
             {
                 "risk_scores": {"fetchedAt": fresh},
@@ -217,22 +219,23 @@ def test_confidence_and_validity() -> None:
         ),
         NOW,
     ).confidence
-    assert confidence.score == round(0.6 * 3 / len(CATALOGUE) + 0.4 * 2 / 3, 3)
+    assert confidence.score == round(0.6 * 3 / len(MODEL.inputs) + 0.4 * 2 / 3, 3)
     assert confidence.stale_inputs == (KEY["stress_index"],)
-    assert len(confidence.missing_inputs) == len(CATALOGUE) - 3
+    assert len(confidence.missing_inputs) == len(MODEL.inputs) - 3
     assert confidence.missing_inputs[0] == KEY["forecasts"]
     assert confidence.valid_until == NOW + 20 * MINUTE
 
 
 def test_validity_is_bounded() -> None:
-    nothing = build_world({}, NOW).confidence
+    nothing = build_world(MODEL, {}, NOW).confidence
     assert (nothing.score, nothing.valid_until) == (0, NOW)
-    slow = build_world(encoded({"national_debt": {"seededAt": NOW}}), NOW).confidence
+    slow = build_world(MODEL, encoded({"national_debt": {"seededAt": NOW}}), NOW).confidence
     assert slow.valid_until == NOW + 360 * MINUTE
 
 
 def test_bad_records_are_skipped_and_counted() -> None:
     world = build_world(
+        MODEL,
         encoded(
             {
                 "risk_scores": {"ciiScores": [{"region": "IR", "combinedScore": 50}, 7, {}]},
@@ -249,7 +252,7 @@ def test_bad_records_are_skipped_and_counted() -> None:
 
 def test_a_lone_surrogate_does_not_cost_the_input() -> None:
     text = json.dumps({"predictions": [{"id": "a\ud83d", "region": "Iran", "probability": 1}]})
-    world = build_world({KEY["forecasts"]: StoredValue(text.encode())}, NOW)
+    world = build_world(MODEL, {KEY["forecasts"]: StoredValue(text.encode())}, NOW)
     assert [f.id for f in world.forecasts["mena"]] == ["a"]
 
 
@@ -286,7 +289,7 @@ def test_that_it_is_a_sample_changes_nothing_else(inside: bool) -> None:
         (stored["data"] if inside and "_seed" in stored else stored)["_sample"] = True
         marked[key] = StoredValue(json.dumps(stored).encode())
         assert is_sample(marked[key])
-    with_mark, without = build_world(marked, NOW), build_world(unmarked, NOW)
+    with_mark, without = build_world(MODEL, marked, NOW), build_world(MODEL, unmarked, NOW)
     for field in with_mark.__struct_fields__:
         # The states have the sizes.
         if field != "inputs":

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence.evidence import evidence
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.mobility import mobility
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.worlds import NOW, content_of, world_of
 
 MINUTE = 60_000

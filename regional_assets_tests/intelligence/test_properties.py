@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regional_assets.intelligence import world as world_module
-from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.world import build_world
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, REGION_IDS
 from regional_assets_tests.support.worlds import NOW, as_previous, sample_values, snapshots_of
 
 # Names that the readers look for, so that odd values come where they hurt.

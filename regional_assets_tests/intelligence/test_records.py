@@ -10,6 +10,7 @@ from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.records import FLIGHTS, RECORDS
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.world import build_world
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 
 
@@ -49,6 +50,6 @@ def test_a_field_that_no_reader_asks_for_must_be_json_too(
     unread: bytes, problem: str | None, flights: int
 ) -> None:
     data = b'{"flights": [{"lat": 30, "lon": 40, "id": %s}]}' % unread
-    world = build_world({KEY["military_flights"]: StoredValue(data)}, NOW)
+    world = build_world(MODEL, {KEY["military_flights"]: StoredValue(data)}, NOW)
     assert world.inputs["military_flights"].problem == problem
     assert world.flights.get("mena", 0) == flights

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from regional_assets.intelligence.geography import REGIONS
+from regional_assets_tests.support.built_in import REGIONS
 from scripts.make_reference import (
     REFERENCE,
     country_names,

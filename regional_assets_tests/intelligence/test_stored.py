@@ -14,6 +14,7 @@ from regional_assets.intelligence.stored import BodyError, read_body, read_trans
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.world import build_world
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.worlds import (
     Case,
     golden_cases,
@@ -120,7 +121,7 @@ def test_what_a_run_stores_is_a_snapshot(case: Case) -> None:
         inputs = {
             key: StoredValue(value.encode("utf-8", "replace")) for key, value in step.inputs.items()
         }
-        previous = snapshots_of(build_world(inputs, step.now), previous)
+        previous = snapshots_of(build_world(MODEL, inputs, step.now), previous)
         for region, snapshot in previous.items():
             read_body(region, snapshot.snapshot_id, encode(snapshot.body))
             if snapshot.history_entry:

@@ -4,13 +4,14 @@ import re
 from typing import Any
 
 import pytest
+from regional_assets.intelligence.threats import THREATS
 
 from regional_assets.intelligence.alerts import alerts
 from regional_assets.intelligence.diff import Diff
-from regional_assets.intelligence.geography import CORRIDORS, REGION_IDS
-from regional_assets.intelligence.threats import THREATS
+from regional_assets.intelligence.geography import CORRIDORS
 from regional_assets.intelligence.transmission import TEMPLATES, Step, transmission_paths
-from regional_assets.intelligence.triggers import TRIGGERS, TriggerReading
+from regional_assets.intelligence.triggers import TriggerReading
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.worlds import (
     content_of,
     sample_world,
@@ -44,7 +45,7 @@ def test_the_end_of_a_path_says_low_high_and_unit(step: Step) -> None:
 
 
 def _paths() -> list[dict[str, Any]]:
-    active = [TriggerReading(trigger, 1.0, "active") for trigger in TRIGGERS]
+    active = [TriggerReading(trigger, 1.0, "active") for trigger in MODEL.applicable_triggers]
     return [p for r in REGION_IDS for p in transmission_paths(r, active)]
 
 

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from regional_assets.intelligence import snapshot as snapshot_module
 from regional_assets.intelligence.baselines import Observation, trailing_mean
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.metrics import (
     AxisMetric,
     InstabilityIndex,
@@ -18,14 +17,9 @@ from regional_assets.intelligence.metrics import (
     VesselCount,
 )
 from regional_assets.intelligence.snapshot import assess, region_content
-from regional_assets.intelligence.triggers import (
-    TRAILING_TRIGGERS,
-    TRIGGERS,
-    History,
-    Trigger,
-    TriggerError,
-)
+from regional_assets.intelligence.triggers import History, Trigger, TriggerError
 from regional_assets.intelligence.world import World
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.worlds import NOW, content_of, world_of
 
 HOUR = 3_600_000
@@ -79,13 +73,13 @@ def test_the_metrics_that_are_available_are_what_a_commit_observes() -> None:
 
 
 def test_every_trailing_trigger_compares_a_difference() -> None:
-    assert {t.id for t in TRAILING_TRIGGERS} >= {
+    assert {t.id for t in MODEL.trailing_triggers} >= {
         HORMUZ,
         "iran_cii_spike",
         "russia_naval_buildup",
     }
-    compared = [t for t in TRIGGERS if t.operator.startswith("delta_")]
-    assert compared == list(TRAILING_TRIGGERS)
+    compared = [t for t in MODEL.applicable_triggers if t.operator.startswith("delta_")]
+    assert compared == list(MODEL.trailing_triggers)
 
 
 def test_the_baseline_is_the_mean_of_the_window() -> None:
@@ -110,7 +104,7 @@ def test_a_quarter_of_the_window_at_least(window: Any, days: int) -> None:
 
 
 def test_the_stored_texts_of_the_metrics() -> None:
-    assert {t.id: str(t.metric) for t in TRIGGERS} == {
+    assert {t.id: t.metric for t in MODEL.applicable_triggers} == {
         "hormuz_transit_drop": "chokepoint:hormuz:transit_count",
         "iran_cii_spike": "cii:IR:combined_score",
         "red_sea_critical": "chokepoint:babelm:threat_level",
@@ -131,7 +125,10 @@ def test_the_stored_texts_of_the_metrics() -> None:
         (lambda: Transits("kiel"), "unknown chokepoint 'kiel'"),
         (lambda: InstabilityIndex("QQ"), "unknown country 'QQ'"),
         (lambda: VesselCount("eastern_europe", "russia"), "unknown theater 'eastern_europe'"),
-        (lambda: replace(TRIGGERS[0], region="atlantis"), "hormuz_transit_drop: unknown region"),
+        (
+            lambda: replace(MODEL.applicable_triggers[0], region="atlantis"),
+            "hormuz_transit_drop: unknown region",
+        ),
     ],
 )
 def test_a_name_that_nothing_has_is_refused(make: Callable[[], Any], words: str) -> None:
@@ -166,7 +163,7 @@ def test_the_fault_of_a_region_or_a_trigger_stays_with_what_needs_it(
 
     monkeypatch.setattr(snapshot_module, "balance", breaking)
     trigger = watching("latam", AxisMetric("mena", "capital_stress"))
-    assessment = assess(world_of(), triggers=(*TRIGGERS, trigger))
+    assessment = assess(world_of(), triggers=(*MODEL.applicable_triggers, trigger))
     with pytest.raises(ZeroDivisionError, match="a bug"):
         region_content(assessment, "mena")
     with pytest.raises(TriggerError, match="x: ZeroDivisionError"):

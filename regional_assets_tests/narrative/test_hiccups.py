@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.narrative import endpoint
 from regional_assets.narrative.endpoint import retry_after
+from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.model_server import (
     Models,
     Said,

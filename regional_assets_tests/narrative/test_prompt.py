@@ -12,8 +12,6 @@ from msgspec.structs import replace
 
 from regional_assets.intelligence.brief import Transition
 from regional_assets.intelligence.evidence import Evidence
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.intelligence.snapshot import complete
 from regional_assets.narrative import prompt as prompt_module
 from regional_assets.narrative.prompt import (
@@ -23,6 +21,7 @@ from regional_assets.narrative.prompt import (
     brief_prompt,
     narrative_prompt,
 )
+from regional_assets_tests.support.built_in import NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.worlds import (
     NOW,
     content_of,

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.replay.replay import Replay, expire
 from regional_assets.replay.series import PORTWATCH_2026, SeriesError, feeds, read_series
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import content_of
 
@@ -24,7 +24,7 @@ def world(day: str) -> World:
     at = pd.Timestamp(day, tz="UTC")
     now = int(at.timestamp()) * 1000
     values = feeds(SERIES, at, now)
-    return build_world({key: StoredValue(value) for key, value in values.items()}, now)
+    return build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, now)
 
 
 def maritime_access(day: str) -> float:
@@ -85,7 +85,7 @@ def test_a_day_without_a_figure_is_no_day_without_ships(tmp_path: Path) -> None:
     series = read_series(path)
     now = int(series.index[-1].timestamp()) * 1000
     values = feeds(series, series.index[-1], now)
-    seen = build_world({key: StoredValue(value) for key, value in values.items()}, now)
+    seen = build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, now)
     assert seen.chokepoints == {"hormuz": "normal"}
     assert seen.transits == {}
 

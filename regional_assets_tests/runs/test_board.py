@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from regional_assets.board.view import Card
-from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs import board as runs_board
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.month import live_through
 from regional_assets_tests.support.stored import bodies, indexed, latest_id
 from regional_assets_tests.support.stores import keys

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.briefs import BriefResult, update_summary, write_briefs
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS
 from regional_assets_tests.support.model_server import Models
 from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -29,7 +29,7 @@ def limited(store: SnapshotStore, folder: Path) -> Iterator[SnapshotStore]:
     )
     path = store.client.get_connection_kwargs()["path"]
     configured = settings(f"unix://limited:x@{path}", folder)
-    opened = SnapshotStore(connect(configured), configured)
+    opened = SnapshotStore(connect(configured), MODEL, configured)
     yield opened
     opened.client.close()
     store.client.acl_deluser("limited")

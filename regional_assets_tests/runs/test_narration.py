@@ -10,8 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.narrative import EMPTY, NARRATED_REGIONS
+from regional_assets.intelligence.narrative import EMPTY
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
 from regional_assets.narrative.settings import Provider
@@ -20,6 +19,7 @@ from regional_assets.runs.snapshots import RunResult, take_snapshots
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.model_server import (
     TOKENS_IN,
     TOKENS_OUT,
@@ -172,7 +172,7 @@ def test_a_cache_that_may_not_be_used_fails_nothing(
     )
     path = loaded.client.get_connection_kwargs()["path"]
     configured = settings(f"unix://narrow:x@{path}", folder)
-    narrow = SnapshotStore(connect(configured), configured)
+    narrow = SnapshotStore(connect(configured), MODEL, configured)
     try:
         [region] = run(narrow, models.provider("good"), regions=["latam"]).regions
     finally:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence import snapshot
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.intelligence.geography import REGION_IDS, UnknownRegionError
+from regional_assets.intelligence.geography import UnknownRegionError
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs import snapshots as snapshot_run
 from regional_assets.runs.snapshots import current_contents, take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL, REGION_IDS
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
@@ -191,7 +191,7 @@ def test_the_garbage_collector_rests_for_the_run_and_is_left_as_it_was(
 
     def watched(*args: Any) -> Any:
         seen.append(gc.isenabled())
-        return build_world(*args)
+        return build_world(MODEL, *args)
 
     monkeypatch.setattr(snapshot_run, "build_world", watched)
     try:

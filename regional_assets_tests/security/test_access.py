@@ -16,18 +16,17 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store import access, node_diagnosis
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL
 from regional_assets_tests.support.everything import everything
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW
 
 WRITER, READER = access.users(keys)
-RULES = dict(zip((WRITER, READER), access.rules(keys), strict=True))
+RULES = dict(zip((WRITER, READER), access.rules(keys, MODEL), strict=True))
 
 
 @pytest.fixture
@@ -244,4 +243,4 @@ def test_scripts_look_at_a_bounded_number_of_rights(
         counted = calls(admin)
         admin.acl_deluser("limited")
     assert "lacks rights on dedup:snapshot:v1:mena:0" in whole[1]
-    assert counted["evalsha_ro"] == math.ceil(len([*access.uses(keys, REGION_IDS)]) / 100)
+    assert counted["evalsha_ro"] == math.ceil(len([*access.uses(keys, MODEL)]) / 100)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded
 from regional_assets.store.embedded import EmbeddedServerError
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.worlds import NOW
 
 NOBODY = 65534
@@ -35,7 +35,7 @@ def client(state: Path, user: str | None = None) -> Any:
 def test_folder_socket_and_files_are_the_owners(state: Path) -> None:
     before = os.umask(0)
     try:
-        store = SnapshotStore.open(StoreSettings(state))
+        store = SnapshotStore.open(MODEL, StoreSettings(state))
     finally:
         os.umask(before)
     take_snapshots(store, REGION_IDS, NOW)
@@ -113,7 +113,7 @@ DENIED_TO_ALL = (
 
 
 def test_what_nobody_needs_is_denied(state: Path) -> None:
-    store = SnapshotStore.open(StoreSettings(state))
+    store = SnapshotStore.open(MODEL, StoreSettings(state))
     take_snapshots(store, REGION_IDS, NOW)
     before = {key: store.client.dump(key) for key in store.client.scan_iter()}
     assert [c for c in DENIED if not refused(store.client, c)] == []

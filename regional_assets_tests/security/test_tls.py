@@ -24,6 +24,7 @@ from regional_assets.store.connection import connect
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.servers import free_port, redis_server
 from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.waiting import eventually
@@ -67,7 +68,7 @@ def url(port: int, host: str = "localhost", options: str = "") -> str:
 def refusal(folder: Path, redis_url: str) -> str:
     """What a user is told."""
     configured = settings(redis_url, folder, retries=0, connect_timeout=3.0, answer_timeout=3.0)
-    store = SnapshotStore(connect(configured), configured)
+    store = SnapshotStore(connect(configured), MODEL, configured)
     with pytest.raises(StoreError) as caught:
         store.read(["mena"])
     store.client.close()
@@ -80,7 +81,7 @@ def test_a_private_ca_is_named_in_the_url(folder: Path, ca: trustme.CA, server: 
     port = server(ca.issue_cert("localhost", "127.0.0.1"))
     for host in ("localhost", "127.0.0.1"):
         configured = settings(url(port, host, f"?ssl_ca_certs={folder}/ca.pem"), folder)
-        store = SnapshotStore(connect(configured), configured)
+        store = SnapshotStore(connect(configured), MODEL, configured)
         assert store.read(["mena"]).latest["mena"].error is None
         store.client.close()
 
@@ -97,7 +98,7 @@ def test_a_cluster_speaks_tls(folder: Path, ca: trustme.CA, server: Server) -> N
     address = url(port).replace("rediss", "rediss+cluster")
     configured = settings(f"{address}?ssl_ca_certs={folder}/ca.pem", folder)
     with connect(configured) as client:
-        store = SnapshotStore(client, configured)
+        store = SnapshotStore(client, MODEL, configured)
         store.write_inputs(sample_values())
         assert all(value.data for value in store.read([]).values.values())
         assert take_snapshots(store, ["mena"], NOW).failed == ()
@@ -179,7 +180,7 @@ def test_a_server_that_wants_a_certificate_of_ours(
     ca.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
     options += f"&ssl_certfile={folder}/client.pem&ssl_keyfile={folder}/client.pem"
     configured = settings(url(port, options=options), folder)
-    store = SnapshotStore(connect(configured), configured)
+    store = SnapshotStore(connect(configured), MODEL, configured)
     assert store.read(["mena"]).latest["mena"].error is None
     store.client.close()
 

@@ -7,6 +7,7 @@ import pytest
 
 from regional_assets.store import access
 from regional_assets.store.keys import Keys
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.clusters import ClusterServers, Unprefixed, cluster
 from regional_assets_tests.support.own_servers import program
 from regional_assets_tests.support.servers import emptied
@@ -18,7 +19,7 @@ def cluster_servers(session_folder: Path) -> Iterator[ClusterServers]:
     """Three primaries, with the users that `regional-assets acl` makes on each."""
     with cluster(program("valkey"), session_folder, replicas=0) as servers:
         of_store = settings(servers.url, session_folder, input_prefix=Unprefixed.prefix)
-        servers.create_users(access.rules(Keys.of(of_store)))
+        servers.create_users(access.rules(Keys.of(of_store), MODEL))
         yield servers
 
 

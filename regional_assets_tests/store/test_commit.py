@@ -9,13 +9,13 @@ import pytest
 import redis
 from msgspec.structs import replace
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot, complete
 from regional_assets.store.commit import Duplicate, Refused, Superseded, Written
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.proxy import proxy
 from regional_assets_tests.support.stored import changed, dump
 from regional_assets_tests.support.stores import keys, settings
@@ -120,7 +120,7 @@ def test_a_lost_reply_is_repaired_by_the_client(server_url: str, folder: Path) -
     snapshots = list(snapshots_of(sample_world()).values())
     with proxy(folder, server_url) as between:
         configured = settings(between.url, folder)
-        store = SnapshotStore(connect(configured), configured)
+        store = SnapshotStore(connect(configured), MODEL, configured)
         store.read(REGION_IDS)
         store.commit(snapshots[:1])
         between.lose_replies = 2
@@ -255,7 +255,7 @@ def test_a_user_who_may_not_do_all_of_it_does_nothing(
     )
     path = store.client.get_connection_kwargs()["path"]
     configured = settings(f"unix://limited:x@{path}", folder)
-    limited = SnapshotStore(connect(configured), configured)
+    limited = SnapshotStore(connect(configured), MODEL, configured)
     before = dump(store.client)
     [reply] = limited.commit([snapshot])
     limited.client.close()

@@ -8,6 +8,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.store.commit import Refused
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW, calm, snapshot_of
 
@@ -83,7 +84,7 @@ def test_a_duplicate_that_may_not_be_confirmed_is_refused(
     )
     path = store.client.get_connection_kwargs()["path"]
     configured = settings(f"unix://limited:x@{path}", folder)
-    limited = SnapshotStore(connect(configured), configured)
+    limited = SnapshotStore(connect(configured), MODEL, configured)
     [reply] = limited.commit([snapshot_of(calm(NOW + MINUTE), "mena", snapshot_id="same")])
     limited.client.close()
     store.client.acl_deluser("limited")

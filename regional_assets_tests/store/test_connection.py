@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import SettingsError, StoreSettings, state_dir
 from regional_assets.store.connection import connect
 from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.proxy import proxy
 from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW
@@ -87,7 +87,7 @@ def closed_port() -> int:
 def test_a_server_that_is_not_there(folder: Path) -> None:
     port = closed_port()
     configured = settings(f"redis://user:secret@127.0.0.1:{port}/3", folder)
-    store = SnapshotStore(connect(configured), configured)
+    store = SnapshotStore(connect(configured), MODEL, configured)
     started = time.monotonic()
     with pytest.raises(StoreError) as caught:
         take_snapshots(store, REGION_IDS, NOW)
@@ -105,7 +105,7 @@ def test_a_server_that_never_answers(folder: Path) -> None:
         silent.listen()
         url = f"unix://{folder}/silent.sock"
         configured = settings(url, folder, answer_timeout=0.1, retries=1)
-        store = SnapshotStore(connect(configured), configured)
+        store = SnapshotStore(connect(configured), MODEL, configured)
         with pytest.raises(StoreError, match="does not answer"):
             take_snapshots(store, REGION_IDS, NOW)
         store.client.close()
@@ -116,7 +116,7 @@ def test_no_attempt_starts_after_the_deadline(folder: Path) -> None:
         f"redis://127.0.0.1:{closed_port()}", folder, retries=1_000_000, region_deadline=0.3
     )
     with pytest.raises(StoreError):
-        SnapshotStore(connect(configured), configured).read(["mena"])
+        SnapshotStore(connect(configured), MODEL, configured).read(["mena"])
 
 
 def test_a_wrong_password(valkey_url: str, folder: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_wrong_password(valkey_url: str, folder: Path) -> None:
         path = valkey_url.removeprefix("unix://")
         configured = settings(f"unix://someone:wrong@{path}", folder)
         with pytest.raises(StoreError, match="refuses the login") as caught:
-            SnapshotStore(connect(configured), configured).read(["mena"])
+            SnapshotStore(connect(configured), MODEL, configured).read(["mena"])
         admin.acl_deluser("someone")
     assert "wrong" not in str(caught.value)
 
@@ -134,7 +134,7 @@ def test_a_wrong_password(valkey_url: str, folder: Path) -> None:
 def test_a_connection_lost_while_reading_is_retried(server_url: str, folder: Path) -> None:
     with proxy(folder, server_url) as between:
         configured = settings(between.url, folder)
-        store = SnapshotStore(connect(configured), configured)
+        store = SnapshotStore(connect(configured), MODEL, configured)
         between.lose_replies = 3
         assert store.read(["mena"]).latest["mena"].snapshot is None
         assert between.connections == 4
@@ -147,7 +147,7 @@ def test_regions_that_are_not_confirmed_are_failed(server_url: str, folder: Path
         client.flushall()
     with proxy(folder, server_url) as between:
         configured = settings(between.url, folder, retries=0)
-        store = SnapshotStore(connect(configured), configured)
+        store = SnapshotStore(connect(configured), MODEL, configured)
         store.read(REGION_IDS)
         commit = store.commit
 

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from regional_assets.defs.assets.summary import materialise_summary
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 REGIMES = (

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.world import World
 from regional_assets.runs.snapshots import current_contents, take_snapshots
 from regional_assets.store.commit import Duplicate, Written
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY, NOW, snapshot_of, world_of
 

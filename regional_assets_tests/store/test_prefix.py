@@ -11,13 +11,12 @@ from click.testing import CliRunner
 from redis.exceptions import NoPermissionError
 
 from regional_assets.cli.main import main
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS, INPUTS
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
 from regional_assets.store import access
 from regional_assets.store.keys import Keys
 from regional_assets.store.reading import read_waiting_alerts
+from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL, REGION_IDS
 from regional_assets_tests.support.everything import everything
 from regional_assets_tests.support.stores import WriterStore
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -33,7 +32,7 @@ def tenant(url: str, folder: Path, prefix: str) -> Iterator[WriterStore]:
     """A store with prefixes, used by its own writer."""
     keys = Keys(prefix, INPUT_PREFIX)
     with redis.Redis.from_url(url) as admin:
-        for rule in access.rules(keys):
+        for rule in access.rules(keys, MODEL):
             admin.execute_command(*rule.split())
         with WriterStore(url, folder, key_prefix=prefix, input_prefix=INPUT_PREFIX) as store:
             yield store
@@ -119,9 +118,9 @@ def called(*arguments: str) -> str:
 def test_messages_name_the_whole_key(environ: redis.Redis) -> None:
     assert "keys loaded" in called("inputs", "load", "--samples", "--yes")
     keys = Keys(PREFIX, INPUT_PREFIX)
-    risk_scores = INPUTS["risk_scores"]
+    risk_scores = MODEL.input_of["risk_scores"]
     environ.set(f"{INPUT_PREFIX}{risk_scores.companion}", "{")
-    forecasts = f"{INPUT_PREFIX}{INPUTS['forecasts'].key}"
+    forecasts = f"{INPUT_PREFIX}{MODEL.input_of['forecasts'].key}"
     environ.delete(forecasts)
     environ.lpush(forecasts, "x")
     shown = called("inputs", "status")

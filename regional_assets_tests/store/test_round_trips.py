@@ -6,14 +6,12 @@ from typing import Any
 import pytest
 from redis.connection import AbstractConnection
 
-from regional_assets.intelligence.catalogue import INPUT_KEYS
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.narrative import NARRATED_REGIONS
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import brief_store, past, verification, verification_views
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import INPUT_KEYS, NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.month import live_through
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.stores import OneRecord, keys

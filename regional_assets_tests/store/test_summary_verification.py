@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store.keys import DAY
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import verification, verification_views
@@ -15,6 +14,7 @@ from regional_assets.store.keys import DAY, REGIME_HISTORY_LENGTH, SNAPSHOT_EXPI
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.stored import put_body
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.store.commit import Refused, Written
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import decode, encode, member, observations
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_world, snapshots_of
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.snapshot import (
     Content,
     Snapshot,
@@ -12,6 +11,7 @@ from regional_assets.intelligence.snapshot import (
     complete,
     region_content,
 )
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.worlds import NOW, as_previous, sample_world, world_of
 
 

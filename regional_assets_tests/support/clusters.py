@@ -16,11 +16,11 @@ from redis.client import Pipeline
 from redis.retry import Retry
 
 import regional_assets
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.store import access
 from regional_assets.store.connection import connect
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL
 from regional_assets_tests.support.servers import free_port
 from regional_assets_tests.support.stores import OpenStore, WriterStore, settings
 from regional_assets_tests.support.waiting import eventually
@@ -242,7 +242,8 @@ class ClusterStore(WriterStore):
         self._writer = connect(settings(url.replace("://", user), folder))
         self._writer.ping()
         everything = connect(configured)
-        SnapshotStore.__init__(self, Unprefixed.from_pool(everything.connection_pool), configured)
+        inputs = Unprefixed.from_pool(everything.connection_pool)
+        SnapshotStore.__init__(self, inputs, MODEL, configured)
 
 
 def kind_of_store(url: str) -> type[OpenStore]:

@@ -12,20 +12,20 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from regional_assets.definitions import build, defs
+from regional_assets.definitions import definitions
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
-from regional_assets.defs.partitions import REGIONS, range_tags
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.defs.partitions import range_tags, region_partitions
 from regional_assets.replay.replay import ReplayClock
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 
+DEFS = definitions(MODEL)
 # As they are when a language model is configured.
-WITH_BRIEFS = build(narrated=True)
+WITH_BRIEFS = definitions(MODEL, narrated=True)
 ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
 SUMMARY = REGIONAL_SUMMARY
-INPUT_NAMES = [spec.name for spec in CATALOGUE]
+INPUT_NAMES = [spec.name for spec in MODEL.inputs]
 # Nothing can be known from such a cursor of a sensor.
 DAMAGED_CURSORS = ["{", "[]", "null", "1e400", "[" * 100_000, "\ud800"]
 MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -34,7 +34,7 @@ MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 def run(
     instance: dg.DagsterInstance, *, force: bool = False, **options: Any
 ) -> dg.ExecuteInProcessResult:
-    job = defs.resolve_job_def("regional_snapshot_job")
+    job = DEFS.resolve_job_def("regional_snapshot_job")
     config = {"ops": {"regional_snapshots": {"config": {"force": force}}}}
     return job.execute_in_process(
         instance=instance, run_config=config, raise_on_error=False, **options
@@ -56,7 +56,8 @@ def materialisations(
 
 
 def statuses(instance: dg.DagsterInstance) -> dict[str, str]:
-    found = instance.get_status_by_partition(REGIONAL_SNAPSHOT, list(REGION_IDS), REGIONS) or {}
+    partitions = region_partitions(MODEL)
+    found = instance.get_status_by_partition(REGIONAL_SNAPSHOT, REGION_IDS, partitions) or {}
     return {region: status.value for region, status in found.items() if status}
 
 
@@ -93,7 +94,9 @@ def ticking(
         nonlocal cursor
         clock = ReplayClock(at=start + int(seconds * 1000))
         with dg.build_sensor_context(
-            instance=instance, cursor=given or cursor, resources={"clock": clock, **resources}
+            instance=instance,
+            cursor=given or cursor,
+            resources={"clock": clock, "model": MODEL, **resources},
         ) as context:
             result = sensor(context)
         assert isinstance(result, dg.SensorResult)

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from regional_assets.cli.doctor import examine
 from regional_assets.defs.assets.summary import materialise_summary
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
 from regional_assets.store import access
@@ -21,6 +20,7 @@ from regional_assets.store.reading import (
     read_waiting_alerts,
 )
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stores import OneRecord
 from regional_assets_tests.support.worlds import NOW, sample_values
 
@@ -54,7 +54,7 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     path = store.client.get_connection_kwargs()["path"]
     waits = replace(store._settings, replicas=1, answer_timeout=0.5)
     # The writer itself, where there is one.
-    waiting = SnapshotStore(getattr(store, "_writer", store.client), waits)
+    waiting = SnapshotStore(getattr(store, "_writer", store.client), MODEL, waits)
     [result] = take_snapshots(waiting, ["mena"], NOW + 2).regions
     assert (result.error or "").startswith("not on 1 replicas yet")
     login = f"unix://{quote(writer, safe='')}:{access.PASSWORD}@{path}"

@@ -12,11 +12,11 @@ from typing import Any
 from click.testing import CliRunner
 
 from regional_assets.cli.main import main as command
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded, state_folder
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
@@ -30,21 +30,23 @@ def experiment(disk: Path) -> dict[str, Any]:
     errors: set[str] = set()
 
     def run(at: int) -> None:
-        with contextlib.closing(SnapshotStore.open(settings).client) as client:
-            result = take_snapshots(SnapshotStore(client, settings), REGION_IDS, at, force=True)
+        with contextlib.closing(SnapshotStore.open(MODEL, settings).client) as client:
+            result = take_snapshots(
+                SnapshotStore(client, MODEL, settings), REGION_IDS, at, force=True
+            )
         acknowledged.extend(
             r.snapshot.snapshot_id for r in result.regions if r.snapshot and r.outcome == "written"
         )
         errors.update(r.error or "" for r in result.failed)
 
-    with contextlib.closing(SnapshotStore.open(settings).client) as client:
-        SnapshotStore(client, settings).write_inputs(sample_values())
+    with contextlib.closing(SnapshotStore.open(MODEL, settings).client) as client:
+        SnapshotStore(client, MODEL, settings).write_inputs(sample_values())
     at = NOW
     while not errors:
         run(at)
         at += 1000
 
-    store = SnapshotStore.open(settings)
+    store = SnapshotStore.open(MODEL, settings)
     found = {
         "errors": sorted(errors),
         "acknowledged": len(acknowledged),
@@ -59,8 +61,8 @@ def experiment(disk: Path) -> dict[str, Any]:
     (disk / "other-data").unlink()
     errors.clear()
     run(at)
-    with contextlib.closing(SnapshotStore.open(settings).client) as client:
-        store = SnapshotStore(client, settings)
+    with contextlib.closing(SnapshotStore.open(MODEL, settings).client) as client:
+        store = SnapshotStore(client, MODEL, settings)
         found |= {"errors_with_room": sorted(errors)}
         found |= {"after": [p for ps in store.verify(REGION_IDS, at).values() for p in ps]}
     return found

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from regional_assets.intelligence.geography import REGIONS
 from regional_assets.narrative.settings import Provider
+from regional_assets_tests.support.built_in import REGIONS
 
 SECRET = "sk-own-secret"
 TOKENS_IN, TOKENS_OUT = 700, 90

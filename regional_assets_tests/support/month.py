@@ -5,9 +5,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.worlds import KEY, sample_values
 
 HOUR = 3_600_000

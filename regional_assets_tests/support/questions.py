@@ -4,12 +4,13 @@ from functools import partial
 
 import openai
 
-from regional_assets.intelligence.narrative import NARRATED_REGIONS, Narrative
+from regional_assets.intelligence.narrative import Narrative
 from regional_assets.narrative.answer import Reader, read_narrative
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, narrative_prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import Provider
+from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.worlds import content_of, sample_world
 
 PATIENT = 30.0

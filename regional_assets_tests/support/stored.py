@@ -12,12 +12,15 @@ import redis
 
 from regional_assets.intelligence.actors import Actor
 from regional_assets.intelligence.alerts import Alert, alerts
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.diff import Diff, diff, read_previous
-from regional_assets.intelligence.geography import REGION_IDS
-from regional_assets.intelligence.snapshot import VERSIONS
-from regional_assets.intelligence.triggers import TRIGGERS
 from regional_assets.store.keys import REGIME_HISTORY_LENGTH
+from regional_assets_tests.support.built_in import (
+    COMPANION_KEYS,
+    INPUT_KEYS,
+    MODEL,
+    REGION_IDS,
+    VERSIONS,
+)
 from regional_assets_tests.support.stores import keys
 
 
@@ -43,7 +46,7 @@ def should_be_told(region: str, bodies: Sequence[bytes | None]) -> Told:
             continue
         if changes.regime_changed:
             history.append(snapshot_id)
-        for alert in alerts(region, changes):
+        for alert in alerts(MODEL.region(region).label, changes, MODEL.scoring.alerts):
             # The same words within six hours are told once.
             told.setdefault(alert.title, snapshot_id)
     kept = history[-REGIME_HISTORY_LENGTH:]
@@ -118,7 +121,7 @@ def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
     known = {*INPUT_KEYS, *COMPANION_KEYS, keys.alert_queue, keys.summary, keys.summary_seed_meta}
     known.add(keys.identity)
-    known |= {keys.observations(t.region, str(t.metric)) for t in TRIGGERS}
+    known |= {keys.observations(t.region, t.metric) for t in MODEL.applicable_triggers}
     for region in REGION_IDS:
         known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}
         known |= {keys.confirmed(region), keys.latest_body(region)}
@@ -152,6 +155,7 @@ def _changes(before: bytes | None, after: bytes) -> Diff:
     stored: dict[str, Any] = json.loads(after)
     previous = read_previous("before", before) if before is not None else None
     return diff(
+        MODEL.scoring.difference,
         previous,
         {name: stored["meta"][name] for name in VERSIONS},
         stored["regime"]["label"],

@@ -14,6 +14,7 @@ from regional_assets.store.connection import connect
 from regional_assets.store.identity import MetStore
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL
 
 # Those of a store without a prefix.
 keys = Keys()
@@ -51,7 +52,7 @@ class OpenStore(SnapshotStore):
 
     def __init__(self, url: str, folder: Path, **changes: float | str) -> None:
         configured = settings(url, folder, **changes)
-        super().__init__(connect(configured), configured)
+        super().__init__(connect(configured), MODEL, configured)
 
     def __enter__(self) -> Self:
         return self

@@ -22,11 +22,11 @@ from msgspec.structs import replace
 from regional_assets.definitions import defs
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import range_tags
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stores import settings
 from regional_assets_tests.support.worlds import KEY
 
@@ -35,7 +35,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["regional_assets_tests.support.warm", "pytest"])
 
 
-JOB = defs.resolve_job_def(SNAPSHOT_JOB.name)
+JOB = defs.resolve_job_def(SNAPSHOT_JOB)
 
 
 def snapshot_job(redis_url: str, home: Path, run_id: str) -> None:
@@ -78,7 +78,7 @@ def take_together(
     configured = settings(redis_url, folder, answer_timeout=20.0)
     with connect(configured) as client:
         client.ping()
-        store = _Seeing(SnapshotStore(client, configured), inputs or {})
+        store = _Seeing(SnapshotStore(client, MODEL, configured), inputs or {})
         start.wait()
         [result] = take_snapshots(store, [region], now).regions
     taken.put(Taken(result.outcome, result.stored_id, now, result.late, result.error))
@@ -102,7 +102,7 @@ def take_measured(
     configured = settings(redis_url, folder, answer_timeout=60.0, region_deadline=60.0)
     with connect(configured) as client:
         before = _peak()
-        result = take_snapshots(SnapshotStore(client, configured), REGION_IDS, now)
+        result = take_snapshots(SnapshotStore(client, MODEL, configured), REGION_IDS, now)
         taken = _peak() - before
     measured.put(Measured({r.region_id: r.error or r.outcome for r in result.regions}, taken))
 
@@ -116,7 +116,7 @@ class _Seeing(SnapshotStore):
     """A store in which some inputs have other values."""
 
     def __init__(self, store: SnapshotStore, inputs: dict[str, object]) -> None:
-        super().__init__(store.client, store._settings)
+        super().__init__(store.client, store.model, store._settings)
         self._values = {
             KEY[name]: StoredValue(json.dumps(value).encode() if value is not None else None)
             for name, value in inputs.items()

@@ -2,14 +2,12 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regional_assets.intelligence.catalogue import CATALOGUE
 from regional_assets.intelligence.diff import Previous, read_previous
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.snapshot import (
     Content,
@@ -18,15 +16,16 @@ from regional_assets.intelligence.snapshot import (
     complete,
     region_content,
 )
-from regional_assets.intelligence.triggers import TRIGGERS, History, Trigger
+from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import MODEL
 
-DATA = Path(__file__).parents[1] / "data"
+GOLDEN = Path(__file__).parents[1] / "golden"
 NOW = 1_790_000_000_000
-KEY = {spec.name: spec.key for spec in CATALOGUE}
-COMPANION = {spec.name: spec.companion or "" for spec in CATALOGUE}
+KEY = {spec.name: spec.key for spec in MODEL.inputs}
+COMPANION = {spec.name: spec.companion or "" for spec in MODEL.inputs}
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Case:
 
 
 def golden_cases() -> Iterator[Case]:
-    with gzip.open(DATA / "golden.json.gz") as file:
+    with gzip.open(GOLDEN / "cases.json.gz") as file:
         for case in json.load(file)["cases"]:
             yield Case(case["name"], tuple(Step(**step) for step in case["steps"]))
 
@@ -64,7 +63,7 @@ def encoded(inputs: Mapping[str, Any]) -> dict[str, StoredValue]:
 
 def world_of(now: int = NOW, **inputs: Any) -> World:
     """A world of the inputs given by catalogue name, as JSON values."""
-    return build_world(encoded(inputs), now)
+    return build_world(MODEL, encoded(inputs), now)
 
 
 def calm(now: int = NOW, flights: int = 0) -> World:
@@ -74,11 +73,11 @@ def calm(now: int = NOW, flights: int = 0) -> World:
 
 def sample_values(now: int = NOW) -> dict[str, bytes]:
     """The sample inputs by Redis key."""
-    return read_input_files(SAMPLE_INPUTS, now)
+    return read_input_files(MODEL, SAMPLE_INPUTS, now)
 
 
 def sample_world(now: int = NOW) -> World:
-    return build_world({k: StoredValue(v) for k, v in sample_values(now).items()}, now)
+    return build_world(MODEL, {k: StoredValue(v) for k, v in sample_values(now).items()}, now)
 
 
 def content_of(world: World, region: str, history: History | None = None) -> Content:
@@ -107,15 +106,14 @@ def snapshots_of(
     world: World,
     previous: Mapping[str, Snapshot] | None = None,
     prefix: str = "s",
-    triggers: Iterable[Trigger] = TRIGGERS,
 ) -> dict[str, Snapshot]:
     """The snapshots of all regions, with ids made of `prefix` and the region."""
-    assessment = assess(world, triggers=triggers)
+    assessment = assess(world)
     return {
         region: complete(
             region_content(assessment, region),
             as_previous((previous or {}).get(region)),
             f"{prefix}-{region}",
         )
-        for region in REGION_IDS
+        for region in world.model.region_ids
     }

@@ -11,6 +11,7 @@ from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.store.commit import CommitReply, Duplicate, Superseded, Unreplicated, Written
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.stores import settings
 
@@ -32,7 +33,7 @@ class Writer(threading.Thread):
         chain = Chain()
         try:
             with connect(self._settings) as client:
-                store = SnapshotStore(client, self._settings)
+                store = SnapshotStore(client, MODEL, self._settings)
                 while not self._ending.is_set() and not self.unexpected:
                     [snapshot] = chain.next([self.region])
                     self._commit(store, snapshot)

@@ -8,7 +8,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import changes_metadata, regions_map
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import Model
 
 if TYPE_CHECKING:
     from regional_assets.board.view import Board
@@ -45,14 +45,17 @@ _COLUMNS = dg.TableSchema(
     tags={"dagster/priority": "-2"},
 )
 def _write_board(
-    context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource, clock: ClockResource
+    context: dg.OpExecutionContext,
+    model: dg.ResourceParam[Model],
+    snapshot_store: SnapshotStoreResource,
+    clock: ClockResource,
 ) -> Any:
     """Writes the page."""
     from regional_assets.runs.board import BOARD_FILE, make_board
     from regional_assets.runs.files import FilesError, write
 
-    with snapshot_store.open_or_fail() as store:
-        board, page = make_board(store, REGION_IDS, clock.now())
+    with snapshot_store.open_or_fail(model) as store:
+        board, page = make_board(store, model.region_ids, clock.now())
     content = page.encode()
     try:
         path = write(snapshot_store.settings(), BOARD_FILE, content)
@@ -68,7 +71,7 @@ def _write_board(
                 "bytes": len(content),
                 "regions": len(board.cards),
                 **({"damaged": board.damaged} if board.damaged else {}),
-                **({"chart": chart} if (chart := regions_map(board.marks)) else {}),
+                **({"chart": chart} if (chart := regions_map(model, board.marks)) else {}),
                 **changes_metadata({card.id: card.changes for card in board.with_news("some")}),
                 **(_most_pressure(board) if board.hidden else {}),
             },

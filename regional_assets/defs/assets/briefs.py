@@ -9,15 +9,16 @@ from pydantic import Field
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import (
-    BRIEF_REGIONS,
     OWNERS,
     TAGS,
     backfill_policy,
+    brief_partitions,
     partitions_of,
 )
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS
 
 if TYPE_CHECKING:
@@ -54,27 +55,10 @@ class BriefConfig(dg.Config):
     )
 
 
-# Not by @dg.asset: it warns in every process that its `backfill_policy` is in beta.
-@dg.multi_asset(
-    name="regional_brief",
-    specs=[
-        dg.AssetSpec(
-            REGIONAL_BRIEF,
-            deps=[dg.AssetDep(REGIONAL_SNAPSHOT, partition_mapping=dg.IdentityPartitionMapping())],
-            description=_DESCRIPTION,
-            group_name="snapshots",
-            kinds={"python", "openai", "redis"},
-            owners=OWNERS,
-            tags=TAGS,
-            partitions_def=BRIEF_REGIONS,
-            skippable=True,
-        )
-    ],
-    backfill_policy=backfill_policy(),
-)
-def regional_brief(
+def _write_briefs(
     context: dg.AssetExecutionContext,
     config: BriefConfig,
+    model: dg.ResourceParam[Model],
     snapshot_store: SnapshotStoreResource,
     narrator: NarratorResource,
     clock: ClockResource,
@@ -84,17 +68,17 @@ def regional_brief(
     from regional_assets.runs.narration import spent
     from regional_assets.store.brief_store import BriefStore
 
-    model = narrator.open()
+    models = narrator.open()
     why_not = narrator.why_not()
-    if model is None or why_not:
+    if models is None or why_not:
         raise dg.Failure(why_not, allow_retries=False)
     now = clock.now()
-    regions = partitions_of(context, REGIONAL_BRIEF, BRIEF_REGIONS)
+    regions = partitions_of(context, REGIONAL_BRIEF, model, model.narrated)
     report = PartitionReport(context, REGIONAL_BRIEF, regions, "regions have no new brief")
     results: list[BriefResult] = []
-    with snapshot_store.open_or_fail() as opened:
+    with snapshot_store.open_or_fail(model) as opened:
         store = BriefStore(opened)
-        written = write_briefs(store, model, regions, now, force=config.force)
+        written = write_briefs(store, models, regions, now, force=config.force)
         # Closed whatever ends the run, so that no request to a model outlives it.
         with closing(written):
             for result in written:
@@ -111,6 +95,25 @@ def regional_brief(
             lacking = update_summary(store, results, now)
             context.log.info(f"without a brief of this week: {', '.join(lacking) or 'none'}")
     yield from report.finish()
+
+
+def regional_brief(model: Model) -> dg.AssetsDefinition:
+    """The weekly briefs of the model's regions. Not by @dg.asset: it warns in every process that
+    its `backfill_policy` is in beta."""
+    spec = dg.AssetSpec(
+        REGIONAL_BRIEF,
+        deps=[dg.AssetDep(REGIONAL_SNAPSHOT, partition_mapping=dg.IdentityPartitionMapping())],
+        description=_DESCRIPTION,
+        group_name="snapshots",
+        kinds={"python", "openai", "redis"},
+        owners=OWNERS,
+        tags=TAGS,
+        partitions_def=brief_partitions(model),
+        skippable=True,
+    )
+    return dg.multi_asset(name="regional_brief", specs=[spec], backfill_policy=backfill_policy())(
+        _write_briefs
+    )
 
 
 def _metadata(result: "BriefResult") -> Mapping[str, Any]:

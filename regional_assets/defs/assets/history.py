@@ -8,10 +8,17 @@ import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.charts import line_chart
-from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy, partitions_of
+from regional_assets.defs.partitions import (
+    OWNERS,
+    TAGS,
+    backfill_policy,
+    partitions_of,
+    region_partitions,
+)
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import SnapshotStoreResource
-from regional_assets.intelligence.balance import AXES
+from regional_assets.intelligence.model import Model
+from regional_assets.intelligence.scoring import AXES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,13 +64,15 @@ class History(msgspec.Struct, frozen=True):
     tags={"dagster/priority": "-1"},
 )
 def _write_histories(
-    context: dg.OpExecutionContext, snapshot_store: SnapshotStoreResource
+    context: dg.OpExecutionContext,
+    model: dg.ResourceParam[Model],
+    snapshot_store: SnapshotStoreResource,
 ) -> Iterator[Any]:
     """Writes the table of each of the run's regions."""
     from regional_assets.runs.files import FilesError, write
     from regional_assets.store.past import read_histories
 
-    regions = partitions_of(context, REGIONAL_HISTORY, REGIONS)
+    regions = partitions_of(context, REGIONAL_HISTORY, model, model.region_ids)
     report = PartitionReport(context, REGIONAL_HISTORY, regions, "regions failed")
 
     def written(store: "SnapshotStore") -> Iterator[tuple[str, Mapping[str, Any], None]]:
@@ -85,34 +94,36 @@ def _write_histories(
             else:
                 yield region, metadata, None
 
-    with snapshot_store.open_or_fail() as store:
+    with snapshot_store.open_or_fail(model) as store:
         report.all_materialised(written(store))
     yield from report.finish()
 
 
-# Not by @dg.asset, which would make this step depend on the output of `regional_snapshot`. That
-# step reports its partitions one by one and has no output, so Dagster would skip this one. The spec
-# alone has the lineage. In a run of both, this step comes later, because the in-process executor
-# takes the steps that are ready in the order of their priority.
-regional_history = dg.AssetsDefinition(
-    keys_by_input_name={},
-    keys_by_output_name={REGIONAL_HISTORY.to_python_identifier(): REGIONAL_HISTORY},
-    node_def=_write_histories,
-    specs=[
-        dg.AssetSpec(
-            REGIONAL_HISTORY,
-            deps=[REGIONAL_SNAPSHOT],
-            description=_DESCRIPTION,
-            group_name="snapshots",
-            kinds={"python", "pandas", "redis"},
-            owners=OWNERS,
-            tags=TAGS,
-            partitions_def=REGIONS,
-            skippable=True,
-        )
-    ],
-    backfill_policy=backfill_policy(),
-)
+def regional_history(model: Model) -> dg.AssetsDefinition:
+    """The histories of the model's regions.
+
+    Not by @dg.asset, which would make this step depend on the output of `regional_snapshot`. That
+    step reports its partitions one by one and has no output, so Dagster would skip this one. The
+    spec alone has the lineage. In a run of both, this step comes later, because the in-process
+    executor takes the steps that are ready in the order of their priority."""
+    spec = dg.AssetSpec(
+        REGIONAL_HISTORY,
+        deps=[REGIONAL_SNAPSHOT],
+        description=_DESCRIPTION,
+        group_name="snapshots",
+        kinds={"python", "pandas", "redis"},
+        owners=OWNERS,
+        tags=TAGS,
+        partitions_def=region_partitions(model),
+        skippable=True,
+    )
+    return dg.AssetsDefinition(
+        keys_by_input_name={},
+        keys_by_output_name={REGIONAL_HISTORY.to_python_identifier(): REGIONAL_HISTORY},
+        node_def=_write_histories,
+        specs=[spec],
+        backfill_policy=backfill_policy(),
+    )
 
 
 def history_of(region: str, stored: "StoredHistory") -> History:

@@ -11,8 +11,9 @@ import dagster as dg
 
 from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
-from regional_assets.intelligence.catalogue import CATALOGUE, InputSpec
+from regional_assets.intelligence.catalogue import InputSpec
 from regional_assets.intelligence.inputs import InputState, StoredValue
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.timing import MINUTE_MS
 
@@ -36,8 +37,9 @@ def input_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["inputs", name])
 
 
-def _asset(spec: InputSpec) -> dg.AssetSpec:
-    *others, last = [axis.replace("_", " ") for axis in spec.axes] + list(spec.also)
+def _asset(model: Model, spec: InputSpec) -> dg.AssetSpec:
+    axes = [axis for axis, feeds in model.feeds_of_axis.items() if spec.name in feeds]
+    *others, last = [axis.replace("_", " ") for axis in axes] + list(spec.also)
     feeds = f"{', '.join(others)} and {last}" if others else last
     return dg.AssetSpec(
         input_key(spec.name),
@@ -64,12 +66,14 @@ def _duration(minutes: int) -> str:
     return f"{minutes} minutes"
 
 
-# No list: Dagster's loaders take a list of specs in a module for assets of their own.
-INPUT_ASSETS = tuple(_asset(spec) for spec in CATALOGUE)
+def input_assets(model: Model) -> tuple[dg.AssetSpec, ...]:
+    """The assets that stand for the model's inputs."""
+    return tuple(_asset(model, spec) for spec in model.inputs)
 
 
 def _observe(
     context: dg.AssetExecutionContext,
+    model: dg.ResourceParam[Model],
     snapshot_store: SnapshotStoreResource,
     clock: ClockResource,
 ) -> Iterator[dg.ObserveResult]:
@@ -77,9 +81,9 @@ def _observe(
     from regional_assets.intelligence.world import build_world
 
     now = clock.now()
-    with snapshot_store.open_or_fail() as store:
+    with snapshot_store.open_or_fail(model) as store:
         stored = store.read([]).values
-    world = build_world(stored, now)
+    world = build_world(model, stored, now)
     states = {
         input_key(name): state
         for name, state in world.inputs.items()
@@ -94,13 +98,19 @@ def _observe(
         )
 
 
-with warnings.catch_warnings():
-    # Nothing else makes one observation of many assets that the UI and a job can launch; every
-    # process that loads the definitions would repeat the warning that it is beta.
-    warnings.simplefilter("ignore", dg.BetaWarning)
-    observe_inputs: dg.AssetsDefinition = dg.multi_observable_source_asset(
-        name="observe_inputs", specs=INPUT_ASSETS, description=_OBSERVING, can_subset=True
-    )(_observe)
+def observe_inputs(model: Model) -> dg.AssetsDefinition:
+    """The observation of all inputs."""
+    with warnings.catch_warnings():
+        # Nothing else makes one observation of many assets that the UI and a job can launch; every
+        # process that loads the definitions would repeat the warning that it is beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        assets: dg.AssetsDefinition = dg.multi_observable_source_asset(
+            name="observe_inputs",
+            specs=input_assets(model),
+            description=_OBSERVING,
+            can_subset=True,
+        )(_observe)
+    return assets
 
 
 def _words(states: Iterable[InputState]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from regional_assets.defs.assets.inputs import INPUT_ASSETS
+from regional_assets.defs.assets.inputs import input_assets
 from regional_assets.defs.assets.summary import (
     FRESHNESS,
     REGIONAL_SUMMARY,
@@ -14,11 +14,17 @@ from regional_assets.defs.assets.summary import (
     summary_spec,
 )
 from regional_assets.defs.charts import balance_chart
-from regional_assets.defs.partitions import OWNERS, REGIONS, TAGS, backfill_policy, partitions_of
+from regional_assets.defs.partitions import (
+    OWNERS,
+    TAGS,
+    backfill_policy,
+    partitions_of,
+    region_partitions,
+)
 from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
-from regional_assets.intelligence.balance import AXES
-from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
+from regional_assets.intelligence.model import Model
+from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.text import visible
 
 if TYPE_CHECKING:
@@ -28,14 +34,13 @@ if TYPE_CHECKING:
 
 REGIONAL_SNAPSHOT = dg.AssetKey("regional_snapshot")
 
-_DESCRIPTION = f"""
+_DESCRIPTION = """
 The state of one world region: how tense it is (**regime** and **balance vector**), who acts in it
 (**actors**), what may happen next (**scenarios**, **triggers**, **transmission paths**), whether
 people and goods can move (**mobility**), and the **evidence** for all that.
 
-Each partition is a region. A run reads all {len(INPUT_ASSETS)} input feeds from Redis once, so that
-all its regions see the same moment, and commits each region atomically: all of it is written, or
-nothing.
+Each partition is a region. A run reads all input feeds from Redis once, so that all its regions see
+the same moment, and commits each region atomically: all of it is written, or nothing.
 
 * **Written or duplicate.** When the inputs bring nothing new, the stored snapshot is kept, and the
   partition is materialised as its duplicate (see `outcome` and `duplicate_of`). Run with
@@ -56,31 +61,10 @@ class SnapshotConfig(dg.Config):
     )
 
 
-@dg.multi_asset(
-    name="regional_snapshots",
-    specs=[
-        dg.AssetSpec(
-            REGIONAL_SNAPSHOT,
-            deps=INPUT_ASSETS,
-            description=_DESCRIPTION,
-            group_name="snapshots",
-            kinds={"python", "redis"},
-            owners=OWNERS,
-            tags=TAGS,
-            freshness_policy=FRESHNESS,
-            partitions_def=REGIONS,
-            skippable=True,
-        ),
-        summary_spec(),
-    ],
-    # One step for both. The step of the snapshots reports its partitions one by one and has no
-    # output, so Dagster would skip another step that depends on it.
-    can_subset=True,
-    backfill_policy=backfill_policy(),
-)
-def regional_snapshots(
+def _take_snapshots(
     context: dg.AssetExecutionContext,
     config: SnapshotConfig,
+    model: dg.ResourceParam[Model],
     snapshot_store: SnapshotStoreResource,
     clock: ClockResource,
     narrator: NarratorResource,
@@ -90,10 +74,10 @@ def regional_snapshots(
 
     now = clock.now()
     partitioned = context.has_partition_key or context.has_partition_key_range
-    with snapshot_store.open_or_fail() as store:
+    with snapshot_store.open_or_fail(model) as store:
         result = None
         if REGIONAL_SNAPSHOT in context.selected_asset_keys:
-            regions = partitions_of(context, REGIONAL_SNAPSHOT, REGIONS)
+            regions = partitions_of(context, REGIONAL_SNAPSHOT, model, model.region_ids)
             report = PartitionReport(context, REGIONAL_SNAPSHOT, regions, "regions failed")
             result = take_snapshots(
                 store, regions, now, force=config.force, narrator=narrator.open()
@@ -109,6 +93,30 @@ def regional_snapshots(
                 context.log_event(
                     dg.AssetMaterialization(REGIONAL_SUMMARY, metadata=summary.metadata)
                 )
+
+
+def regional_snapshots(model: Model) -> dg.AssetsDefinition:
+    """The snapshots of the model's regions and their summary: one step for both. The step of the
+    snapshots reports its partitions one by one and has no output, so Dagster would skip another
+    step that depends on it."""
+    specs = [
+        dg.AssetSpec(
+            REGIONAL_SNAPSHOT,
+            deps=input_assets(model),
+            description=_DESCRIPTION,
+            group_name="snapshots",
+            kinds={"python", "redis"},
+            owners=OWNERS,
+            tags=TAGS,
+            freshness_policy=FRESHNESS,
+            partitions_def=region_partitions(model),
+            skippable=True,
+        ),
+        summary_spec(),
+    ]
+    return dg.multi_asset(
+        name="regional_snapshots", specs=specs, can_subset=True, backfill_policy=backfill_policy()
+    )(_take_snapshots)
 
 
 def _report(
@@ -181,16 +189,17 @@ def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
 def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
     """What all regions of a run share: the state of the inputs, and the cost of the narratives."""
     from regional_assets.intelligence.tally import KINDS
-    from regional_assets.runs.chosen_geography import left_out
     from regional_assets.runs.narration import spent
 
     world, tallies = result.world, result.world.tallies.items()
     narrations = [region.narration for region in result.regions if region.narration]
     problems = {s.spec.key: visible(s.problem) for s in world.inputs.values() if s.problem}
-    lacking = left_out()
+    model = world.model
     return {
-        "geography": GEOGRAPHY_VERSION,
-        **({"left_out": lacking} if lacking else {}),
+        "scoring": model.stored_versions["scoring_version"],
+        "geography": model.stored_versions["geography_version"],
+        **({"left_out": dict(model.left_out)} if model.left_out else {}),
+        **({"model_warnings": list(model.warnings)} if model.warnings else {}),
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
         "input_problems": problems,

@@ -13,7 +13,7 @@ import dagster as dg
 from regional_assets.board.world_map import RegionMark
 from regional_assets.defs.charts import changes_metadata, regions_chart, regions_map
 from regional_assets.defs.partitions import OWNERS, TAGS
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_MS, last_confirmed
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def materialise_summary(
             "recordCount": sum(now - at < YOUNG_MS for at in confirmed.values()),
         }
         newest = max((snapshot.generated_at for snapshot in known), default=0)
-        if damaged or not known or (run is not None and not _is_due(run, newest, stored)):
+        if damaged or not known or (run is not None and not _is_due(store, run, newest, stored)):
             why = [f"{region} cannot be read: {words}" for region, words in damaged.items()]
             if len(why) > MOST_REGIONS:
                 why[MOST_REGIONS:] = [f"{len(why) - MOST_REGIONS} more"]
@@ -132,7 +132,7 @@ def materialise_summary(
         rows = [_row(snapshot) for snapshot in known]
         return Summary({"regions": rows, "generatedAt": max(now, newest)}, seed_meta)
 
-    store.update_summary(REGION_IDS, summarise)
+    store.update_summary(store.model.region_ids, summarise)
     shown = [written[region] for region in under_most_pressure(written)]
     stale = [region for region, at in confirmed.items() if now - at >= YOUNG_MS]
     lists = {DAMAGED: damaged, "not_confirmed": stale, "table": written}
@@ -146,7 +146,7 @@ def materialise_summary(
             "not_confirmed": stale[:MOST_REGIONS],
             **({NOT_LISTED: more} if more else {}),
             **(_changes(written, run) if run else {}),
-            **_picture({snapshot.region_id: drawn[snapshot.region_id] for snapshot in shown}),
+            **_picture(store.model, {s.region_id: drawn[s.region_id] for s in shown}),
             "table": _table(shown, confirmed, now),
         },
     )
@@ -165,17 +165,17 @@ def _changes(written: "Mapping[str, Body]", run: "RunResult") -> dict[str, Any]:
     )
 
 
-def _picture(drawn: Mapping[str, RegionMark]) -> dict[str, Any]:
+def _picture(model: Model, drawn: Mapping[str, RegionMark]) -> dict[str, Any]:
     """The regions on a map; as bars where the map's outlines are of other regions."""
     if not drawn:
         return {}
-    if chart := regions_map(drawn):
+    if chart := regions_map(model, drawn):
         return {"chart": chart}
     bars = regions_chart([(r, mark.regime, mark.net_balance) for r, mark in drawn.items()])
     return {"chart": bars, "no_map": "the world map has outlines of the built-in regions only"}
 
 
-def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
+def _is_due(store: "SnapshotStore", run: "RunResult", newest: int, stored: bytes | None) -> bool:
     """Whether a run in which no region failed calls for a new summary.
 
     It does when it wrote a region; a run of nothing but duplicates does when it saw all regions
@@ -188,7 +188,7 @@ def _is_due(run: "RunResult", newest: int, stored: bytes | None) -> bool:
     generated_at = -1
     with suppress(BodyError):
         generated_at = read_summary(stored or b"").generatedAt
-    return len(run.regions) == len(REGION_IDS) and generated_at < newest
+    return len(run.regions) == len(store.model.regions) and generated_at < newest
 
 
 def _parsed(latest: Mapping[str, "LatestRead"]) -> tuple[list["Body"], dict[str, str]]:

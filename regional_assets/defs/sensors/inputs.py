@@ -13,7 +13,7 @@ from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import run_requests
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.cursors import MOST_TRIES, UNREADABLE_CURSOR, named, run_key
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import Model
 from regional_assets.settings import MIN_RUN_INTERVAL, SETTLE, SensorSettings
 from regional_assets.store.errors import STORE_ERRORS
 
@@ -140,7 +140,7 @@ class Watch(msgspec.Struct):
 
 @dg.sensor(
     name="input_sensor",
-    job=SNAPSHOT_JOB,
+    job_name=SNAPSHOT_JOB,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description=(
@@ -152,6 +152,7 @@ class Watch(msgspec.Struct):
 )
 def input_sensor(
     context: dg.SensorEvaluationContext,
+    model: dg.ResourceParam[Model],
     snapshot_store: SnapshotStoreResource,
     clock: ClockResource,
 ) -> dg.SensorResult:
@@ -163,8 +164,8 @@ def input_sensor(
     seconds = now / 1000
     watch = Watch.load(context.cursor, seconds)
     try:
-        with snapshot_store.open() as store:
-            contents = current_contents(store, REGION_IDS, now)
+        with snapshot_store.open(model) as store:
+            contents = current_contents(store, model.region_ids, now)
     except STORE_ERRORS as error:
         return dg.SensorResult(skip_reason=str(error), cursor=watch.dump())
     known = latest_data_versions(context.instance, REGIONAL_SNAPSHOT)
@@ -181,13 +182,13 @@ def input_sensor(
     runs = {region: made[request.run_key] for region, request in watch.requests.items()}
     in_progress = {region for region, run in runs.items() if run and not run.is_finished}
     chosen = [r for r in watch.settled(seconds, settings) if r not in in_progress]
-    skip_reason = _why_not(watch, chosen, seconds, settings)
+    skip_reason = _why_not(model, watch, chosen, seconds, settings)
     if skip_reason:
         in_vain = named(_in_vain(watch, runs, settings, seconds), "; ")
         reasons = "; ".join(filter(None, [skip_reason, in_vain]))
         return dg.SensorResult(skip_reason=reasons, cursor=watch.dump())
     requests = run_requests(
-        chosen, lambda members: watch.request(members, seconds, stored), _REQUESTED_BY
+        model, chosen, lambda members: watch.request(members, seconds, stored), _REQUESTED_BY
     )
     return dg.SensorResult(run_requests=list(requests), cursor=watch.dump())
 
@@ -213,11 +214,11 @@ def _in_vain(
 
 
 def _why_not(
-    watch: Watch, chosen: Sequence[str], now: float, settings: SensorSettings
+    model: Model, watch: Watch, chosen: Sequence[str], now: float, settings: SensorSettings
 ) -> str | None:
     """Why nothing is requested, as the UI shows it."""
     if not watch.changes:
-        return f"nothing new: all {len(REGION_IDS)} regions say what is stored"
+        return f"nothing new: all {len(model.regions)} regions say what is stored"
     regions = named(watch.changes, ", ")
     if not chosen:
         wait = min(settings.settle - (now - change.since) for change in watch.changes.values())

@@ -8,10 +8,10 @@ import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
-from regional_assets.defs.partitions import REGIONS, run_requests
+from regional_assets.defs.partitions import region_partitions, run_requests
 from regional_assets.defs.resources import ClockResource
 from regional_assets.defs.sensors.cursors import UNREADABLE_CURSOR, named, run_key
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import Model
 from regional_assets.settings import RECOVERY_ATTEMPTS, RECOVERY_PAUSE, SensorSettings
 
 
@@ -49,7 +49,7 @@ def _dump(troubles: dict[str, Trouble]) -> str:
 
 @dg.sensor(
     name="recovery_sensor",
-    job=SNAPSHOT_JOB,
+    job_name=SNAPSHOT_JOB,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
@@ -60,12 +60,17 @@ def _dump(troubles: dict[str, Trouble]) -> str:
         "anew."
     ),
 )
-def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -> dg.SensorResult:
+def recovery_sensor(
+    context: dg.SensorEvaluationContext, model: dg.ResourceParam[Model], clock: ClockResource
+) -> dg.SensorResult:
     """Looks at the status of the partitions in Dagster alone, not at Redis."""
     settings = SensorSettings.from_environment()
     now = clock.now() / 1000
     statuses = (
-        context.instance.get_status_by_partition(REGIONAL_SNAPSHOT, list(REGION_IDS), REGIONS) or {}
+        context.instance.get_status_by_partition(
+            REGIONAL_SNAPSHOT, model.region_ids, region_partitions(model)
+        )
+        or {}
     )
     found = {region: status.value if status else "" for region, status in statuses.items()}
     # A partition that is being tried keeps its trouble until that run has ended.
@@ -74,7 +79,7 @@ def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -
         for region, trouble in _load(context.cursor, now, settings.recovery_pause).items()
         if found.get(region) in ("FAILED", "IN_PROGRESS")
     }
-    failed = [region for region in REGION_IDS if found.get(region) == "FAILED"]
+    failed = [region for region in model.region_ids if found.get(region) == "FAILED"]
     for region in failed:
         troubles.setdefault(region, Trouble(0, now + settings.recovery_pause, False, now))
     abandoned = [
@@ -88,7 +93,7 @@ def recovery_sensor(context: dg.SensorEvaluationContext, clock: ClockResource) -
         region for region in failed if not troubles[region].given_up and troubles[region].due <= now
     ]
     requests = list(
-        run_requests(due, lambda members: _run_key(members, troubles), "recovery_sensor")
+        run_requests(model, due, lambda members: _run_key(members, troubles), "recovery_sensor")
     )
     for region in due:
         trouble = troubles[region]
