@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run ui test test-faults test-deployment programs screenshots lint format types reference docs constraints bench clean
+.PHONY: run ui test test-faults test-deployment programs screenshots lint format types reference golden docs constraints bench clean
 
 # The main job: the snapshots of all regions, on the embedded server unless REDIS_URL is set. Into a
 # server that REDIS_URL names no samples are loaded: where it has no feeds this stops and says so.
@@ -64,6 +64,10 @@ types: .venv/.installed-dev
 reference: .venv/.installed-dev
 	$(BIN)/python scripts/make_reference.py
 	$(BIN)/python -m scripts.make_outlines
+
+# What the built-in model gives on the sample world; read the difference before you commit it.
+golden: .venv/.installed-dev
+	$(BIN)/python -m regional_assets_tests.support.sample_record
 
 # docs/reference.md from the code.
 docs: .venv/.installed-dev

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from regional_assets.intelligence.transmission import TEMPLATE_VERSION
-from regional_assets_tests.support.built_in import VERSIONS
+from regional_assets_tests.support.built_in import MODEL, VERSIONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -82,4 +81,4 @@ def test_every_section_that_the_code_cites_exists() -> None:
 def test_the_specification_names_the_versions_of_the_code() -> None:
     specification = text_of(ROOT / "docs" / "specification.md")
     named = dict(re.findall(r'(\w+_version) "([\d.]+)"', specification))
-    assert named == {**VERSIONS, "template_version": TEMPLATE_VERSION}
+    assert named == {**VERSIONS, "template_version": MODEL.templates[0].version}

@@ -20,6 +20,7 @@ from regional_assets.cli.adopt import adopt
 from regional_assets.cli.board import board
 from regional_assets.cli.briefs import brief
 from regional_assets.cli.command import FAILED, chosen, plain_errors
+from regional_assets.cli.model import model
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS
@@ -55,12 +56,12 @@ def run(regions: tuple[str, ...], force: bool) -> None:
 
     Exits 1 when a region failed; the others are done all the same.
     """
-    model = chosen()
-    members = model.checked_regions(regions or model.region_ids)
+    in_force = chosen()
+    members = in_force.checked_regions(regions or in_force.region_ids)
     from regional_assets.cli.render import console
     from regional_assets.cli.run import run_snapshots
 
-    if not run_snapshots(console(), model, members, force=force):
+    if not run_snapshots(console(), in_force, members, force=force):
         sys.exit(FAILED)
 
 
@@ -296,6 +297,7 @@ def _embedded_state_dir() -> Path:
 main.add_command(adopt)
 main.add_command(board)
 main.add_command(brief)
+main.add_command(model)
 
 if __name__ == "__main__":
     main()

@@ -84,12 +84,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
         return f"custom-{self._digest(parts)[:16]}"
 
     def _digest(self, parts: Iterable[str]) -> str:
-        whole = normalised(self)
-        content = {part: getattr(whole, part) for part in parts}
+        content = {part: getattr(self, part) for part in parts}
         if "tables" in content:
             content["tables"] = self.full_tables
-        encoded = msgspec.json.encode(content, order="deterministic")
-        return hashlib.sha256(encoded).hexdigest()
+        return _sha256(_effective(msgspec.to_builtins(content, order="deterministic")))
 
     @property
     def scoring_digest(self) -> str:
@@ -240,5 +238,22 @@ def normalised(model: Model) -> Model:
 
 def table_digest(name: str) -> str:
     """The digest by which a model file names the large table of this version."""
-    encoded: Any = msgspec.json.encode(reference(name), order="deterministic")
-    return "sha256-" + hashlib.sha256(encoded).hexdigest()[:16]
+    return f"sha256-{_sha256(reference(name))[:16]}"
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+
+
+def _effective(value: Any) -> Any:
+    """The value without what is off, empty or of weight 0: a switch or term that a later version
+    adds, and that a model does not use, leaves its digest alone. Numbers are doubles: 12 is 12.0.
+    """
+    if isinstance(value, dict):
+        found = {name: _effective(item) for name, item in value.items()}
+        if "default" in found and found.get("weight") == 0:
+            return {}
+        return {name: item for name, item in found.items() if item or isinstance(item, float)}
+    if isinstance(value, list | tuple):
+        return [_effective(item) for item in value]
+    return float(value) if type(value) is int else value

@@ -79,6 +79,10 @@ def problems(model: Model) -> Iterator[Problem]:
             getattr(model.criticality, field), countries, ("criticality", field)
         )
     for spec in model.inputs:
+        if spec.name not in BUILT_IN.input_of:
+            there = ", ".join(BUILT_IN.input_of)
+            words = f"this version reads no input {spec.name!r}; there are {there}"
+            yield ("inputs", spec.name), words
         if not spec.key.strip():
             yield ("inputs", spec.name, "key"), "the key is empty"
     yield from _scoring_problems(model, countries)
@@ -145,7 +149,7 @@ def _scoring_problems(model: Model, countries: set[str]) -> Iterator[Problem]:
         built_in = BUILT_IN.scoring.terms(axis)
         for name, term in model.scoring.terms(axis).items():
             path = ("scoring", axis, name)
-            if term.feeds != built_in[name].feeds:
+            if not set(term.feeds) <= set(built_in[name].feeds):
                 read = ", ".join(built_in[name].feeds) or "nothing"
                 yield (*path, "feeds"), f"this version reads {read} for this term"
             elif term.weight and not term.feeds:

@@ -24,8 +24,8 @@ from regional_assets.intelligence.model_checks import ModelError, Path, problems
 S = TypeVar("S")
 
 _PARTS = (
-    *("versions", "regions", "corridors", "criticality", "tables"),
-    *("inputs", "scoring", "triggers", "templates"),
+    *("versions", "regions", "corridors", "criticality"),
+    *("inputs", "scoring", "triggers", "templates", "tables"),
 )
 _ROWS = ("regions", "corridors", "triggers", "templates")
 _EXTENDS = "extends"
@@ -68,11 +68,10 @@ def write_model(model: Model, *, tables: bool = False) -> str:
         name: table_digest(name) if own is None and not tables else dict(model.tables.table(name))
         for name, own in content["tables"].items()
     }
-    versions = ", ".join(f"{name} {version}" for name, version in model.stored_versions.items())
     written = {part: content[part] for part in _PARTS}
     if model.versions == StatedVersions():
         del written["versions"]
-    return f"# {versions}\n" + tomli_w.dumps(written)
+    return tomli_w.dumps(written)
 
 
 def _model(content: Mapping[str, Any]) -> Model:

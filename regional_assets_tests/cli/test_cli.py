@@ -95,7 +95,7 @@ def test_a_command_is_cut_into_runs_of_so_many_partitions(command: Command, fold
     assert done.stdout.rstrip().endswith(f"regional-assets run {REGION_IDS[1]}")
     with dg.DagsterInstance.from_config(str(folder / "dagster")) as instance:
         runs = instance.get_runs(ascending=True)
-    assert [list(regions_in(run)) for run in runs] == [
+    assert [list(regions_in(MODEL, run)) for run in runs] == [
         list(REGION_IDS[at : at + 3]) for at in range(0, len(REGION_IDS), 3)
     ]
     assert [run.is_success for run in runs] == [False, True, True]

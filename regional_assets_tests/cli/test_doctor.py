@@ -27,7 +27,7 @@ from regional_assets_tests.support.worlds import KEY, sample_values
 Server = Callable[..., str]
 INPUTS = len(MODEL.inputs)
 CHECKS = (
-    "settings", "geography", "state folder", "reachability", "encryption", "latency", "version",
+    "settings", "model", "state folder", "reachability", "encryption", "latency", "version",
     "cluster", "role", "replication", "eviction", "persistence", "memory", "rights", "key types",
     "clock", "store", "inputs", "files", "Dagster home", "Dagster storage", "Dagster daemon",
 )  # fmt: skip

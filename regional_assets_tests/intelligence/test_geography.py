@@ -1,70 +1,58 @@
 """The table of regions and what follows from it (SPEC 1 and 4, Mobility)."""
 
-import subprocess
-import sys
+import json
 
 import pytest
 from msgspec.structs import replace
 
+from regional_assets.defs.partitions import brief_partitions, region_partitions
 from regional_assets.intelligence.geography import AirportWord, Box, Geography, Region
-from regional_assets_tests.support.built_in import MODEL, REGIONS
+from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.world import build_world
+from regional_assets_tests.support.built_in import MODEL
+from regional_assets_tests.support.worlds import NOW
 
-# A process of its own: the regions must be installed before anything is derived from them.
-ONE_MORE = """
-import json
-
-from regional_assets.intelligence import geography
-
-antarctica = geography.Region(
+ANTARCTICA = Region(
     "antarctica",
     "Antarctica",
     "Antarctica",
     key_countries=("AQ",),
     countries=frozenset(("AQ",)),
     places=("Ross Sea",),
-    boxes=(geography.Box(8, -90, -60, -180, 180),),
-    airport_words=(geography.AirportWord(6, "POLAR"),),
+    boxes=(Box(8, -90, -60, -180, 180),),
+    airport_words=(AirportWord(6, "POLAR"),),
     jamming_areas=("antarctic-peninsula",),
 )
-geography.install((*geography.REGIONS.values(), antarctica))
-
-from regional_assets.defs.partitions import BRIEF_REGIONS, REGIONS
-from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.snapshot import assess
-from regional_assets.intelligence.world import build_world
-
-now = 1_790_000_000_000
-stored = {
-    "risk:scores:sebuf:stale:v8": {"ciiScores": [{"region": "AQ", "combinedScore": 60}]},
-    "intelligence:cross-source-signals:v1": {"signals": [{"id": "s", "theater": "ross sea"}]},
-    "forecast:predictions:v2": {
-        "predictions": [{"id": "f", "region": "Antarctica, inland", "probability": 1}]
-    },
-    "aviation:delays:faa:v1": {"alerts": [{"icao": "NZSP", "region": "POLAR"}]},
-    "intelligence:gpsjam:v2": {
-        "hexes": [{"region": "antarctic-peninsula"}, {"region": "other", "lat": -80, "lon": 0}]
-    },
-    "military:flights:v1": {"flights": [{"lat": -75, "lon": 100}]},
-}
-world = build_world(MODEL, {k: StoredValue(json.dumps(v).encode()) for k, v in stored.items()}, now)
-print(
-    len(world.risk_scores["antarctica"]),
-    len(world.key_risk_scores["antarctica"]),
-    [signal.id for signal in world.signals["antarctica"]],
-    [forecast.id for forecast in world.forecasts["antarctica"]],
-    [alert.icao for alert in world.airport_alerts["antarctica"]],
-    world.jamming["antarctica"].levels["low"],
-    world.flights["antarctica"],
-    REGIONS.get_partition_keys()[-1] == BRIEF_REGIONS.get_partition_keys()[-1] == "antarctica",
-)
-"""
 
 
 def test_one_more_region_is_one_more_row() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-c", ONE_MORE], capture_output=True, text=True, check=True
-    ).stdout
-    assert printed == "1 1 ['s'] ['f'] ['NZSP'] 2 1 True\n"
+    model = replace(MODEL, regions=(*MODEL.regions, ANTARCTICA))
+    stored = {
+        "risk:scores:sebuf:stale:v8": {"ciiScores": [{"region": "AQ", "combinedScore": 60}]},
+        "intelligence:cross-source-signals:v1": {"signals": [{"id": "s", "theater": "ross sea"}]},
+        "forecast:predictions:v2": {
+            "predictions": [{"id": "f", "region": "Antarctica, inland", "probability": 1}]
+        },
+        "aviation:delays:faa:v1": {"alerts": [{"icao": "NZSP", "region": "POLAR"}]},
+        "intelligence:gpsjam:v2": {
+            "hexes": [{"region": "antarctic-peninsula"}, {"region": "other", "lat": -80, "lon": 0}]
+        },
+        "military:flights:v1": {"flights": [{"lat": -75, "lon": 100}]},
+    }
+    world = build_world(
+        model, {k: StoredValue(json.dumps(v).encode()) for k, v in stored.items()}, NOW
+    )
+    assert len(world.risk_scores["antarctica"]) == 1
+    assert len(world.key_risk_scores["antarctica"]) == 1
+    assert [signal.id for signal in world.signals["antarctica"]] == ["s"]
+    assert [forecast.id for forecast in world.forecasts["antarctica"]] == ["f"]
+    assert [alert.icao for alert in world.airport_alerts["antarctica"]] == ["NZSP"]
+    assert world.jamming["antarctica"].levels["low"] == 2
+    assert world.flights["antarctica"] == 1
+    for partitions in (region_partitions(model), brief_partitions(model)):
+        assert partitions.get_partition_keys()[-1] == "antarctica"
+    # The built-in model has not changed.
+    assert "antarctica" not in MODEL.region_ids
 
 
 @pytest.mark.parametrize(
@@ -83,7 +71,7 @@ def test_one_more_region_is_one_more_row() -> None:
 )
 def test_what_only_one_region_can_have(row: Region, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Geography((*REGIONS.values(), row))
+        Geography((*MODEL.regions, row))
 
 
 def test_the_lowest_rank_decides_whatever_the_order_of_the_rows() -> None:

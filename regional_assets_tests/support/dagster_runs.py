@@ -32,9 +32,13 @@ MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
 def run(
-    instance: dg.DagsterInstance, *, force: bool = False, **options: Any
+    instance: dg.DagsterInstance,
+    *,
+    defs: dg.Definitions = DEFS,
+    force: bool = False,
+    **options: Any,
 ) -> dg.ExecuteInProcessResult:
-    job = DEFS.resolve_job_def("regional_snapshot_job")
+    job = defs.resolve_job_def("regional_snapshot_job")
     config = {"ops": {"regional_snapshots": {"config": {"force": force}}}}
     return job.execute_in_process(
         instance=instance, run_config=config, raise_on_error=False, **options
