@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks.generated_inputs import NOW, TYPICAL, generated_inputs
 from benchmarks.measuring import Figure, paired, server, show
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.past import read_bodies
@@ -20,16 +20,15 @@ _STEP = 86_400_000 // _A_DAY
 def figures() -> list[Figure]:
     """The time of a page, its size, and its ratio to parsing."""
     with server() as settings:
-        store = SnapshotStore.open(settings)
+        store = SnapshotStore.open(BUILT_IN, settings)
         store.write_inputs(generated_inputs(TYPICAL))
         for run in reversed(range(_DAYS * _A_DAY)):
-            take_snapshots(store, REGION_IDS, NOW - run * _STEP, force=True)
-        board, page = make_board(store, REGION_IDS, NOW)
+            take_snapshots(store, BUILT_IN.region_ids, NOW - run * _STEP, force=True)
+        board, page = make_board(store, BUILT_IN.region_ids, NOW)
         ids = [day.meta.snapshot_id for card in board.cards for day in card.record.days]
         bodies = [body for body in read_bodies(store, ids) if body]
-        found = paired(
-            partial(_parsed, bodies), partial(make_board, store, REGION_IDS, NOW), rounds=20
-        )
+        ours = partial(make_board, store, BUILT_IN.region_ids, NOW)
+        found = paired(partial(_parsed, bodies), ours, rounds=20)
         store.client.close()
     fast, slow = (f"{quartile * 1000:.0f}" for quartile in found.quartiles)
     return [

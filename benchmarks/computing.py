@@ -17,8 +17,8 @@ from time import process_time
 from benchmarks.generated_inputs import LARGE, NOW, TYPICAL, generated_inputs
 from benchmarks.measuring import Comparison, Figure, paired, show
 from regional_assets.intelligence.diff import read_previous
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.intelligence.snapshot import assess, complete, region_content
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
@@ -59,7 +59,7 @@ class Measured:
 def figures() -> list[Figure]:
     """Time at each size, growth from size to size, memory."""
     # Over some seconds each: a machine of which others use a part changes its speed.
-    small = measured(read_input_files(SAMPLE_INPUTS, NOW), rounds=300)
+    small = measured(read_input_files(BUILT_IN, SAMPLE_INPUTS, NOW), rounds=300)
     typical = measured(generated_inputs(TYPICAL), rounds=300)
     large = measured(generated_inputs(LARGE), rounds=10)
     return [
@@ -100,7 +100,7 @@ def measured(values: Mapping[str, bytes], rounds: int) -> Measured:
 @uncollected()
 def ours(stored: Stored, before: Bodies) -> Bodies:
     """What a run does between the read's reply and the commit."""
-    assessment = assess(build_world(stored, NOW))
+    assessment = assess(build_world(BUILT_IN, stored, NOW))
     return {
         region: encode(
             complete(
@@ -109,7 +109,7 @@ def ours(stored: Stored, before: Bodies) -> Bodies:
                 f"snapshot-{region}",
             ).body
         )
-        for region in REGION_IDS
+        for region in BUILT_IN.region_ids
     }
 
 
@@ -119,12 +119,12 @@ def unshared(stored: Stored, before: Bodies) -> Bodies:
     return {
         region: encode(
             complete(
-                region_content(assess(build_world(stored, NOW)), region),
+                region_content(assess(build_world(BUILT_IN, stored, NOW)), region),
                 read_previous("before", before[region]),
                 f"snapshot-{region}",
             ).body
         )
-        for region in REGION_IDS
+        for region in BUILT_IN.region_ids
     }
 
 

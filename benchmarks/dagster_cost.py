@@ -21,8 +21,9 @@ from typing import Any
 import dagster as dg
 
 from benchmarks.measuring import Comparison, Figure, compared, server, show
+from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import range_tags
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.settings import StoreSettings
@@ -34,7 +35,7 @@ IMPORT_ROUNDS = 11
 RUN_TIMEOUT = 120.0
 STOP_TIMEOUT = 60.0
 
-_ALL = range_tags(REGION_IDS[0], REGION_IDS[-1])
+_ALL = range_tags(*BUILT_IN.region_ids)
 _FORCE = {"ops": {"regional_snapshots": {"config": {"force": True}}}}
 _LAUNCH = """
 mutation ($params: ExecutionParams!) {
@@ -58,7 +59,7 @@ class Project:
     preloaded: bool = True
 
 
-OURS = Project("regional_assets.definitions", "regional_snapshot_job", force=True)
+OURS = Project("regional_assets.definitions", SNAPSHOT_JOB, force=True)
 IDLE = Project("benchmarks.idle.alone", "idle_job")
 BY_DEFAULT = Project("benchmarks.idle.alone", "idle_job", preloaded=False)
 # Dagster looks up each of the seventeen inputs when a run starts.
@@ -228,12 +229,12 @@ def figures() -> list[Figure]:
         dagster(settings, preloaded=True) as running,
         dagster(settings, preloaded=False) as default,
     ):
-        with SnapshotStore.open(settings).client as client:
-            values = read_input_files(SAMPLE_INPUTS, current_time())
-            SnapshotStore(client, settings).write_inputs(values)
+        with SnapshotStore.open(BUILT_IN, settings).client as client:
+            values = read_input_files(BUILT_IN, SAMPLE_INPUTS, current_time())
+            SnapshotStore(client, BUILT_IN, settings).write_inputs(values)
         both = {True: running, False: default}
         taken = [_round(both, position) for position in range(ROUNDS + 1)][1:]
-        together = running.run(OURS, [{"dagster/partition": region} for region in REGION_IDS])
+        together = running.run(OURS, [{"dagster/partition": id} for id in BUILT_IN.region_ids])
     ours = [runs[OURS] for runs in taken]
     whole = max(run.ended for run in together) - min(run.asked for run in together)
     single = statistics.median(run.ended - run.asked for run in ours)

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import CORRIDORS, REGIONS
+from regional_assets.intelligence.model import BUILT_IN
 
 NOW = 1_790_000_000_000
 _MINUTE = 60_000
@@ -88,7 +87,7 @@ def generated_inputs(size: Size, seed: int = 1) -> dict[str, bytes]:
     chance = random.Random(seed)
     payloads = _payloads(size, chance)
     values = {}
-    for spec in CATALOGUE:
+    for spec in BUILT_IN.inputs:
         at = NOW - chance.randrange(1, spec.max_age_minutes) * _MINUTE
         payload = payloads[spec.name]
         if spec.companion:
@@ -127,7 +126,7 @@ def _payloads(size: Size, chance: random.Random) -> dict[str, dict[str, Any]]:
         "chokepoints": {
             "chokepoints": [
                 {"id": c.chokepoint, "warRiskTier": f"WAR_RISK_TIER_{chance.choice(_TIERS)}"}
-                for c in CORRIDORS
+                for c in BUILT_IN.corridors
                 if c.chokepoint
             ]
         },
@@ -138,7 +137,7 @@ def _payloads(size: Size, chance: random.Random) -> dict[str, dict[str, Any]]:
                     "wowChangePct": round(chance.uniform(-60, 60), 1),
                     "dataAvailable": True,
                 }
-                for c in CORRIDORS
+                for c in BUILT_IN.corridors
                 if c.chokepoint
             }
         },
@@ -195,7 +194,7 @@ _TIERS = ("NORMAL", "ELEVATED", "HIGH", "CRITICAL", "WAR_ZONE")
 
 
 def _countries(count: int) -> list[str]:
-    known = sorted(country for region in REGIONS.values() for country in region.countries)
+    known = sorted(country for region in BUILT_IN.regions for country in region.countries)
     return known[:count]
 
 

@@ -10,10 +10,9 @@ from concurrent.futures import Executor
 
 import redis
 
-from regional_assets.intelligence.catalogue import COMPANION_KEYS, INPUT_KEYS
 from regional_assets.intelligence.diff import read_previous
-from regional_assets.intelligence.geography import REGION_IDS
 from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.intelligence.snapshot import Assessment, assess, complete, region_content
 from regional_assets.intelligence.world import build_world
 from regional_assets.store.keys import (
@@ -44,11 +43,11 @@ def _run(
     each: Callable[[Callable[[str], None], Iterable[str]], Iterable[None]],
 ) -> None:
     with client.pipeline(transaction=False) as pipeline:
-        for key in (names := [*INPUT_KEYS, *COMPANION_KEYS]):
+        for key in BUILT_IN.input_keys:
             pipeline.get(key)
-        stored = dict(zip(names, map(StoredValue, pipeline.execute()), strict=True))
-    assessment = assess(build_world(stored, now))
-    list(each(lambda region: take_snapshot(client, assessment, region), REGION_IDS))
+        stored = dict(zip(BUILT_IN.input_keys, map(StoredValue, pipeline.execute()), strict=True))
+    assessment = assess(build_world(BUILT_IN, stored, now))
+    list(each(lambda region: take_snapshot(client, assessment, region), BUILT_IN.region_ids))
     with client.pipeline(transaction=False) as pipeline:
         pipeline.set(keys.summary, b"{}", ex=SUMMARY_EXPIRY)
         pipeline.set(keys.summary_seed_meta, b"{}", ex=SUMMARY_EXPIRY)

@@ -4,21 +4,23 @@ snapshot job beside an asset of as many partitions that does nothing.
 It fills the database of deploy/example.env (`DAGSTER_POSTGRES_...`), an empty one of its own.
 """
 
-import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from benchmarks.generated_model import generated, inputs
+from benchmarks.idle import alone
 from benchmarks.measuring import Figure, server, show
-from regional_assets.runs.chosen_geography import install_chosen
+from regional_assets.definitions import definitions
+from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.partitions import range_tags
 from regional_assets.runs.clock import current_time
-from regional_assets.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
 
 PARTITIONS = 1_000
 
@@ -28,47 +30,26 @@ _MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
 def figures() -> list[Figure]:
-    """In a process of its own, because it has a geography of its own."""
-    with (
-        server() as settings,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = {
-            "REDIS_URL": settings.redis_url or "",
-            "REGIONAL_STATE_DIR": folder,
-            "REGIONAL_GEOGRAPHY": "benchmarks.generated_geography:regions",
-            "BENCHMARK_REGIONS": str(PARTITIONS),
-        }
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            return process.submit(_figures, settings, folder, environment).result()
-
-
-def _figures(settings: StoreSettings, folder: str, environment: Mapping[str, str]) -> list[Figure]:
-    os.environ.update(environment)
-    install_chosen()
-    # Now, when the geography is installed.
-    from benchmarks.generated_geography import inputs
-    from benchmarks.idle import alone
-    from regional_assets.definitions import defs
-    from regional_assets.defs.partitions import ALL_REGIONS
-    from regional_assets.intelligence.geography import REGION_IDS
-    from regional_assets.store.snapshot_store import SnapshotStore
-
-    assert len(REGION_IDS) == PARTITIONS
-    home = Path(folder) / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text(_CONFIGURATION.read_text())
-    with SnapshotStore.open(settings).client as client:
-        SnapshotStore(client, settings).write_inputs(inputs(REGION_IDS, current_time()))
-    ours = defs.resolve_job_def("regional_snapshot_job")
-    idle = alone.defs.resolve_job_def("idle_job")
+    """One run each, with a model of its own."""
+    model = generated(PARTITIONS)
+    ours = definitions(model).resolve_job_def(SNAPSHOT_JOB)
+    idle = alone.definitions(model.regions).resolve_job_def("idle_job")
+    every = range_tags(*model.region_ids)
     force = {"ops": {"regional_snapshots": {"config": {"force": True}}}}
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        batched = _run(instance, idle, ALL_REGIONS, {})
-        own = _run(instance, ours, ALL_REGIONS, force)
-        # As Dagster's own storage does, and Dagster by itself.
-        os.environ["DAGSTER_EVENT_BATCH_SIZE"] = "0"
-        nothing = _run(instance, idle, ALL_REGIONS, {})
+    with server() as settings, tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"REDIS_URL": settings.redis_url or "", "REGIONAL_STATE_DIR": folder}
+        with SnapshotStore.open(model, settings).client as client:
+            values = inputs(model, current_time())
+            SnapshotStore(client, model, settings).write_inputs(values)
+        home = Path(folder) / "home"
+        home.mkdir()
+        (home / "dagster.yaml").write_text(_CONFIGURATION.read_text())
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            batched = _run(instance, idle, every, {})
+            own = _run(instance, ours, every, force)
+            # As Dagster's own storage does, and Dagster by itself.
+            os.environ["DAGSTER_EVENT_BATCH_SIZE"] = "0"
+            nothing = _run(instance, idle, every, {})
     ratio = own["whole"] / nothing["whole"]
     return [
         Figure(

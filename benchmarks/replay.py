@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measuring import Figure, server, show
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.replay.replay import Replay, expire
 from regional_assets.replay.series import PORTWATCH_2026, feeds, read_series
 from regional_assets.runs.snapshots import take_snapshots
@@ -19,7 +19,7 @@ def figures() -> list[Figure]:
     series = read_series(PORTWATCH_2026)
     # A short path: it holds a Unix socket.
     with tempfile.TemporaryDirectory(prefix="ra-", dir="/tmp") as name:
-        whole = Replay(series, list(series.index), Path(name) / "replay")
+        whole = Replay(BUILT_IN, series, list(series.index), Path(name) / "replay")
         started = time.perf_counter()
         whole.run(lambda: None)
         job = time.perf_counter() - started
@@ -30,7 +30,7 @@ def figures() -> list[Figure]:
     runs = len(whole.ticks)
     return [
         Figure(
-            f"replay of {len(series)} days, {runs} runs of {len(REGION_IDS)} regions",
+            f"replay of {len(series)} days, {runs} runs of {len(BUILT_IN.region_ids)} regions",
             f"{job:.0f} s, {1000 * job / runs:.0f} ms a run; {job / bare:.0f} times the "
             f"{1000 * bare / runs:.0f} ms a run without Dagster's records",
         ),
@@ -48,13 +48,13 @@ def _without_dagster(whole: Replay) -> tuple[int, float]:
     activations = 0
     active: set[str] = set()
     with server() as settings:
-        store = SnapshotStore.open(settings)
+        store = SnapshotStore.open(BUILT_IN, settings)
         started = time.perf_counter()
         for day, now in whole.ticks:
             expire(store)
-            store.write_inputs(feeds(whole.series, day, now))
+            store.write_inputs(feeds(BUILT_IN, whole.series, day, now))
             before, active = active, set()
-            for region in take_snapshots(store, REGION_IDS, now).regions:
+            for region in take_snapshots(store, BUILT_IN.region_ids, now).regions:
                 assert region.snapshot is not None
                 readings = region.snapshot.content.triggers
                 active |= {r.trigger.id for r in readings if r.state == "active"}

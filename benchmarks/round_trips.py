@@ -16,7 +16,7 @@ import redis
 from benchmarks.distant import ROUND_TRIP, Distant, Traffic, distant
 from benchmarks.measuring import Figure, administrator, commands, compared, server, show
 from benchmarks.old_way import take_snapshots_in_sequence, take_snapshots_in_threads
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.runs.snapshots import take_snapshots
@@ -29,13 +29,13 @@ ROUNDS = 5
 
 # A process that knows nothing yet; all that it prints is which regions failed.
 _COLD = """
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
-store = SnapshotStore.open(StoreSettings.from_environment())
-result = take_snapshots(store, REGION_IDS, current_time(), force=True)
+store = SnapshotStore.open(BUILT_IN, StoreSettings.from_environment())
+result = take_snapshots(store, BUILT_IN.region_ids, current_time(), force=True)
 print(*[region.error for region in result.failed])
 """
 
@@ -49,15 +49,15 @@ def figures() -> list[Figure]:
         ) as proxy,
         administrator(settings) as near,
         connect(StoreSettings(settings.state_dir, proxy.url)) as client,
-        ThreadPoolExecutor(len(REGION_IDS)) as threads,
+        ThreadPoolExecutor(len(BUILT_IN.region_ids)) as threads,
     ):
-        store = SnapshotStore(client, settings)
+        store = SnapshotStore(client, BUILT_IN, settings)
         times = count(current_time())
-        store.write_inputs(read_input_files(SAMPLE_INPUTS, current_time()))
+        store.write_inputs(read_input_files(BUILT_IN, SAMPLE_INPUTS, current_time()))
 
         def ours() -> None:
-            result = take_snapshots(store, REGION_IDS, next(times), force=True)
-            assert [region.outcome for region in result.regions] == ["written"] * len(REGION_IDS)
+            result = take_snapshots(store, BUILT_IN.region_ids, next(times), force=True)
+            assert all(region.outcome == "written" for region in result.regions)
 
         def cold() -> None:
             _in_new_process(proxy.url)

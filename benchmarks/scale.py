@@ -3,7 +3,6 @@ commits compare with plain pipelined SETs, and how long the server is ever kept 
 
 import gc
 import multiprocessing
-import os
 import socket
 import statistics
 import time
@@ -19,10 +18,15 @@ from typing import Any
 
 import redis
 
+from benchmarks.generated_model import generated, inputs
 from benchmarks.measuring import Comparison, Figure, administrator, compared, server, show
-from regional_assets.runs.chosen_geography import install_chosen
+from regional_assets.runs.clock import current_time
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded
+from regional_assets.store.connection import connect
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets.store.wire import encode
 
 SIZES = (8, 100, 1_000, 10_000)
 REFERENCE = 100
@@ -67,8 +71,8 @@ class Longest:
 
 
 def figures() -> list[Figure]:
-    """All sizes side by side, each with a server and a process of its own, because each has a
-    geography of its own."""
+    """All sizes side by side, each with a server and a process of its own, so that none finds what
+    another left."""
     before = _processor_time()
     with ExitStack() as stack:
         processes: dict[int, ProcessPoolExecutor] = {}
@@ -190,19 +194,6 @@ class Regions:
     _prepared: "Regions"
 
     def __init__(self, size: int, state_dir: Path) -> None:
-        os.environ["BENCHMARK_REGIONS"] = str(size)
-        os.environ["REGIONAL_GEOGRAPHY"] = "benchmarks.generated_geography:regions"
-        install_chosen()
-
-        # Only now: these know the geography that is installed.
-        from benchmarks.generated_geography import inputs
-        from regional_assets.intelligence.geography import REGION_IDS as regions
-        from regional_assets.runs.clock import current_time
-        from regional_assets.runs.snapshots import take_snapshots
-        from regional_assets.store.connection import connect
-        from regional_assets.store.snapshot_store import SnapshotStore
-        from regional_assets.store.wire import encode
-
         class Watched(SnapshotStore):
             """Tells when a run reads and when it commits."""
 
@@ -220,15 +211,16 @@ class Regions:
 
         moments: list[Moment] = []
         settings = StoreSettings(state_dir, embedded.url(state_dir))
-        store = Watched(connect(settings), settings)
+        model = generated(size)
+        store = Watched(connect(settings), model, settings)
         now = current_time()
         times = count(now)
-        store.write_inputs(inputs(regions, now))
+        store.write_inputs(inputs(model, now))
 
         def run() -> tuple[list[Moment], list[bytes]]:
             gc.collect()
             moments.clear()
-            result = take_snapshots(store, regions, next(times), force=True)
+            result = take_snapshots(store, model.region_ids, next(times), force=True)
             assert not result.failed, result.failed[0].error
             # The commits come in batches.
             last = replace(moments[-1], peak=max(moment.peak for moment in moments[3:]))

@@ -9,7 +9,7 @@ import redis
 
 from benchmarks.measuring import Figure, administrator, commands, server, show
 from benchmarks.old_way import take_snapshots_in_sequence
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.runs.snapshots import take_snapshots
@@ -39,13 +39,13 @@ def figures() -> list[Figure]:
     with (
         server() as settings,
         administrator(settings) as admin,
-        SnapshotStore.open(settings).client as client,
+        SnapshotStore.open(BUILT_IN, settings).client as client,
     ):
-        store = SnapshotStore(client, settings)
+        store = SnapshotStore(client, BUILT_IN, settings)
         times = count(current_time())
 
         def ours() -> None:
-            assert not take_snapshots(store, REGION_IDS, next(times), force=True).failed
+            assert not take_snapshots(store, BUILT_IN.region_ids, next(times), force=True).failed
 
         old = _work(lambda: take_snapshots_in_sequence(client, next(times)), store, admin)
         new = _work(ours, store, admin)
@@ -76,7 +76,7 @@ def figures() -> list[Figure]:
 
 def _work(run: Callable[[], None], store: SnapshotStore, admin: redis.Redis) -> Work:
     admin.flushall()
-    store.write_inputs(read_input_files(SAMPLE_INPUTS, current_time()))
+    store.write_inputs(read_input_files(BUILT_IN, SAMPLE_INPUTS, current_time()))
     # The first has nothing to compare with and tells of all as new.
     run()
     held, logged = _held(admin), _logged(admin)
@@ -86,9 +86,9 @@ def _work(run: Callable[[], None], store: SnapshotStore, admin: redis.Redis) -> 
         run()
     after = _connection(store.client, admin)
     ran = commands(admin)
-    latest = store.read(REGION_IDS, inputs=False).latest.values()
+    latest = store.read(BUILT_IN.region_ids, inputs=False).latest.values()
     bodies = [len(found.snapshot.body) for found in latest if found.snapshot]
-    snapshots = RUNS * len(REGION_IDS)
+    snapshots = RUNS * len(BUILT_IN.region_ids)
     return Work(
         sent=sum(ran.calls[name] for name in ran.sent) / snapshots,
         ran=sum(ran.calls.values()) / snapshots,

@@ -5,7 +5,6 @@ It takes database and broker from the variables of deploy/example.env, which hav
 of its own; the store is one that it starts.
 """
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -14,8 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -27,65 +25,56 @@ from dagster_graphql import (
     ReloadRepositoryLocationStatus,
 )
 
+from benchmarks.generated_model import MODEL, inputs
 from benchmarks.measuring import Figure, server, show
-from regional_assets.runs.chosen_geography import install_chosen
+from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.runs.clock import current_time
-from regional_assets.settings import StoreSettings
+from regional_assets.store.snapshot_store import SnapshotStore
 
-REGIONS = 10_000
+REGIONS = len(MODEL.regions)
 PER_RUN = 250
 WORKERS = 2
 GOAL_SECONDS = 360
 
 _PROJECT = Path(__file__).parent.parent
-_JOB = "regional_snapshot_job"
 _STEPS = ("regional_snapshots", "regional_board")
 _UNFINISHED = dg.RunsFilter(
-    job_name=_JOB,
+    job_name=SNAPSHOT_JOB,
     statuses=[s for s in dg.DagsterRunStatus if s.value not in ("SUCCESS", "FAILURE", "CANCELED")],
 )
 
 
 def figures() -> list[Figure]:
-    """In a process of its own, because it has a geography of its own."""
+    """One run over all regions, cut into runs of `PER_RUN`."""
     with server() as settings, tempfile.TemporaryDirectory() as folder:
-        environment = {
+        os.environ |= {
             "PYTHONPATH": str(_PROJECT),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "REDIS_URL": settings.redis_url or "",
             "REGIONAL_FILES": folder,
-            "REGIONAL_GEOGRAPHY": "benchmarks.generated_geography:regions",
+            "REGIONAL_MODEL": "benchmarks.generated_model:MODEL",
             "REGIONAL_PARTITIONS_PER_RUN": str(PER_RUN),
-            "BENCHMARK_REGIONS": str(REGIONS),
             "CODE_SERVER_HOST": "127.0.0.1",
             "CODE_SERVER_PORT": str(_free_port()),
         }
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            return process.submit(_figures, settings, Path(folder), environment).result()
+        with SnapshotStore.open(MODEL, settings).client as client:
+            SnapshotStore(client, MODEL, settings).write_inputs(inputs(MODEL, current_time()))
+        return _figures(Path(folder))
 
 
-def _figures(settings: StoreSettings, folder: Path, environment: Mapping[str, str]) -> list[Figure]:
-    os.environ.update(environment)
-    install_chosen()
-    # Now, when the geography is installed.
-    from benchmarks.generated_geography import inputs
-    from regional_assets.defs.partitions import contiguous, range_tags
-    from regional_assets.intelligence.geography import REGION_IDS
-    from regional_assets.store.snapshot_store import SnapshotStore
-
-    with SnapshotStore.open(settings).client as client:
-        SnapshotStore(client, settings).write_inputs(inputs(REGION_IDS, current_time()))
+def _figures(folder: Path) -> list[Figure]:
     with _deployed(folder) as (instance, webserver):
         started = time.perf_counter()
-        for members in contiguous(REGION_IDS):
-            webserver.submit_job_execution(_JOB, tags=range_tags(*members))
+        for members in contiguous(MODEL, MODEL.region_ids):
+            webserver.submit_job_execution(SNAPSHOT_JOB, tags=range_tags(*members))
         launched = time.perf_counter() - started
         while unfinished := instance.get_runs_count(_UNFINISHED):
             print(f"{time.perf_counter() - started:.0f} s: {unfinished} runs to go", flush=True)
             time.sleep(5)
         whole = time.perf_counter() - started
         done = instance.get_materialized_partitions(dg.AssetKey("regional_snapshot"))
-        records = instance.get_run_records(dg.RunsFilter(job_name=_JOB))
+        records = instance.get_run_records(dg.RunsFilter(job_name=SNAPSHOT_JOB))
         failed = sum(not record.dagster_run.is_success for record in records)
         stats = [instance.get_run_step_stats(record.dagster_run.run_id) for record in records]
     runs = [r.end_time - r.start_time for r in records if r.end_time and r.start_time]

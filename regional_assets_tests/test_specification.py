@@ -248,7 +248,8 @@ def changed_numbers(value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(found, bool | str | tuple | dict):
             continue
         if isinstance(found, int | float):
-            yield name, replace(value, **{name: found + 1})
+            other = found / 2 if found and isinstance(found, float) else found + 1
+            yield name, replace(value, **{name: other})
         else:
             for path, changed in changed_numbers(found):
                 yield f"{name}.{path}", replace(value, **{name: changed})

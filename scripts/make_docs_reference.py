@@ -12,10 +12,11 @@ import click
 import dagster as dg
 
 from regional_assets.cli.main import main
-from regional_assets.definitions import build
+from regional_assets.definitions import definitions
 from regional_assets.defs.checks import CHECKS
 from regional_assets.defs.input_checks import input_checks
 from regional_assets.intelligence.diff import TriggerReason
+from regional_assets.intelligence.model import BUILT_IN
 from regional_assets.settings import SETTINGS
 from regional_assets.store import access
 from regional_assets.store.keys import (
@@ -31,7 +32,7 @@ from regional_assets.store.keys import (
 )
 
 # Also what is there only with a language model.
-DEFS = build(narrated=True)
+DEFS = definitions(BUILT_IN, narrated=True)
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 
 _HEAD = """\
@@ -126,7 +127,8 @@ METADATA: dict[str, dict[str, str]] = {
         "defaulted_terms": "Terms of axes for which a default stood in.",
         "bytes": "Size of the snapshot's JSON.",
         "milliseconds": "Time for computing the region, plus its share of the commit.",
-        "geography": "Version of the table of regions.",
+        "scoring": "Version of the scoring.",
+        "geography": "Version of the geography: regions, corridors and place names.",
         "missing_inputs": "Inputs that were missing in this run.",
         "stale_inputs": "Inputs that were older than their catalogue entry allows.",
         "input_problems": "Input key → why its value cannot be read.",
@@ -139,8 +141,9 @@ METADATA: dict[str, dict[str, str]] = {
         "rescored": "The versions that differ, each with its old and new value. The changes may "
         "come from them alone, so they are no news: no alert, no history entry.",
     },
-    "In a geography of your own": {
-        "left_out": "Trigger or template that does not apply → what the table of regions lacks.",
+    "With a model of your own": {
+        "left_out": "Trigger or template that does not apply → what the model lacks for it.",
+        "model_warnings": "What the model allows and probably does not mean.",
     },
     "For a duplicate": {
         "duplicate_of": "The stored snapshot with the same content.",
@@ -282,7 +285,7 @@ def _automation() -> Iterator[str]:
             (
                 f"`{s.name}`",
                 f"{s.minimum_interval_seconds} s",
-                f"`{s.job_name}`" if s.has_jobs else "none",
+                f"`{s.job_name}`" if s.targets else "none",
                 _on(s.default_status == dg.DefaultSensorStatus.RUNNING),
                 s.description or "",
             )
@@ -293,7 +296,7 @@ def _automation() -> Iterator[str]:
         ("Check of `regional_snapshot`", "Severity", "Description"),
         ((f"`{check.name}`", check.severity.value, check.description) for check in CHECKS),
     )
-    [spec, *_] = input_checks.check_specs
+    [spec, *_] = input_checks(BUILT_IN).check_specs
     yield _table(
         ("Check of an input", "Severity", "Description"),
         [(f"`{spec.name}`", dg.AssetCheckSeverity.WARN.value, spec.description or "")],

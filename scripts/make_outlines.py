@@ -18,8 +18,7 @@ from typing import Any
 
 import pycountry
 
-from regional_assets.intelligence.gazetteer import region_of_country
-from regional_assets.intelligence.geography import GEOGRAPHY, REGIONS
+from regional_assets.intelligence.model import BUILT_IN
 
 OUTLINES = Path(__file__).parent.parent / "regional_assets" / "board" / "outlines.json"
 PACKAGE = "world-atlas@2.0.2"
@@ -97,11 +96,11 @@ class Atlas:
             if iso2 == "AQ":
                 continue
             for polygon in polygons:
-                region = region_of_country(iso2) or NEUTRAL
+                region = BUILT_IN.gazetteer.region_of_country(iso2) or NEUTRAL
                 lon, lat = self.middle(polygon[0])
                 # Overseas France has ISO codes of its own, which Natural Earth does not draw.
                 if iso2 == "FR" and math.dist((lon, lat), (3, 47)) > 20:
-                    region = GEOGRAPHY.region_of_position(lat, lon) or NEUTRAL
+                    region = BUILT_IN.geography.region_of_position(lat, lon) or NEUTRAL
                 found[region][iso2] += polygon
         return found
 
@@ -174,7 +173,7 @@ def outline(atlas: Atlas, countries: dict[str, list[Ring]], marks: list[Point]) 
             shapes.append(path(points))
     for iso2, rings in countries.items():
         own = {arc for ring in rings for arc in ring}
-        if GEOGRAPHY.region_of_country(iso2) and own <= hidden:
+        if BUILT_IN.geography.region_of_country(iso2) and own <= hidden:
             marks.append(atlas.middle(rings[0]))
     for lon, lat in marks:
         x, y = map(round, drawn(lon if lon > WEST else lon + 360, lat))
@@ -214,7 +213,7 @@ def outlines() -> dict[str, Any]:
     atlas.arcs = [simplified(arc) for arc in atlas.arcs]
     shapes = atlas.by_region()
     regions = {}
-    for region in REGIONS.values():
+    for region in BUILT_IN.regions:
         # Too small for the coarser file.
         missing = sorted(region.countries - set(shapes[region.id]))
         marks = [fine.middle(fine.polygons[iso2][0][0]) for iso2 in missing]

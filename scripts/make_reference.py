@@ -20,7 +20,8 @@ from airports.airport_data import airports
 from babel import Locale
 from countryinfo import all_countries
 
-from regional_assets.intelligence.gazetteer import fold, region_of_country
+from regional_assets.intelligence.gazetteer import fold
+from regional_assets.intelligence.model import BUILT_IN
 
 REFERENCE = Path(__file__).parent.parent / "regional_assets" / "intelligence" / "reference"
 
@@ -122,11 +123,12 @@ def _winner(count: Counter[str]) -> str | None:
     # One field in one source may be a slip of the pen.
     if count.total() < 2:
         return None
+    region_of = BUILT_IN.gazetteer.region_of_country
     regions: Counter[str] = Counter()
     for iso2, fields in count.items():
-        regions[region_of_country(iso2) or ""] += fields
+        regions[region_of(iso2) or ""] += fields
     [(region, most)] = regions.most_common(1)
-    members = [iso2 for iso2, _ in count.most_common() if region_of_country(iso2) == region]
+    members = [iso2 for iso2, _ in count.most_common() if region_of(iso2) == region]
     return members[0] if region and 2 * most > count.total() else None
 
 

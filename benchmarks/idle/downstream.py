@@ -2,23 +2,23 @@
 
 import dagster as dg
 
-from regional_assets.intelligence.catalogue import CATALOGUE
-from regional_assets.intelligence.geography import REGION_IDS
+from regional_assets.intelligence.catalogue import INPUTS
+from regional_assets.intelligence.geography import REGIONS
 
-INPUTS = [dg.AssetSpec(f"idle_input_{number}") for number in range(len(CATALOGUE))]
+UPSTREAM = [dg.AssetSpec(f"idle_input_{number}") for number in range(len(INPUTS))]
 
 
 @dg.asset(
-    partitions_def=dg.StaticPartitionsDefinition(list(REGION_IDS)),
+    partitions_def=dg.StaticPartitionsDefinition([region.id for region in REGIONS]),
     backfill_policy=dg.BackfillPolicy.single_run(),
-    deps=INPUTS,
+    deps=UPSTREAM,
 )
 def idle_downstream() -> None:
     """Nothing."""
 
 
 defs = dg.Definitions(
-    assets=[*INPUTS, idle_downstream],
+    assets=[*UPSTREAM, idle_downstream],
     jobs=[dg.define_asset_job("idle_downstream_job", selection=[idle_downstream])],
     executor=dg.in_process_executor,
 )

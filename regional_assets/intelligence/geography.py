@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from regional_assets.intelligence.scoring import Share, Words
+from regional_assets.intelligence.scoring import Words
 
 
 class UnknownRegionError(ValueError):
@@ -52,15 +52,19 @@ CORRIDORS: tuple[Corridor, ...] = (
 )
 
 
+# The mean of countries that all weigh nothing is not known.
+_Weight = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
 class Criticality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much a country weighs in domestic fragility (SPEC 1.2): `high` and `medium` list the
     countries that weigh `high_weight` and `medium_weight`; any other weighs `low_weight`."""
 
     high: Words = tuple("IR OM AE SA EG YE CN TW TR US RU CA".split())
     medium: Words = tuple("MY SG ID PA DK DE FR GB JP IN BR MX KR IL IQ KW QA NG AU".split())
-    high_weight: Share = 1.0
-    medium_weight: Share = 0.6
-    low_weight: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.3
+    high_weight: _Weight = 1.0
+    medium_weight: _Weight = 0.6
+    low_weight: _Weight = 0.3
 
 
 class Box(NamedTuple):

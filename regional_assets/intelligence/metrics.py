@@ -102,7 +102,7 @@ class ActiveSirens(Metric, frozen=True):
 class VesselCount(Metric, frozen=True):
     """The naval vessels of a country in a theater, which is stored with underscores."""
 
-    form: ClassVar = r"theater:([^:]+):([^:]+)_vessel_count"
+    form: ClassVar = r"theater:([a-z0-9_]+):([^:]+)_vessel_count"
     what: ClassVar = "theater"
     theater: str
     navy: str

@@ -1,11 +1,14 @@
 """What a model has to hold, whoever made it (SPEC 1, Models)."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
+
 from regional_assets.intelligence.geography import REGIONS, Box, Geography, Region
 from regional_assets.intelligence.metrics import AxisMetric, metric_of
-from regional_assets.intelligence.model import BUILT_IN, Model, names
+from regional_assets.intelligence.model import BUILT_IN, Model, names, normalised
 from regional_assets.intelligence.scoring import AXES
 
 # Names and numbers of rows that lead to a value; rows of regions, corridors, triggers and templates
@@ -42,10 +45,26 @@ def _place(path: Path) -> str:
 
 
 def checked(model: Model) -> Model:
-    """The model; raises `ModelError` at its first problem."""
+    """An equal model whose values have the types and bounds of their fields; raises `ModelError` at
+    its first problem."""
+    try:
+        model = normalised(model)
+    except msgspec.ValidationError as error:
+        raise ModelError(str(error)) from None
+    for path in not_finite(msgspec.to_builtins(model)):
+        raise ModelError("the number is not finite", path)
     for path, words in problems(model):
         raise ModelError(words, path)
     return model
+
+
+def not_finite(value: object, path: Path = ()) -> Iterator[Path]:
+    """Where in a value of plain types a number is infinite or none."""
+    if isinstance(value, dict | list | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from not_finite(item, (*path, key))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path
 
 
 def problems(model: Model) -> Iterator[Problem]:
@@ -73,7 +92,13 @@ def problems(model: Model) -> Iterator[Problem]:
     except ValueError as error:
         yield ("regions",), str(error)
     chokepoints = [c.chokepoint for c in model.corridors if c.chokepoint]
-    yield from _twice("corridors", chokepoints)
+    for corridor in model.corridors:
+        if chokepoints.count(corridor.chokepoint) > 1:
+            words = f"{corridor.chokepoint!r} is there twice"
+            yield ("corridors", corridor.id, "chokepoint"), words
+    if not model.inputs:
+        yield ("inputs",), "there is no input"
+    yield from _twice("inputs", [spec.name for spec in model.inputs])
     for field in ("high", "medium"):
         yield from _unknown_countries(
             getattr(model.criticality, field), countries, ("criticality", field)

@@ -1,10 +1,9 @@
 """A model as TOML: read, checked and written (docs/models.md describes the file)."""
 
-import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from regional_assets.intelligence.model import (
     normalised,
     table_digest,
 )
-from regional_assets.intelligence.model_checks import ModelError, Path, problems
+from regional_assets.intelligence.model_checks import ModelError, Path, not_finite, problems
 
 S = TypeVar("S")
 
@@ -78,7 +77,7 @@ def _model(content: Mapping[str, Any]) -> Model:
     for part in content:
         if part not in _PARTS:
             raise ModelError(f"unknown part; a model has {', '.join(_PARTS)}", (part,))
-    for path in _not_finite(content, ()):
+    for path in not_finite(content):
         raise ModelError("the number is not finite", path)
     parts: dict[str, Any] = {part: _rows(content, part) for part in _ROWS if part in content}
     if "inputs" in content:
@@ -90,14 +89,6 @@ def _model(content: Mapping[str, Any]) -> Model:
             base = getattr(BUILT_IN, part)
             parts[part] = _merged(base, _table(content, part), (part,))
     return Model(**parts)
-
-
-def _not_finite(value: Any, path: Path) -> Iterator[Path]:
-    if isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _not_finite(item, (*path, key))
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path
 
 
 def _table(content: Mapping[str, Any], part: str) -> Mapping[str, Any]:

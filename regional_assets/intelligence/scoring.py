@@ -11,8 +11,9 @@ import msgspec
 
 from regional_assets.intelligence.timing import SCHEDULE_HOURS
 
-Weight = Annotated[float, msgspec.Meta(ge=0)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+# The upper bounds keep sums within a double.
+Weight = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Words = tuple[str, ...]
@@ -52,9 +53,13 @@ class Term(Table, frozen=True):
 class Confidence(Table, frozen=True):
     """Shares of what is present and of what is fresh; how long a snapshot is valid (2.2)."""
 
-    present: Weight = 0.6
-    fresh: Weight = 0.4
+    present: Share = 0.6
+    fresh: Share = 0.4
     valid_hours: Positive = float(SCHEDULE_HOURS)
+
+    def __post_init__(self) -> None:
+        if self.present + self.fresh > 1:
+            raise ValueError("present and fresh are more than 1 together")
 
 
 class Threat(Table, frozen=True):

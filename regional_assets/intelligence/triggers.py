@@ -1,7 +1,7 @@
 """Triggers: thresholds that are watched, each of one region (SPEC 4, Triggers)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ TriggerState = Literal["active", "watching", "dormant"]
 STATES: tuple[TriggerState, ...] = ("active", "watching", "dormant")
 Operator = Literal["gt", "gte", "delta_gt", "delta_lt"]
 Baseline = Literal["fixed"] | Trailing
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class TriggerError(RuntimeError):
@@ -27,16 +28,16 @@ class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A watched threshold; `lane` is the scenario lane it feeds, the window is in minutes; see
     `metrics` for the texts of metrics."""
 
-    id: str
+    id: Name
     region: str
     lane: Lane
     metric: str
     operator: Operator
     # Stored as it is written here: 15 is not 15.0.
     value: int | float
-    window_minutes: int
+    window_minutes: Annotated[int, msgspec.Meta(ge=1)]
     baseline: Baseline
-    description: str
+    description: Name
 
 
 # fmt: off

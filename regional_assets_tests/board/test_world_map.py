@@ -5,6 +5,7 @@ from itertools import pairwise
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
+from msgspec.structs import replace
 
 from regional_assets.board import world_map as drawing
 from regional_assets.board.world_map import (
@@ -16,8 +17,7 @@ from regional_assets.board.world_map import (
     map_text,
     world_map,
 )
-from regional_assets.intelligence.geography import Geography
-from regional_assets_tests.support.built_in import REGION_IDS, REGIONS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS, REGIONS
 
 SVG = "{http://www.w3.org/2000/svg}"
 WITH_LAND = [id for id, region in REGIONS.items() if region.countries]
@@ -25,7 +25,7 @@ CALM = RegionMark(0.1, "calm", 0)
 
 
 def drawn(marks: dict[str, RegionMark]) -> Element:
-    svg = world_map(marks)
+    svg = world_map(REGIONS, marks)
     assert svg is not None
     return fromstring(svg)
 
@@ -95,24 +95,23 @@ def test_a_region_without_a_readable_snapshot_is_hatched_and_named() -> None:
     assert hatched == ["mena"]
     # Once for the region, once in the legend.
     assert texts(image).count("no readable snapshot") == 2
-    assert "Middle East & North Africa: no readable snapshot." in map_text({})
+    assert "Middle East & North Africa: no readable snapshot." in map_text(REGIONS, {})
 
 
 def test_a_stale_region_is_marked_in_the_picture_and_in_words() -> None:
     marks = dict.fromkeys(REGION_IDS, CALM) | {"latam": RegionMark(-0.2, "calm", 2, stale=True)}
     assert texts(drawn(marks)).count("▲ 2 active · stale") == 1
-    assert "Latin America & Caribbean: -0.200 calm, ▲ 2 active · stale." in map_text(marks)
+    assert "Latin America & Caribbean: -0.200 calm, ▲ 2 active · stale." in map_text(REGIONS, marks)
 
 
-def test_other_regions_have_no_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved = [region for region in REGIONS.values() if region.id != "latam"]
-    monkeypatch.setattr(drawing, "REGIONS", Geography(moved).regions)
-    assert world_map({}) is None
+def test_other_regions_have_no_map() -> None:
+    others = replace(MODEL, regions=tuple(r for r in MODEL.regions if r.id != "latam"))
+    assert world_map(others.geography.regions, {}) is None
 
 
 def test_hostile_text_stays_text() -> None:
     hostile = '</text><script>"&\x00\ud800\u202e' + "x" * 10_000
-    svg = world_map(dict.fromkeys(REGION_IDS, RegionMark(0.0, hostile, 0)))
+    svg = world_map(REGIONS, dict.fromkeys(REGION_IDS, RegionMark(0.0, hostile, 0)))
     assert svg is not None
     image = fromstring(svg.encode())
     assert not list(image.iter(f"{SVG}script"))
@@ -121,7 +120,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_the_picture_refers_to_nothing_outside_it() -> None:
-    svg = world_map({}) or ""
+    svg = world_map(REGIONS, {}) or ""
     assert re.findall(r"https?:[^\"]*", svg) == ["http://www.w3.org/2000/svg"]
     assert set(re.findall(r"url\(([^)]*)\)", svg)) <= {"#map-missing", "#map-scale"}
     assert "href" not in svg

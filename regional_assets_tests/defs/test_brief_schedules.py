@@ -21,7 +21,7 @@ from regional_assets.intelligence.timing import HOUR_MS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.built_in import NARRATED_REGIONS
+from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import WITH_BRIEFS, a_run, outcomes
 from regional_assets_tests.support.model_server import Models, configure
 from regional_assets_tests.support.stores import keys
@@ -70,6 +70,7 @@ def tick(
         instance=instance,
         scheduled_execution_time=moment,
         resources={
+            "model": MODEL,
             "snapshot_store": SnapshotStoreResource(),
             "narrator": NarratorResource(),
             "clock": clock or ClockResource(),

@@ -10,7 +10,7 @@ import redis
 
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.jobs import BRIEF_JOB
-from regional_assets.defs.partitions import BRIEF_REGIONS, range_tags
+from regional_assets.defs.partitions import brief_partitions, range_tags
 from regional_assets.intelligence.brief import STANDS, WEEK
 from regional_assets.intelligence.timing import DAY_MS, HOUR_MS
 from regional_assets.narrative.narrator import Narrator
@@ -19,7 +19,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.built_in import NARRATED_REGIONS
+from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import (
     WITH_BRIEFS,
     everything_said,
@@ -204,7 +204,7 @@ def test_no_valid_answer_is_red_and_told_by_the_coverage(
     problem = "refusing: HTTP 401: check REGIONAL_NARRATIVE_REFUSING_API_KEY"
     assert set(problems.split("; ")) == {f"{region}: {problem}" for region in NARRATED_REGIONS}
     statuses = instance.get_status_by_partition(
-        REGIONAL_BRIEF, list(NARRATED_REGIONS), BRIEF_REGIONS
+        REGIONAL_BRIEF, list(NARRATED_REGIONS), brief_partitions(MODEL)
     )
     assert {s.value for s in (statuses or {}).values() if s} == {"FAILED"}
     summary = stored(told, keys.brief_summary)

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from regional_assets.board.world_map import RegionMark, world_map
 from regional_assets.store import embedded
 from regional_assets_tests.support.browser import chromium, kept, shoot
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import REGION_IDS, REGIONS
 from regional_assets_tests.support.ui import COMMAND, serving_ui
 from regional_assets_tests.support.waiting import PATIENCE, eventually
 
@@ -119,7 +119,7 @@ def test_no_label_of_the_map_is_cut_or_lies_on_another(page: Page, width: int, l
     page.set_viewport_size({"width": width, "height": 600})
     for regime in ("x" * 10_000, "managed_deescalation"):
         mark = RegionMark(-0.123, regime, 12, stale=True)
-        svg = world_map(dict.fromkeys(REGION_IDS, mark))
+        svg = world_map(REGIONS, dict.fromkeys(REGION_IDS, mark))
         page.set_content(f'<body style="margin:0">{svg}')
         page.locator("svg").evaluate("svg => svg.style = 'width: 100%; height: auto'")
         boxes = page.evaluate(LABELS)

@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-import pytest
 import redis
+from msgspec.structs import replace
 
-from regional_assets.board import world_map
+from regional_assets.definitions import definitions
 from regional_assets.defs import charts
 from regional_assets.defs.charts import line_chart, regions_chart
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
@@ -31,11 +31,11 @@ def test_the_summary_draws_all_regions(instance: dg.DagsterInstance, client: red
 
 
 def test_regions_without_outlines_are_drawn_as_bars(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance,
 ) -> None:
-    others = {id: MODEL.geography.regions[id] for id in REGION_IDS if id != "latam"}
-    monkeypatch.setattr(world_map, "REGIONS", others)
-    result = run(instance, tags=ALL)
+    others = tuple(region for region in MODEL.regions if region.id != "latam")
+    result = run(instance, defs=definitions(replace(MODEL, regions=others)))
+    assert list(materialisations(instance, result.run_id)) == [region.id for region in others]
     [summary] = materialisations(instance, result.run_id, SUMMARY).values()
     said = values(summary)
     assert said["no_map"] == "the world map has outlines of the built-in regions only"

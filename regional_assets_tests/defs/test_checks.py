@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.checks import CHECKS, regional_snapshot_checks
 from regional_assets.defs.partitions import range_tags
@@ -18,8 +17,15 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
 from regional_assets.store.wire import encode
-from regional_assets_tests.support.built_in import REGION_IDS
-from regional_assets_tests.support.dagster_runs import ALL, SUMMARY, materialisations, run, statuses
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
+from regional_assets_tests.support.dagster_runs import (
+    ALL,
+    DEFS,
+    SUMMARY,
+    materialisations,
+    run,
+    statuses,
+)
 from regional_assets_tests.support.stored import latest_id, put_body
 from regional_assets_tests.support.stores import OpenStore, keys
 from regional_assets_tests.support.worlds import KEY
@@ -42,7 +48,7 @@ def run_checks(
     instance: dg.DagsterInstance, *names: str, tags: dict[str, str] | None = None
 ) -> dg.ExecuteInProcessResult:
     """The checks by themselves, as the UI launches them."""
-    job = defs.resolve_implicit_global_asset_job_def().get_subset(
+    job = DEFS.resolve_implicit_global_asset_job_def().get_subset(
         asset_selection=set(),
         asset_check_selection={
             dg.AssetCheckKey(REGIONAL_SNAPSHOT, name) for name in names or NAMES
@@ -91,7 +97,7 @@ def keys_of(client: redis.Redis, region: str) -> list[bytes]:
 
 def materialising() -> dg.JobDefinition:
     """What the UI launches when somebody materialises the snapshots: the checks come with them."""
-    return defs.resolve_implicit_global_asset_job_def().get_subset(
+    return DEFS.resolve_implicit_global_asset_job_def().get_subset(
         asset_selection={REGIONAL_SNAPSHOT, SUMMARY}
     )
 
@@ -102,7 +108,7 @@ def materialise(instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInPro
 
 def test_the_jobs_share_the_work(instance: dg.DagsterInstance, client: redis.Redis) -> None:
     assert not results(run(instance, tags=ALL))
-    checked = defs.resolve_job_def("regional_check_job").execute_in_process(
+    checked = DEFS.resolve_job_def("regional_check_job").execute_in_process(
         instance=instance, tags=ALL
     )
     assert set(results(checked)) == {(name, region) for name in NAMES for region in REGION_IDS}
@@ -166,10 +172,10 @@ def test_the_steps_run_in_order_because_the_executor_takes_one_at_a_time() -> No
     """The checks have no dependency that would hold them back (see `checks`)."""
     for job in (
         materialising(),
-        defs.resolve_implicit_global_asset_job_def(),
+        DEFS.resolve_implicit_global_asset_job_def(),
     ):
         assert job.executor_def is dg.in_process_executor
-    assert regional_snapshot_checks.op.tags == {"dagster/priority": "-1"}
+    assert regional_snapshot_checks(MODEL).op.tags == {"dagster/priority": "-1"}
 
 
 def test_by_themselves_without_partitions_they_look_at_all_regions(

@@ -17,11 +17,10 @@ import redis
 
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.liveness import end_dead_runs
-from regional_assets.defs.schedules import regional_snapshot_schedule
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
 from regional_assets.store import embedded, state_folder
 from regional_assets_tests.support.built_in import REGION_IDS
-from regional_assets_tests.support.dagster_runs import ALL, a_run, run, statuses
+from regional_assets_tests.support.dagster_runs import ALL, DEFS, a_run, run, statuses
 from regional_assets_tests.support.proxy import Stop, proxy
 from regional_assets_tests.support.ui import COMMAND, ask, serving_ui
 from regional_assets_tests.support.waiting import eventually
@@ -156,6 +155,7 @@ def test_the_lock_of_a_deleted_run_goes(
 def test_a_schedule_does_not_wait_for_a_killed_run(
     client: redis.Redis, valkey_url: str, folder: Path
 ) -> None:
+    schedule = DEFS.resolve_schedule_def("regional_snapshot_schedule")
     retries = {"run_retries": {"enabled": True, "max_retries": 2}}
     with (
         dg.DagsterInstance.local_temp(str(folder), overrides=retries) as instance,
@@ -165,9 +165,9 @@ def test_a_schedule_does_not_wait_for_a_killed_run(
             instance=instance, scheduled_execution_time=datetime(2026, 8, 22, 6, tzinfo=UTC)
         ) as context,
     ):
-        assert "is not finished" in (regional_snapshot_schedule.evaluate_tick(context)[1] or "")
+        assert "is not finished" in (schedule.evaluate_tick(context)[1] or "")
         kill(process)
-        requests, skipped, *_ = regional_snapshot_schedule.evaluate_tick(context)
+        requests, skipped, *_ = schedule.evaluate_tick(context)
         ended = instance.get_run_by_id(run_id)
     assert len(requests or []) == 1
     assert not skipped

@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 import redis
 
-from regional_assets.definitions import defs
 from regional_assets.defs.assets.history import REGIONAL_HISTORY, history_of
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.partitions import REGIONS
+from regional_assets.defs.partitions import region_partitions
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs import files
 from regional_assets.runs.clock import current_time
@@ -24,7 +23,7 @@ from regional_assets.store import past
 from regional_assets.store.past import read_histories
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
-from regional_assets_tests.support.dagster_runs import ALL, materialisations, values
+from regional_assets_tests.support.dagster_runs import ALL, DEFS, materialisations, values
 from regional_assets_tests.support.pictures import svg, texts
 from regional_assets_tests.support.stores import keys, settings
 
@@ -40,7 +39,7 @@ def store(client: redis.Redis, valkey_url: str, folder: Path) -> SnapshotStore:
 @pytest.fixture
 def history_run(instance: dg.DagsterInstance) -> Callable[..., dg.ExecuteInProcessResult]:
     """Runs the job."""
-    job = defs.resolve_job_def("regional_history_job")
+    job = DEFS.resolve_job_def("regional_history_job")
 
     def history_run(**options: Any) -> dg.ExecuteInProcessResult:
         return job.execute_in_process(instance=instance, raise_on_error=False, **options)
@@ -219,7 +218,8 @@ def test_one_region_fails_alone_and_keeps_its_old_table(
     assert not result.success
     done = set(REGION_IDS) - {"europe", "latam"}
     assert set(materialisations(instance, result.run_id, REGIONAL_HISTORY)) == done
-    found = instance.get_status_by_partition(REGIONAL_HISTORY, list(REGION_IDS), REGIONS) or {}
+    partitions = region_partitions(MODEL)
+    found = instance.get_status_by_partition(REGIONAL_HISTORY, REGION_IDS, partitions) or {}
     assert {r for r, status in found.items() if status and status.value == "FAILED"} == {
         "europe",
         "latam",
@@ -340,7 +340,7 @@ def test_in_a_run_of_both_it_comes_after_the_snapshots(
 ) -> None:
     """As when somebody materialises everything; when a region fails, of the others."""
     client.set(keys.index("europe"), "wrong")
-    both = defs.resolve_implicit_global_asset_job_def().get_subset(
+    both = DEFS.resolve_implicit_global_asset_job_def().get_subset(
         asset_selection={REGIONAL_SNAPSHOT, REGIONAL_HISTORY}
     )
     result = both.execute_in_process(instance=instance, tags=ALL, raise_on_error=False)
@@ -351,7 +351,7 @@ def test_in_a_run_of_both_it_comes_after_the_snapshots(
 
 
 def test_the_asset_explains_itself() -> None:
-    node = defs.resolve_asset_graph().get(REGIONAL_HISTORY)
+    node = DEFS.resolve_asset_graph().get(REGIONAL_HISTORY)
     assert len(node.description or "") > 200
     assert node.kinds == {"python", "pandas", "redis"}
     assert node.owners == ["team:regional-intelligence"]

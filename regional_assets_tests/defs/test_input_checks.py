@@ -7,15 +7,17 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
-from regional_assets.defs.input_checks import PLACED_INPUTS
-from regional_assets_tests.support.dagster_runs import ALL
+from regional_assets.defs.input_checks import placed_inputs
+from regional_assets_tests.support.built_in import MODEL
+from regional_assets_tests.support.dagster_runs import ALL, DEFS
 from regional_assets_tests.support.worlds import KEY
+
+PLACED_INPUTS = placed_inputs(MODEL)
 
 
 def results(instance: dg.DagsterInstance) -> dict[str, dg.AssetCheckEvaluation]:
     """Input → the result of its check in a run of the job that checks."""
-    result = defs.resolve_job_def("regional_check_job").execute_in_process(
+    result = DEFS.resolve_job_def("regional_check_job").execute_in_process(
         instance=instance, tags=ALL, raise_on_error=False
     )
     assert result.success

@@ -12,11 +12,10 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.definitions import defs
-from regional_assets.defs.assets.inputs import INPUT_ASSETS, input_key
+from regional_assets.defs.assets.inputs import input_assets, input_key
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets_tests.support.built_in import MODEL
-from regional_assets_tests.support.dagster_runs import INPUT_NAMES, observations
+from regional_assets_tests.support.dagster_runs import DEFS, INPUT_NAMES, observations
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.worlds import COMPANION, KEY
 
@@ -24,7 +23,7 @@ from regional_assets_tests.support.worlds import COMPANION, KEY
 def observe(
     instance: dg.DagsterInstance, names: Sequence[str] | None = None
 ) -> dg.ExecuteInProcessResult:
-    return defs.resolve_job_def("observe_inputs_job").execute_in_process(
+    return DEFS.resolve_job_def("observe_inputs_job").execute_in_process(
         instance=instance,
         asset_selection=None if names is None else [input_key(name) for name in names],
         raise_on_error=False,
@@ -45,7 +44,7 @@ def observed(instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
 
 
 def test_the_inputs_are_upstream_of_the_snapshot_and_explain_themselves() -> None:
-    graph = defs.resolve_asset_graph()
+    graph = DEFS.resolve_asset_graph()
     keys = {input_key(name) for name in INPUT_NAMES}
     assert len(keys) == len(MODEL.inputs)
     assert graph.get(REGIONAL_SNAPSHOT).parent_keys == keys
@@ -64,7 +63,7 @@ def test_the_inputs_are_upstream_of_the_snapshot_and_explain_themselves() -> Non
             "max_age_minutes": spec.max_age_minutes,
             **companion,
         }
-    assert sum("companion_key" in asset.metadata for asset in INPUT_ASSETS) == 11
+    assert sum("companion_key" in asset.metadata for asset in input_assets(MODEL)) == 11
 
 
 def test_every_input_is_observed_once(instance: dg.DagsterInstance, client: redis.Redis) -> None:
@@ -163,7 +162,7 @@ def test_some_inputs_alone(instance: dg.DagsterInstance, client: redis.Redis) ->
 def test_the_ui_can_observe_them_without_the_job(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
-    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+    result = DEFS.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance, asset_selection=[input_key("forecasts")]
     )
     assert list(observations(instance, result.run_id)) == ["forecasts"]

@@ -28,7 +28,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.store import embedded
 from regional_assets.store.identity import MetStore, identified
 from regional_assets.store.keys import Keys
-from regional_assets_tests.support.built_in import NARRATED_REGIONS
+from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import ALL, WITH_BRIEFS, reason
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import sample_values
@@ -161,7 +161,11 @@ def test_a_tick_compares_and_keeps_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def tick() -> dg.SensorResult:
-        resources = {"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()}
+        resources = {
+            "model": MODEL,
+            "snapshot_store": SnapshotStoreResource(),
+            "clock": ClockResource(),
+        }
         with dg.build_sensor_context(instance=instance, resources=resources) as context:
             result = input_sensor(context)
         assert isinstance(result, dg.SensorResult)

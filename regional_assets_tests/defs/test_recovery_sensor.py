@@ -9,7 +9,7 @@ import redis
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import contiguous
 from regional_assets.defs.sensors.recovery import recovery_sensor
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     DAMAGED_CURSORS,
@@ -148,6 +148,6 @@ def test_a_cursor_that_cannot_be_read_is_a_new_beginning(
 
 
 def test_ranges() -> None:
-    assert contiguous([]) == []
-    assert contiguous(["global", "mena", "east-asia"]) == [["mena", "east-asia"], ["global"]]
-    assert contiguous(REGION_IDS) == [list(REGION_IDS)]
+    assert contiguous(MODEL, []) == []
+    assert contiguous(MODEL, ["global", "mena", "east-asia"]) == [["mena", "east-asia"], ["global"]]
+    assert contiguous(MODEL, REGION_IDS) == [list(REGION_IDS)]

@@ -13,7 +13,7 @@ from regional_assets_tests.support.model_server import Models, configure
 from regional_assets_tests.support.stored import set_version
 from scripts.make_docs_reference import METADATA, PAGE, key_rows, page
 
-# What a geography of one's own leaves out: cli/test_geography.py.
+# What a model of one's own leaves out: cli/test_model.py.
 ALWAYS, RESCORED, _, DUPLICATE, NARRATED, FAILED = map(frozenset, METADATA.values())
 
 

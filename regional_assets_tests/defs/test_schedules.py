@@ -16,15 +16,10 @@ from regional_assets.defs.jobs import (
     OBSERVE_INPUTS_JOB,
     SNAPSHOT_JOB,
 )
-from regional_assets.defs.schedules import (
-    observe_inputs_schedule,
-    regional_check_schedule,
-    regional_history_schedule,
-    regional_snapshot_schedule,
-)
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
+    DEFS,
     INPUT_NAMES,
     a_run,
     materialisations,
@@ -34,12 +29,21 @@ from regional_assets_tests.support.dagster_runs import (
 )
 from regional_assets_tests.support.stores import keys
 
+SNAPSHOTS, CHECKS, HISTORIES, OBSERVATIONS = map(
+    DEFS.resolve_schedule_def,
+    (
+        "regional_snapshot_schedule",
+        "regional_check_schedule",
+        "regional_history_schedule",
+        "observe_inputs_schedule",
+    ),
+)
 SIX = datetime(2026, 8, 22, 6, tzinfo=UTC)
 SCHEDULES = [
-    (regional_snapshot_schedule, SNAPSHOT_JOB),
-    (regional_check_schedule, CHECK_JOB),
-    (regional_history_schedule, HISTORY_JOB),
-    (observe_inputs_schedule, OBSERVE_INPUTS_JOB),
+    (SNAPSHOTS, SNAPSHOT_JOB),
+    (CHECKS, CHECK_JOB),
+    (HISTORIES, HISTORY_JOB),
+    (OBSERVATIONS, OBSERVE_INPUTS_JOB),
 ]
 each_schedule = pytest.mark.parametrize(
     ("schedule", "job"), SCHEDULES, ids=[schedule.name for schedule, _ in SCHEDULES]
@@ -93,7 +97,7 @@ def evaluations(result: dg.ExecuteInProcessResult) -> list[Any]:
 def test_they_run_by_default_in_utc_and_explain_themselves(
     schedule: dg.ScheduleDefinition, job: str
 ) -> None:
-    assert schedule in (defs.schedules or [])
+    assert schedule.name in {found.name for found in defs.schedules or []}
     assert schedule.job_name == job
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert schedule.execution_timezone == "UTC"
@@ -101,17 +105,17 @@ def test_they_run_by_default_in_utc_and_explain_themselves(
 
 
 def test_their_times() -> None:
-    assert regional_snapshot_schedule.cron_schedule == "0 */6 * * *"
-    assert observe_inputs_schedule.cron_schedule == "*/15 * * * *"
+    assert SNAPSHOTS.cron_schedule == "0 */6 * * *"
+    assert OBSERVATIONS.cron_schedule == "*/15 * * * *"
 
 
 def test_a_tick_is_one_run_over_all_regions_with_the_summary(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
-    request = requested(regional_snapshot_schedule, instance)
+    request = requested(SNAPSHOTS, instance)
     assert request.run_key == "2026-08-22T06:00:00+00:00"
     assert request.tags.items() >= ALL.items()
-    result = defs.resolve_job_def(SNAPSHOT_JOB).execute_in_process(
+    result = DEFS.resolve_job_def(SNAPSHOT_JOB).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
     assert list(materialisations(instance, result.run_id)) == list(REGION_IDS)
@@ -123,24 +127,24 @@ def test_a_tick_is_one_run_over_all_regions_with_the_summary(
 def test_a_tick_is_one_observation_of_all_inputs(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
-    request = requested(observe_inputs_schedule, instance)
-    result = defs.resolve_job_def(OBSERVE_INPUTS_JOB).execute_in_process(
+    request = requested(OBSERVATIONS, instance)
+    result = DEFS.resolve_job_def(OBSERVE_INPUTS_JOB).execute_in_process(
         instance=instance, run_config=request.run_config, tags=request.tags
     )
     assert list(observations(instance, result.run_id)) == INPUT_NAMES
 
 
-@pytest.mark.parametrize("schedule", [regional_check_schedule, regional_history_schedule])
+@pytest.mark.parametrize("schedule", [CHECKS, HISTORIES])
 def test_checks_and_histories_follow_over_all_regions(
     instance: dg.DagsterInstance, client: redis.Redis, schedule: dg.ScheduleDefinition
 ) -> None:
     run(instance, tags=ALL)
     request = requested(schedule, instance)
-    result = defs.resolve_job_def(schedule.job_name).execute_in_process(
+    result = DEFS.resolve_job_def(schedule.job_name).execute_in_process(
         instance=instance, tags=request.tags
     )
     assert result.success
-    if schedule is regional_history_schedule:
+    if schedule is HISTORIES:
         assert set(materialisations(instance, result.run_id, REGIONAL_HISTORY)) == set(REGION_IDS)
     else:
         # Those of the inputs have no partition.
@@ -201,18 +205,16 @@ def test_a_tick_is_cut_into_runs_of_so_many_partitions(
     monkeypatch.setenv("REGIONAL_PARTITIONS_PER_RUN", "3")
     done = [
         list(materialisations(instance, run(instance, tags=request.tags).run_id))
-        for request in all_requested(regional_snapshot_schedule, instance)
+        for request in all_requested(SNAPSHOTS, instance)
     ]
     assert done == [list(REGION_IDS[at : at + 3]) for at in range(0, len(REGION_IDS), 3)]
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
     # The inputs have no partitions.
-    observed = requested(observe_inputs_schedule, instance).tags
+    observed = requested(OBSERVATIONS, instance).tags
     assert not any(name.startswith("dagster/asset_partition") for name in observed)
 
 
-@pytest.mark.parametrize(
-    "schedule", [regional_snapshot_schedule, regional_check_schedule, regional_history_schedule]
-)
+@pytest.mark.parametrize("schedule", [SNAPSHOTS, CHECKS, HISTORIES])
 def test_none_of_the_runs_of_a_tick_is_swallowed_or_doubled(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, schedule: dg.ScheduleDefinition
 ) -> None:

@@ -13,13 +13,12 @@ import redis
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import backfill_policy
-from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SettingsError
 from regional_assets.store import verification
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.built_in import MODEL, REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS, VERSIONS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
     SUMMARY,
@@ -299,7 +298,7 @@ def test_a_cancelled_run_leaves_no_partition_half_written(
     [cancelled] = instance.get_runs()
     assert cancelled.status is dg.DagsterRunStatus.CANCELED
     assert statuses(instance) == {}
-    problems = verification.verify(client, keys, REGION_IDS, current_time())
+    problems = verification.verify(client, keys, MODEL, REGION_IDS, current_time())
     assert problems == {region: [] for region in REGION_IDS}
     assert bool(client.exists(keys.latest("mena"))) is after_commit
 
@@ -336,18 +335,19 @@ def test_of_all_regions_that_were_not_asked_for_one_fails_alone(
     )
 
 
-def test_a_run_that_was_requested_with_another_geography_fails(
+def test_a_run_that_was_requested_with_another_model_fails(
     instance: dg.DagsterInstance, client: redis.Redis
 ) -> None:
-    """As when the code server and the process of the run have different regions."""
+    """As when the code server and the process of the run have different models."""
+    here = f"{VERSIONS['scoring_version']}_{VERSIONS['geography_version']}"
     made = run(instance, tags=ALL)
     stored = instance.get_run_by_id(made.run_id)
     assert stored
-    assert stored.tags["regional/geography"] == GEOGRAPHY_VERSION
+    assert stored.tags["regional/model"] == here
     before = dump(client)
-    result = run(instance, tags={**ALL, "regional/geography": "custom-0123"})
+    result = run(instance, tags={**ALL, "regional/model": "custom-0123_custom-4567"})
     assert not result.success
     (failure,) = result.get_step_failure_events()
     words = failure.step_failure_data.user_failure_data.description or ""  # type: ignore[union-attr]
-    assert f"custom-0123, and this process has {GEOGRAPHY_VERSION}" in words
+    assert f"custom-0123_custom-4567, and this process has {here}" in words
     assert dump(client) == before

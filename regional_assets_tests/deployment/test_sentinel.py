@@ -13,6 +13,7 @@ from regional_assets.store.commit import Duplicate, Unreplicated, Written
 from regional_assets.store.connection import address
 from regional_assets.store.diagnosis import Finding, diagnose
 from regional_assets.store.errors import StoreError
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.own_servers import program
 from regional_assets_tests.support.sentinels import SERVICE, Service, service
 from regional_assets_tests.support.servers import free_port
@@ -187,5 +188,5 @@ def _refused(url: str, folder: Path) -> str:
 
 
 def _replication(url: str, folder: Path, **changes: int) -> Finding:
-    findings = diagnose(settings(url, folder, **changes), current_time, lambda: None)
+    findings = diagnose(settings(url, folder, **changes), MODEL, current_time, lambda: None)
     return next(finding for finding in findings if finding.check == "replication")

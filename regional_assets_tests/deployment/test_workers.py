@@ -18,7 +18,7 @@ from regional_assets.defs.dagster_private import RunWorker
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.runs.clock import current_time
 from regional_assets.store.verification import verify
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, a_run, statuses
 from regional_assets_tests.support.deployment import BROKER_PASSWORD, Deployment, deployed
 from regional_assets_tests.support.proxy import Stop
@@ -122,7 +122,7 @@ def change_inputs(client: redis.Redis) -> None:
 
 
 def assert_nothing_lost_or_doubled(client: redis.Redis, commits: int) -> None:
-    assert not any(verify(client, keys, REGION_IDS, current_time()).values())
+    assert not any(verify(client, keys, MODEL, REGION_IDS, current_time()).values())
     for region in REGION_IDS:
         ids = indexed(client, region)
         assert len(ids) == commits

@@ -11,7 +11,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import RegionResult, take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stored import bodies, indexed, latest_id, should_be_told, told
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values
@@ -48,7 +48,7 @@ def assert_told_of(client: redis.Redis, snapshot_ids: list[str | None], now: int
     """The readers were told of this chain, and all agrees."""
     chain = bodies(client, [snapshot_id or "" for snapshot_id in snapshot_ids])
     assert told(client, "mena") == should_be_told("mena", [None, *chain])
-    assert verify(client, keys, ["mena"], now) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], now) == {"mena": []}
 
 
 def test_a_clock_set_back(store: SnapshotStore, client: redis.Redis) -> None:
@@ -119,14 +119,14 @@ def test_a_clock_a_year_ahead_sweeps_nothing_away(
         now,
         now + 365 * DAY,
     ]
-    [problem] = verify(client, keys, ["mena"], now)["mena"]
+    [problem] = verify(client, keys, MODEL, ["mena"], now)["mena"]
     assert "dated 31536000 s after this machine's clock" in problem
     # What it says to do.
     client.delete(keys.latest("mena"))
     client.zrem(keys.index("mena"), ahead[0].stored_id or "")
     change(client, 3)
     assert not take(store, now + 1).late
-    assert verify(client, keys, ["mena"], now) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], now) == {"mena": []}
 
 
 @pytest.mark.parametrize("ahead", [6 * MINUTE, 400 * DAY])

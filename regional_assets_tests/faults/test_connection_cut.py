@@ -93,7 +93,7 @@ def commit_size(between: Proxy, store: SnapshotStore, chain: Chain) -> Size:
 
 def assert_chain(client: redis.Redis, commits: int) -> None:
     """So many commits are stored, each once, with their alerts and history."""
-    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, MODEL, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     for region in REGION_IDS:
         ids = indexed(client, region)
         assert sorted(ids) == sorted(f"{region}-{number}" for number in range(commits))
@@ -206,7 +206,7 @@ def test_a_connection_that_never_lets_a_commit_through(
     assert time.monotonic() - started < impatient.region_deadline + 4 * SILENCE + 5
     assert len(failed) == len(REGION_IDS)
     assert all(str(between.url) in (region.error or "") for region in failed)
-    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, MODEL, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
 
     between.stop = None
     again = take_snapshots(through, REGION_IDS, NOW + 1)

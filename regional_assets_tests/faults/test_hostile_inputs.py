@@ -14,7 +14,7 @@ from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.hostile import HOSTILE, spoilt
 from regional_assets_tests.support.stored import bodies, indexed, listed, unknown_keys
 from regional_assets_tests.support.stores import keys
@@ -142,7 +142,7 @@ def reject(name: str) -> Any:
 def assert_sound(client: redis.Redis) -> None:
     """What is stored is strict JSON in strict UTF-8, within its ranges, under known keys."""
     assert unknown_keys(client) == set()
-    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, MODEL, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     for region in REGION_IDS:
         for body in bodies(client, indexed(client, region)):
             snapshot = json.loads(body.decode("utf-8"), parse_constant=reject)
@@ -193,6 +193,6 @@ def test_a_hostile_pointer_fails_its_region_in_few_words(store: SnapshotStore, t
     assert len(failed.error or "") < 2000
     assert (failed.error or "").isprintable()
     assert store.client.get(keys.latest("mena")) == pointer
-    others = verify(store.client, keys, REGION_IDS, NOW)
+    others = verify(store.client, keys, MODEL, REGION_IDS, NOW)
     assert [region for region, problems in others.items() if problems] == ["mena"]
     assert all(len(problem) < 2000 for problem in others["mena"])

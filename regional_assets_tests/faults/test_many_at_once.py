@@ -6,6 +6,7 @@ from random import Random
 
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.stored import (
     bodies,
     indexed,
@@ -53,7 +54,7 @@ def test_the_same_content(store: SnapshotStore, server_url: str, folder: Path) -
     assert found == should_be_told("mena", [None, *bodies(store.client, [only])])
     assert len(found.alerts) == 4
     assert len(found.history) == 1
-    assert verify(store.client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(store.client, keys, MODEL, ["mena"], NOW) == {"mena": []}
     assert unknown_keys(store.client) == set()
 
 
@@ -79,7 +80,7 @@ def test_different_content(store: SnapshotStore, server_url: str, folder: Path) 
     in_time = sorted((r for r in results if not r.late), key=lambda result: result.generated_at)
     chain = bodies(client, [result.snapshot_id or "" for result in in_time])
     assert told(client, "mena") == should_be_told("mena", [None, *chain])
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
     assert unknown_keys(client) == set()
 
 
@@ -98,7 +99,7 @@ def test_different_content_of_the_same_moment(
     found = told(client, "mena")
     assert len(found.history) == 1
     assert len(found.alerts) == 4
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
     assert unknown_keys(client) == set()
 
 

@@ -62,7 +62,7 @@ def errors(result: RunResult) -> dict[str, str]:
 
 def assert_whole(client: redis.Redis) -> None:
     """Nothing is half done, and all is told that is stored."""
-    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, MODEL, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     for region in REGION_IDS:
         chain = [None, *bodies(client, indexed(client, region))]
         assert told(client, region) == should_be_told(region, chain)
@@ -205,7 +205,7 @@ def test_memory_that_ends_in_the_middle(own_store: SnapshotStore) -> None:
     for region in REGION_IDS:
         assert len(indexed(client, region)) == (1 if region in found else 2)
     client.config_set("maxmemory", 0)
-    assert not any(verify(client, keys, REGION_IDS, NOW).values())
+    assert not any(verify(client, keys, MODEL, REGION_IDS, NOW).values())
 
 
 def test_a_primary_that_becomes_a_replica(

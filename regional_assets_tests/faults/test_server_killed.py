@@ -18,7 +18,7 @@ from regional_assets.store import embedded
 from regional_assets.store.commit import CommitReply, Written
 from regional_assets.store.errors import StoreError
 from regional_assets.store.verification import verify
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.chains import Chain
 from regional_assets_tests.support.own_servers import open_store
 from regional_assets_tests.support.stored import (
@@ -77,7 +77,7 @@ def test_killed_in_the_middle_of_commits(state: Path, repetition: int) -> None:
             writer.thread.join()
 
     with open_store(state).client as client:
-        assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+        assert verify(client, keys, MODEL, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
         for region, writer in writers.items():
             found = indexed(client, region)
             sent = [*writer.acknowledged, writer.unacknowledged]
@@ -131,7 +131,7 @@ def test_a_torn_write_leaves_no_half_commit(state: Path) -> None:
         log.write_bytes(whole[:size])
         with open_store(state).client as client:
             assert dump(client) == held
-            assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+            assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
             kill(client)
         eventually(lambda: not embedded.is_running(state))
 

@@ -15,7 +15,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
 from regional_assets_tests.support.stored import (
     bodies,
@@ -154,7 +154,7 @@ def test_killed_at_any_moment_and_run_again(
 
 
 def agrees(client: redis.Redis) -> bool:
-    return not any(verify(client, keys, REGION_IDS, current_time()).values())
+    return not any(verify(client, keys, MODEL, REGION_IDS, current_time()).values())
 
 
 def materialised(instance: dg.DagsterInstance, run_id: str) -> set[str]:

@@ -7,6 +7,7 @@ import pytest
 from regional_assets.intelligence.balance import Balance
 from regional_assets.intelligence.numbers import total
 from regional_assets.intelligence.regime import regime_label
+from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.worlds import content_of, world_of
 
 
@@ -30,7 +31,7 @@ def balance(coercive: float, net: float, alliance: float = 0.3) -> Balance:
     ],
 )
 def test_regimes(coercive: float, net: float, alliance: float, label: str) -> None:
-    assert regime_label(balance(coercive, net, alliance)) == label
+    assert regime_label(balance(coercive, net, alliance), MODEL.scoring.regime) == label
 
 
 def signals(count: int, severity: str = "CRITICAL") -> dict[str, Any]:

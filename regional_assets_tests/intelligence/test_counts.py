@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from regional_assets.intelligence import digest, inputs, readers, snapshot
 from regional_assets.intelligence.inputs import StoredValue
@@ -13,24 +13,24 @@ from regional_assets.intelligence.world import build_world
 from regional_assets.store import commit
 from regional_assets.store.keys import Keys
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
-from regional_assets_tests.support.worlds import NOW, sample_values, snapshots_of, world_of
+from regional_assets_tests.support.worlds import NOW, encoded, sample_values, snapshots_of, world_of
 
-Count = Callable[[ModuleType, str], list[Any]]
+Count = Callable[[object, str], list[Any]]
 
 
 @pytest.fixture
 def count(monkeypatch: pytest.MonkeyPatch) -> Count:
     """Records the first argument of each call of a function."""
 
-    def counted(module: ModuleType, name: str) -> list[Any]:
+    def counted(owner: object, name: str) -> list[Any]:
         calls: list[Any] = []
-        function = getattr(module, name)
+        function = getattr(owner, name)
 
         def recording(first: Any, *arguments: Any, **options: Any) -> Any:
             calls.append(first)
             return function(first, *arguments, **options)
 
-        monkeypatch.setattr(module, name, recording)
+        monkeypatch.setattr(owner, name, recording)
         return calls
 
     return counted
@@ -38,12 +38,12 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Count:
 
 def test_each_input_is_parsed_once_and_each_body_encoded_once(count: Count) -> None:
     parsed = count(inputs, "_decode")
-    encoded, digests = count(commit, "encode"), count(digest, "encode")
+    bodies_encoded, digests = count(commit, "encode"), count(digest, "encode")
     values = sample_values()
     world = build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, NOW)
     for found in snapshots_of(world).values():
         commit.commit_call(Keys(), found, force=False, expiry=1)
-    bodies = [value for value in encoded if "balance" in value]
+    bodies = [value for value in bodies_encoded if "balance" in value]
     assert Counter(parsed) == Counter(values.values())
     assert [body["region_id"] for body in bodies] == list(REGION_IDS)
     assert len(digests) == len(REGION_IDS)
@@ -56,13 +56,14 @@ def test_each_balance_is_computed_once(count: Count) -> None:
 
 
 def test_the_text_of_a_forecast_is_gathered_and_searched_once(count: Count) -> None:
-    gathered, searched = count(readers, "strings"), count(readers, "mentions")
+    model = replace(MODEL)
+    gathered, searched = count(readers, "strings"), count(model.word_finder, "mentions")
     case_files = [{"text": f"Iran, NATO and number {n}"} for n in range(5)]
     rows = [
         {"id": "f", "region": "Iran", "probability": 0.5, "caseFile": case_file}
         for case_file in case_files
     ]
-    snapshots_of(world_of(forecasts={"predictions": rows}))
+    snapshots_of(build_world(model, encoded({"forecasts": {"predictions": rows}}), NOW))
     assert gathered == case_files
     assert len(searched) == len(case_files)
 

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from regional_assets.intelligence import gazetteer
-from regional_assets.intelligence.geography import (
-    CORRIDORS,
-    Region,
-    UnknownRegionError,
-    checked_regions,
-)
-from regional_assets_tests.support.built_in import REGIONS
+from regional_assets.intelligence.gazetteer import _any_of
+from regional_assets.intelligence.geography import CORRIDORS, Region, UnknownRegionError
+from regional_assets_tests.support.built_in import MODEL, REGIONS
+
+gazetteer = MODEL.gazetteer
 
 with (Path(__file__).parents[1] / "cases" / "places.csv").open(encoding="utf-8") as cases:
     PLACES = [(row["name"], set(row["regions"].split())) for row in csv.DictReader(cases)]
@@ -104,12 +101,12 @@ def test_a_label_is_the_name_of_its_region_alone(region: Region) -> None:
 
 
 def test_words_of_containment_may_end_in_punctuation() -> None:
-    assert gazetteer._any_of("Zone (9)").search("near zone (9) and beyond")
-    assert not gazetteer._any_of("arctic").search("antarctica")
+    assert _any_of("Zone (9)").search("near zone (9) and beyond")
+    assert not _any_of("arctic").search("antarctica")
 
 
 def test_every_row_of_the_table_can_be_found() -> None:
-    names = gazetteer._reference("country_names")
+    names = MODEL.tables.table("country_names")
     assert [name for name in names if gazetteer.country(name) != names[name]] == []
 
 
@@ -182,7 +179,7 @@ def test_icao_prefixes(icao: str, region: str | None) -> None:
 
 def test_corridors_of_a_region() -> None:
     def ids(region: str) -> list[str]:
-        return [c.id for c in REGIONS[region].corridors]
+        return [c.id for c in MODEL.geography.corridors_of[region]]
 
     assert ids("mena") == ["hormuz", "suez", "babelm"]
     assert ids("sub-saharan-africa") == ["babelm", "cape-of-good-hope"]
@@ -199,5 +196,5 @@ def test_no_country_is_in_two_regions() -> None:
 
 def test_unknown_regions_are_one_error_that_names_them_all() -> None:
     with pytest.raises(UnknownRegionError, match="'atlantis', '__class__'; the regions are mena,"):
-        checked_regions(["mena", "atlantis", "__class__"])
-    assert checked_regions(["mena", "mena"]) == ("mena",)
+        MODEL.checked_regions(["mena", "atlantis", "__class__"])
+    assert MODEL.checked_regions(["mena", "mena"]) == ("mena",)

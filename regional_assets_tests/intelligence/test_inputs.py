@@ -1,12 +1,11 @@
 """The catalogue, envelopes, companions, freshness, confidence (SPEC 2)."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from regional_assets.intelligence import world as world_module
 from regional_assets.intelligence.catalogue import InputSpec
@@ -18,6 +17,7 @@ from regional_assets.intelligence.inputs import (
     read_input,
     read_inputs,
 )
+from regional_assets.intelligence.model_checks import ModelError, checked
 from regional_assets.intelligence.world import build_world
 from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.worlds import COMPANION, KEY, NOW, encoded, sample_values
@@ -53,16 +53,11 @@ def test_every_catalogued_input_is_read_and_every_read_is_catalogued(
     assert len([spec for spec in MODEL.inputs if spec.companion]) == 11
 
 
-def test_an_input_without_a_reader_fails_at_import() -> None:
-    code = """
-from regional_assets.intelligence import catalogue
-forgotten = catalogue.InputSpec("moon", "moon:v1", 30, "monthly", "Phases.", "readers:moon")
-catalogue.MODEL.inputs = (*catalogue.MODEL.inputs, forgotten)
-import regional_assets.intelligence.world
-"""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.returncode != 0
-    assert "the input moon has no reader readers:moon" in run.stderr
+def test_an_input_without_a_reader_is_refused() -> None:
+    assert set(world_module._READERS) == {spec.name for spec in MODEL.inputs}
+    forgotten = InputSpec("moon", "moon:v1", 30, "monthly", "Phases.")
+    with pytest.raises(ModelError, match=r"inputs\.moon: this version reads no input 'moon'"):
+        checked(replace(MODEL, inputs=(*MODEL.inputs, forgotten)))
 
 
 def test_an_envelope_is_unwrapped() -> None:

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regional_assets.intelligence.mentions import Mentions, mentions
+from regional_assets.intelligence.mentions import Mentions
+from regional_assets_tests.support.built_in import MODEL
+
+mentions = MODEL.word_finder.mentions
 
 # Boundaries of words of every kind, and words that hold others.
 PIECES = st.sampled_from(

@@ -1,5 +1,6 @@
 """The model as a value: two side by side, its versions, its file (SPEC 1, 5.1)."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,15 @@ from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.model import BUILT_IN, Model, StatedVersions
 from regional_assets.intelligence.model_checks import ModelError, checked
 from regional_assets.intelligence.model_file import read_model, write_model
-from regional_assets.intelligence.scoring import CoercivePressure, EnergyLeverage, Scoring, Term
+from regional_assets.intelligence.scoring import (
+    CoercivePressure,
+    EnergyLeverage,
+    Evidence,
+    Mobility,
+    Scenarios,
+    Scoring,
+    Term,
+)
 from regional_assets.intelligence.snapshot import assess, complete, region_content
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.store.wire import encode
@@ -222,6 +231,61 @@ def test_a_table_of_another_version_is_refused_by_digest_and_read_in_full() -> N
 
 
 def test_the_built_in_model_holds_what_is_asked_of_any() -> None:
-    assert checked(BUILT_IN) is BUILT_IN
+    assert checked(BUILT_IN) == BUILT_IN
     assert BUILT_IN.left_out == {}
     assert BUILT_IN.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Model(inputs=()), "inputs: there is no input"),
+        (Model(inputs=BUILT_IN.inputs[:1] * 2), "inputs.risk_scores: 'risk_scores' is there twice"),
+        (Model(corridors=CORRIDORS[:1] * 2), "corridors.hormuz: 'hormuz' is there twice"),
+        (
+            Model(corridors=(CORRIDORS[0], replace(CORRIDORS[1], chokepoint="hormuz"))),
+            "corridors.hormuz.chokepoint: 'hormuz' is there twice",
+        ),
+        (
+            Model(scoring=Scoring(mobility=Mobility(full_flights=0.0))),
+            "Expected `float` > 0.0 - at `$.scoring.mobility.full_flights`",
+        ),
+        (
+            Model(scoring=Scoring(mobility=Mobility(full_flights=math.nan))),
+            "Expected `float` > 0.0 - at `$.scoring.mobility.full_flights`",
+        ),
+        (
+            Model(scoring=Scoring(evidence=Evidence(score_from=math.inf))),
+            "scoring.evidence.score_from: the number is not finite",
+        ),
+        (Model(criticality=Criticality(high_weight=0.0)), "high_weight"),
+        (Model(scoring=Scoring(scenarios=Scenarios(breaking=1e308))), "breaking"),
+        (Model(triggers=(replace(BUILT_IN.triggers[0], id=""),)), "triggers[0].id"),
+        (Model(triggers=(replace(BUILT_IN.triggers[0], window_minutes=-5),)), "window_minutes"),
+        (
+            Model(
+                triggers=(
+                    replace(
+                        BUILT_IN.triggers[6],
+                        metric="theater:eastern-europe:russia_vessel_count",
+                    ),
+                )
+            ),
+            "unknown metric 'theater:eastern-europe:russia_vessel_count'",
+        ),
+    ],
+)
+def test_what_a_module_cannot_make(model: Model, words: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        checked(model)
+    assert words in str(refused.value)
+
+
+def test_more_confidence_than_there_is() -> None:
+    with pytest.raises(ModelError, match="present and fresh are more than 1 together"):
+        read_model("[scoring.confidence]\npresent = 0.9")
+
+
+def test_what_a_module_makes_of_lists_is_a_model_like_any_other() -> None:
+    model = checked(Model(regions=list(REGIONS)))  # type: ignore[arg-type]
+    assert model == BUILT_IN

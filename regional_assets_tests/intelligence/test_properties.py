@@ -13,7 +13,7 @@ from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.world import build_world
 from regional_assets.store.wire import encode
-from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, REGION_IDS
+from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL, REGION_IDS
 from regional_assets_tests.support.worlds import NOW, as_previous, sample_values, snapshots_of
 
 # Names that the readers look for, so that odd values come where they hurt.
@@ -80,7 +80,7 @@ def reject(name: str) -> Any:
 @given(stored_inputs())
 @settings(max_examples=300, deadline=None)
 def test_any_input_gives_strict_json_in_range(stored: dict[str, StoredValue]) -> None:
-    world = build_world(stored, NOW)
+    world = build_world(MODEL, stored, NOW)
     for region, snapshot in snapshots_of(world).items():
         body = encode(snapshot.body)
         found = json.loads(body, parse_constant=reject)
@@ -98,8 +98,8 @@ def test_any_input_gives_strict_json_in_range(stored: dict[str, StoredValue]) ->
 @given(stored_inputs())
 @settings(max_examples=50, deadline=None)
 def test_nothing_changes_between_two_equal_runs(stored: dict[str, StoredValue]) -> None:
-    first = snapshots_of(build_world(stored, NOW))
-    second = snapshots_of(build_world(stored, NOW), first, "t")
+    first = snapshots_of(build_world(MODEL, stored, NOW))
+    second = snapshots_of(build_world(MODEL, stored, NOW), first, "t")
     for region in REGION_IDS:
         assert first[region].content.digest == second[region].content.digest
         assert second[region].changes.trigger_reason == "scheduled_6h"
@@ -113,5 +113,5 @@ def test_records_are_read_alike_by_their_schema_and_field_by_field(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world_module, "DECODERS", {})
-        expected = build_world(stored, NOW)
-    assert build_world(stored, NOW) == expected
+        expected = build_world(MODEL, stored, NOW)
+    assert build_world(MODEL, stored, NOW) == expected

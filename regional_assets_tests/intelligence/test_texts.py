@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 import pytest
-from regional_assets.intelligence.threats import THREATS
 
 from regional_assets.intelligence.alerts import alerts
 from regional_assets.intelligence.diff import Diff
@@ -46,7 +45,9 @@ def test_the_end_of_a_path_says_low_high_and_unit(step: Step) -> None:
 
 def _paths() -> list[dict[str, Any]]:
     active = [TriggerReading(trigger, 1.0, "active") for trigger in MODEL.applicable_triggers]
-    return [p for r in REGION_IDS for p in transmission_paths(r, active)]
+    return [
+        p for r in REGION_IDS for p in transmission_paths(r, active, MODEL.applicable_templates)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def every_text(region: str, level: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("level", THREATS)
+@pytest.mark.parametrize("level", MODEL.scoring.reading.threats)
 @pytest.mark.parametrize("region", REGION_IDS)
 def test_texts_name_corridors_and_levels(region: str, level: str) -> None:
     ids = {c.id for c in CORRIDORS} | {c.chokepoint or c.id for c in CORRIDORS}
@@ -121,8 +122,10 @@ def test_two_alerts_for_one_fall_read_apart() -> None:
     fall = {"corridor_id": "aggregate", "from": "0.90", "to": "0.40"}
     failure = {"axis": "maritime_access", "from": 0.9, "to": 0.4}
     changes = Diff(None, [], [], [], [fall], [], [failure])
+    label = MODEL.region("europe").label
     first, second = (
-        a.title.removeprefix("Europe & Central Asia: ") for a in alerts("europe", changes)
+        a.title.removeprefix("Europe & Central Asia: ")
+        for a in alerts(label, changes, MODEL.scoring.alerts)
     )
     assert first == "sea routes break down, maritime access fell from 0.90 to 0.40"
     assert second == "a buffer fails, maritime access is 0.4 after 0.9"

@@ -1,6 +1,5 @@
 """Delta triggers and their trailing baselines (SPEC 4 and 7)."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,14 +7,8 @@ from msgspec.structs import replace
 
 from regional_assets.intelligence import snapshot as snapshot_module
 from regional_assets.intelligence.baselines import Observation, trailing_mean
-from regional_assets.intelligence.metrics import (
-    AxisMetric,
-    InstabilityIndex,
-    Metric,
-    ThreatLevel,
-    Transits,
-    VesselCount,
-)
+from regional_assets.intelligence.model import SCORING_VERSION, StatedVersions
+from regional_assets.intelligence.model_checks import checked
 from regional_assets.intelligence.snapshot import assess, region_content
 from regional_assets.intelligence.triggers import History, Trigger, TriggerError
 from regional_assets.intelligence.world import World
@@ -25,6 +18,7 @@ from regional_assets_tests.support.worlds import NOW, content_of, world_of
 HOUR = 3_600_000
 DAY = 24 * HOUR
 HORMUZ = "hormuz_transit_drop"
+RULES = MODEL.scoring.triggers
 
 
 def observed(*values: float, every: int = 6 * HOUR) -> list[Observation]:
@@ -84,23 +78,23 @@ def test_every_trailing_trigger_compares_a_difference() -> None:
 
 def test_the_baseline_is_the_mean_of_the_window() -> None:
     inside = observed(*range(1, 9))
-    assert trailing_mean(inside, "trailing_7d", NOW) == 4.5
+    assert trailing_mean(inside, "trailing_7d", NOW, RULES) == 4.5
     # The window begins with its first moment and ends before this run.
     edge = [(NOW - 7 * DAY, 13.5)]
     outside = [(NOW - 7 * DAY - 1, 1000.0), (NOW, 1000.0), (NOW + 1, 1000.0)]
-    assert trailing_mean([*edge, *inside, *outside], "trailing_7d", NOW) == 5.5
+    assert trailing_mean([*edge, *inside, *outside], "trailing_7d", NOW, RULES) == 5.5
 
 
 def test_eight_observations_at_least() -> None:
-    assert trailing_mean(observed(*[1.0] * 7, every=DAY), "trailing_7d", NOW) is None
-    assert trailing_mean(observed(*[1.0] * 8, every=DAY // 2), "trailing_7d", NOW) == 1
+    assert trailing_mean(observed(*[1.0] * 7, every=DAY), "trailing_7d", NOW, RULES) is None
+    assert trailing_mean(observed(*[1.0] * 8, every=DAY // 2), "trailing_7d", NOW, RULES) == 1
 
 
 @pytest.mark.parametrize(("window", "days"), [("trailing_7d", 7), ("trailing_30d", 30)])
 def test_a_quarter_of_the_window_at_least(window: Any, days: int) -> None:
     step = days * DAY // 4 // 8
-    assert trailing_mean(observed(*[1.0] * 9, every=step), window, NOW) == 1
-    assert trailing_mean(observed(*[1.0] * 9, every=step - 1), window, NOW) is None
+    assert trailing_mean(observed(*[1.0] * 9, every=step), window, NOW, RULES) == 1
+    assert trailing_mean(observed(*[1.0] * 9, every=step - 1), window, NOW, RULES) is None
 
 
 def test_the_stored_texts_of_the_metrics() -> None:
@@ -116,35 +110,54 @@ def test_the_stored_texts_of_the_metrics() -> None:
     }
 
 
+def watching(region: str, metric: str) -> Trigger:
+    return Trigger("x", region, "escalation", metric, "gte", 0.5, 60, "fixed", "X")
+
+
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("trigger", "words"),
     [
-        (lambda: AxisMetric("atlantis", "capital_stress"), "unknown region 'atlantis'; there are"),
-        (lambda: AxisMetric("mena", "morale"), "unknown axis 'morale'"),
-        (lambda: ThreatLevel("hormuz_strait"), "unknown chokepoint 'hormuz_strait'; .* hormuz,"),
-        (lambda: Transits("kiel"), "unknown chokepoint 'kiel'"),
-        (lambda: InstabilityIndex("QQ"), "unknown country 'QQ'"),
-        (lambda: VesselCount("eastern_europe", "russia"), "unknown theater 'eastern_europe'"),
         (
-            lambda: replace(MODEL.applicable_triggers[0], region="atlantis"),
-            "hormuz_transit_drop: unknown region",
+            watching("mena", "balance:atlantis:capital_stress"),
+            "x.metric: unknown region 'atlantis'; there are",
+        ),
+        (watching("mena", "balance:mena:morale"), "x.metric: unknown axis 'morale'"),
+        (
+            watching("mena", "chokepoint:hormuz_strait:threat_level"),
+            "x.metric: unknown chokepoint 'hormuz_strait'; .* hormuz,",
+        ),
+        (
+            watching("mena", "chokepoint:kiel:transit_count"),
+            "x.metric: unknown chokepoint 'kiel'",
+        ),
+        (watching("mena", "cii:QQ:combined_score"), "x.metric: unknown country 'QQ'"),
+        (
+            watching("mena", "theater:eastern:russia_vessel_count"),
+            "x.metric: unknown theater 'eastern'",
+        ),
+        (watching("mena", "morale:mena"), "x.metric: unknown metric 'morale:mena'; a metric is"),
+        (
+            replace(MODEL.applicable_triggers[0], region="atlantis"),
+            "hormuz_transit_drop.region: unknown region 'atlantis'",
         ),
     ],
 )
-def test_a_name_that_nothing_has_is_refused(make: Callable[[], Any], words: str) -> None:
+def test_a_name_that_nothing_has_is_refused(trigger: Trigger, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        make()
+        checked(replace(MODEL, triggers=(trigger,)))
 
 
-def watching(region: str, metric: Metric) -> Trigger:
-    return Trigger("x", region, "escalation", metric, "gte", 0.5, 60, "fixed", "X")
+def watched(world: World, *triggers: Trigger) -> World:
+    """The same world, of a model with these triggers that states the version of the built-in."""
+    stated = StatedVersions(scoring=SCORING_VERSION)
+    return replace(world, model=replace(MODEL, versions=stated, triggers=triggers))
 
 
 def test_a_trigger_of_one_region_on_the_axis_of_another() -> None:
     world = world_of(macro_signals={"verdict": "CASH"}, stress_index={"compositeScore": 100})
     [stress] = {content_of(world, r).balance.axes["capital_stress"] for r in ("mena", "latam")}
-    trigger = replace(watching("latam", AxisMetric("mena", "capital_stress")), value=stress)
-    assessment = assess(world, triggers=(trigger,))
+    trigger = replace(watching("latam", "balance:mena:capital_stress"), value=stress)
+    assessment = assess(watched(world, trigger))
     contents = {region: region_content(assessment, region) for region in REGION_IDS}
     [reading] = contents["latam"].triggers
     assert (reading.value, reading.state) == (stress, "active")
@@ -162,8 +175,8 @@ def test_the_fault_of_a_region_or_a_trigger_stays_with_what_needs_it(
         return balance(world, region)
 
     monkeypatch.setattr(snapshot_module, "balance", breaking)
-    trigger = watching("latam", AxisMetric("mena", "capital_stress"))
-    assessment = assess(world_of(), triggers=(*MODEL.applicable_triggers, trigger))
+    trigger = watching("latam", "balance:mena:capital_stress")
+    assessment = assess(watched(world_of(), *MODEL.applicable_triggers, trigger))
     with pytest.raises(ZeroDivisionError, match="a bug"):
         region_content(assessment, "mena")
     with pytest.raises(TriggerError, match="x: ZeroDivisionError"):

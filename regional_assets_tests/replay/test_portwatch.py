@@ -23,7 +23,7 @@ SERIES = read_series(PORTWATCH_2026)
 def world(day: str) -> World:
     at = pd.Timestamp(day, tz="UTC")
     now = int(at.timestamp()) * 1000
-    values = feeds(SERIES, at, now)
+    values = feeds(MODEL, SERIES, at, now)
     return build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, now)
 
 
@@ -84,7 +84,7 @@ def test_a_day_without_a_figure_is_no_day_without_ships(tmp_path: Path) -> None:
     path.write_text("date,hormuz_strait_total\n2026-01-01,1\n2026-01-02,\n")
     series = read_series(path)
     now = int(series.index[-1].timestamp()) * 1000
-    values = feeds(series, series.index[-1], now)
+    values = feeds(MODEL, series, series.index[-1], now)
     seen = build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, now)
     assert seen.chokepoints == {"hormuz": "normal"}
     assert seen.transits == {}
@@ -95,9 +95,9 @@ def test_the_blockade_of_2026(valkey_store: SnapshotStore) -> None:
     days = list(pd.date_range("2026-02-01", "2026-03-14", tz="UTC"))
     active: dict[str, bool] = {}
     alerts: list[int | None] = []
-    for day, now in Replay(SERIES, days, Path()).ticks:
+    for day, now in Replay(MODEL, SERIES, days, Path()).ticks:
         expire(valkey_store)
-        valkey_store.write_inputs(feeds(SERIES, day, now))
+        valkey_store.write_inputs(feeds(MODEL, SERIES, day, now))
         results = {r.region_id: r for r in take_snapshots(valkey_store, REGION_IDS, now).regions}
         contents = {region: r.snapshot.content for region, r in results.items() if r.snapshot}
         states = {r.trigger.id: r.state for r in contents["mena"].triggers}

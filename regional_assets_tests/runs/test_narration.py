@@ -85,7 +85,8 @@ def test_each_region_but_global_is_narrated_by_one_call(
         assert snapshot["meta"]["narrative_model"] == "good-model"
         assert (region.narration.tokens_in, region.narration.tokens_out) == (TOKENS_IN, TOKENS_OUT)
         assert not region.narration.cache_hit
-    assert verify(loaded.client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    found = verify(loaded.client, keys, MODEL, REGION_IDS, NOW)
+    assert found == {region: [] for region in REGION_IDS}
 
 
 def test_the_data_version_is_the_same_with_and_without(

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from regional_assets.intelligence.geography import GEOGRAPHY_VERSION
-from regional_assets.intelligence.snapshot import MODEL_VERSION, SCORING_VERSION
+from regional_assets.intelligence.model import (
+    GEOGRAPHY_VERSION,
+    MODEL_VERSION,
+    SCORING_VERSION,
+)
 from regional_assets.runs.snapshots import RegionResult, take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import REGION_IDS

@@ -36,7 +36,7 @@ def test_written_then_duplicate_then_changed(store: SnapshotStore) -> None:
         assert region.stored_id == region.duplicate_of
     store.client.delete("military:flights:v1")
     assert set(outcomes(store, NOW + 2000).values()) == {"written"}
-    assert verify(store.client, keys, REGION_IDS, NOW) == ALL_AGREE
+    assert verify(store.client, keys, MODEL, REGION_IDS, NOW) == ALL_AGREE
 
 
 def test_ids_sort_by_time(store: SnapshotStore) -> None:
@@ -149,7 +149,7 @@ def test_two_runs_that_read_the_same_moment(
     for region in result.regions:
         assert region.snapshot
         assert region.snapshot.previous_id
-    assert verify(store.client, keys, REGION_IDS, NOW) == ALL_AGREE
+    assert verify(store.client, keys, MODEL, REGION_IDS, NOW) == ALL_AGREE
 
 
 def test_an_unknown_region_is_an_error_before_any_work(store: SnapshotStore) -> None:
@@ -191,7 +191,7 @@ def test_the_garbage_collector_rests_for_the_run_and_is_left_as_it_was(
 
     def watched(*args: Any) -> Any:
         seen.append(gc.isenabled())
-        return build_world(MODEL, *args)
+        return build_world(*args)
 
     monkeypatch.setattr(snapshot_run, "build_world", watched)
     try:

@@ -236,10 +236,10 @@ def test_scripts_look_at_a_bounded_number_of_rights(
         rule = re.sub(r"~dedup:[^ )]+", "", RULES[WRITER].replace(WRITER, "limited"))
         admin.execute_command(*rule.split())
         with redis.Redis.from_url(server_url, username="limited", password=access.PASSWORD) as user:
-            whole = node_diagnosis.rights(user, keys)
+            whole = node_diagnosis.rights(user, keys, MODEL)
             monkeypatch.setattr(node_diagnosis, "_PER_SCRIPT", 100)
             admin.config_resetstat()
-            assert node_diagnosis.rights(user, keys) == whole
+            assert node_diagnosis.rights(user, keys, MODEL) == whole
         counted = calls(admin)
         admin.acl_deluser("limited")
     assert "lacks rights on dedup:snapshot:v1:mena:0" in whole[1]

@@ -217,7 +217,7 @@ def test_latest_never_moves_back(store: SnapshotStore) -> None:
     assert store.client.get(keys.latest("mena")) == b"newer"
     assert store.client.get(keys.snapshot_by_id("early")) == encode(early.body)
     assert store.client.zrange(keys.index("mena"), 0, -1) == [b"early", b"newer"]
-    assert verify(store.client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(store.client, keys, MODEL, ["mena"], NOW) == {"mena": []}
     # Its content is not what the region's latest says, so it stands for no duplicate.
     assert not store.client.exists(keys.dedup("mena", early.content.digest))
 

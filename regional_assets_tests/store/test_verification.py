@@ -14,7 +14,7 @@ from regional_assets.store.keys import DAY, REGIME_HISTORY_LENGTH, SNAPSHOT_EXPI
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import encode
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stored import put_body
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -38,7 +38,7 @@ def latest(client: redis.Redis) -> str:
 
 
 def test_what_was_committed_agrees(client: redis.Redis) -> None:
-    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, MODEL, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
 
 
 @pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
@@ -66,30 +66,30 @@ def test_what_expires_leaves_no_false_alarm(client: redis.Redis) -> None:
     for key in client.scan_iter("intelligence:snapshot-by-id:v1:*"):
         client.delete(key)
     later = NOW + 91 * DAY * 1000
-    assert verify(client, keys, ["mena"], later) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], later) == {"mena": []}
 
 
 def test_a_region_begun_anew_agrees(client: redis.Redis, store: SnapshotStore) -> None:
     client.delete(keys.latest("mena"))
     take_snapshots(store, ["mena"], NOW + 2000)
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_region_begun_anew_in_calm_agrees(client: redis.Redis, store: SnapshotStore) -> None:
     """A first calm snapshot is no regime change; the history goes on from there."""
     client.delete(keys.latest("mena"), *sample_values())
     take_snapshots(store, ["mena"], NOW + 2000)
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
     store.write_inputs(sample_values())
     take_snapshots(store, ["mena"], NOW + 3000)
     assert client.llen(keys.regime_history("mena")) == 2
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_snapshot_of_the_future_is_reported(client: redis.Redis, store: SnapshotStore) -> None:
     take_snapshots(store, ["mena"], NOW + 600_000, force=True)
-    assert verify(client, keys, ["mena"], NOW + 300_000) == {"mena": []}
-    [problem] = verify(client, keys, ["mena"], NOW + 299_000)["mena"]
+    assert verify(client, keys, MODEL, ["mena"], NOW + 300_000) == {"mena": []}
+    [problem] = verify(client, keys, MODEL, ["mena"], NOW + 299_000)["mena"]
     assert "dated 301 s after this machine's clock" in problem
 
 
@@ -256,9 +256,9 @@ def lose_pointers(client: redis.Redis) -> None:
     ],
 )
 def test_damage_is_named(client: redis.Redis, damage: Damage, said: str) -> None:
-    assert verify(client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    assert verify(client, keys, MODEL, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
     damage(client)
-    found = verify(client, keys, REGION_IDS, NOW)
+    found = verify(client, keys, MODEL, REGION_IDS, NOW)
     assert said in "; ".join(found.pop("mena"))
     assert not any(found.values())
 
@@ -268,10 +268,10 @@ def test_snapshots_to_which_nothing_leads_are_found(client: redis.Redis) -> None
     """By a user who may look through all keys."""
     lose_pointers(client)
     client.delete(*client.scan_iter("intelligence:observations:v1:mena:*"), keys.confirmed("mena"))
-    [problem] = verify(client, keys, REGION_IDS, NOW)["mena"]
+    [problem] = verify(client, keys, MODEL, REGION_IDS, NOW)["mena"]
     assert "are absent, but there is intelligence:snapshot:v1:mena:17900000" in problem
     client.delete(*client.scan_iter("intelligence:snapshot:v1:mena:*"))
-    assert verify(client, keys, REGION_IDS, NOW)["mena"] == []
+    assert verify(client, keys, MODEL, REGION_IDS, NOW)["mena"] == []
 
 
 def test_the_next_snapshot_puts_times_of_the_future_right(
@@ -280,12 +280,12 @@ def test_the_next_snapshot_puts_times_of_the_future_right(
     ahead = current_time() + DAY * 1000
     client.zadd(IRAN, {f"{ahead}:1.0": ahead})
     client.set(keys.confirmed("mena"), ahead, keepttl=True)
-    assert len(verify(client, keys, ["mena"], NOW)["mena"]) == 2
+    assert len(verify(client, keys, MODEL, ["mena"], NOW)["mena"]) == 2
     # A late one says nothing about what is newer.
     take_snapshots(store, ["mena"], NOW - 1)
-    assert len(verify(client, keys, ["mena"], NOW)["mena"]) == 2
+    assert len(verify(client, keys, MODEL, ["mena"], NOW)["mena"]) == 2
     take_snapshots(store, ["mena"], NOW + 2000, force=True)
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
     assert client.zscore(IRAN, f"{ahead}:1.0") is None
 
 
@@ -297,13 +297,13 @@ def test_a_history_in_the_wrong_order_is_reported(
     take_snapshots(store, ["mena"], NOW + 2000)
     store.write_inputs(sample_values())
     take_snapshots(store, ["mena"], NOW + 3000)
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
     newest_first: Any = client.lrange(HISTORY, 0, -1)
     assert len(newest_first) == 3
     client.lpush(HISTORY, *newest_first)
     client.ltrim(HISTORY, 0, 2)
     expected = f"{HISTORY} is not in the order of its snapshots, newest first"
-    assert verify(client, keys, ["mena"], NOW) == {"mena": [expected]}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": [expected]}
 
 
 def test_a_full_history_forgets_what_its_snapshots_still_tell(store: SnapshotStore) -> None:
@@ -315,17 +315,18 @@ def test_a_full_history_forgets_what_its_snapshots_still_tell(store: SnapshotSto
         take_snapshots(store, ["mena"], NOW + number * 60_000)
     now = NOW + number * 60_000
     assert store.client.llen(HISTORY) == REGIME_HISTORY_LENGTH
-    assert verify(store.client, keys, ["mena"], now) == {"mena": []}
+    assert verify(store.client, keys, MODEL, ["mena"], now) == {"mena": []}
     lost: Any = store.client.lindex(HISTORY, 50)
     store.client.lrem(HISTORY, 0, lost)
-    assert "lacks the change to" in "; ".join(verify(store.client, keys, ["mena"], now)["mena"])
+    found = verify(store.client, keys, MODEL, ["mena"], now)
+    assert "lacks the change to" in "; ".join(found["mena"])
 
 
 def test_the_entries_of_expired_snapshots_are_no_damage(client: redis.Redis) -> None:
     overfill(client)
     client.ltrim(HISTORY, 0, REGIME_HISTORY_LENGTH - 1)
     assert client.llen(HISTORY) == REGIME_HISTORY_LENGTH
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_change_of_scoring_needs_no_entry(client: redis.Redis) -> None:
@@ -333,21 +334,22 @@ def test_a_change_of_scoring_needs_no_entry(client: redis.Redis) -> None:
     regime = {"label": "calm", "previous_label": "coercive_stalemate"}
     snapshot["regime"] |= {**regime, "transitioned_at": NOW + 1000}
     put(client, snapshot)
-    assert "lacks the change to calm" in "; ".join(verify(client, keys, ["mena"], NOW)["mena"])
+    found = verify(client, keys, MODEL, ["mena"], NOW)
+    assert "lacks the change to calm" in "; ".join(found["mena"])
     snapshot["meta"]["trigger_reason"] = "rescored"
     put(client, snapshot)
-    assert verify(client, keys, ["mena"], NOW) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW) == {"mena": []}
 
 
 def test_a_region_written_meanwhile_is_looked_at_again(
     store: SnapshotStore, client: redis.Redis
 ) -> None:
     """A snapshot of the same time takes the place of the one before between two reads."""
-    before = verification_views.look(client, keys, ["mena"])
+    before = verification_views.look(client, keys, MODEL, ["mena"])
     client.set("military:flights:v1", sample_values()["military:flights:v1"])
     take_snapshots(store, ["mena"], NOW + 1000, force=True)
     assert verification._all_problems(client, keys, before, NOW) != {"mena": []}
-    assert verification._settled(client, keys, before, NOW) == {"mena": []}
+    assert verification._settled(client, keys, MODEL, before, NOW) == {"mena": []}
 
 
 def test_many_snapshots_take_few_round_trips(
@@ -365,6 +367,6 @@ def test_many_snapshots_take_few_round_trips(
         return sum(s["calls"] for n, s in said.items() if n in ("cmdstat_mget", "cmdstat_get"))
 
     before = packets()
-    assert verify(client, keys, ["mena"], NOW + 150) == {"mena": []}
+    assert verify(client, keys, MODEL, ["mena"], NOW + 150) == {"mena": []}
     # Pointer, confirmation and copy, and per 100 snapshots those by id and those at their times.
     assert packets() - before == 3 + 2 * 2

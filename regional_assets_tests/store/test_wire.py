@@ -13,7 +13,7 @@ from regional_assets.store.commit import Refused, Written
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets.store.wire import decode, encode, member, observations
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_world, snapshots_of
 
@@ -74,7 +74,8 @@ def test_a_snapshot_without_json_is_refused_alone(store: SnapshotStore, unfit: A
     assert refused.error.startswith("the snapshot has no JSON: ")
     assert all(isinstance(reply, Written) for reply in replies.values())
     assert not store.client.exists(keys.latest("mena"))
-    assert verify(store.client, keys, REGION_IDS, NOW) == {region: [] for region in REGION_IDS}
+    found = verify(store.client, keys, MODEL, REGION_IDS, NOW)
+    assert found == {region: [] for region in REGION_IDS}
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

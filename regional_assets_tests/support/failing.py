@@ -12,6 +12,7 @@ from regional_assets.definitions import defs
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import input_sensor
 from regional_assets.store.state_folder import use_dagster_home
+from regional_assets_tests.support.built_in import MODEL
 
 COMMANDS = (
     "run",
@@ -46,7 +47,11 @@ def main() -> None:
                 print(event.message, event.event_specific_data)
         with dg.build_sensor_context(
             instance=instance,
-            resources={"snapshot_store": SnapshotStoreResource(), "clock": ClockResource()},
+            resources={
+                "model": MODEL,
+                "snapshot_store": SnapshotStoreResource(),
+                "clock": ClockResource(),
+            },
         ) as context:
             print(f"input_sensor: {input_sensor(context)}")
 

@@ -1,15 +1,15 @@
 """A world of any number of regions: the real ones, and invented ones.
 
-`REGIONAL_GEOGRAPHY=benchmarks.generated_geography:regions`, of `BENCHMARK_REGIONS` regions.
+`REGIONAL_MODEL=benchmarks.generated_model:MODEL` has 10,000.
 """
 
 import json
-import os
 import string
-from collections.abc import Sequence
 from typing import Any
 
-from regional_assets.intelligence import geography
+from regional_assets.intelligence.geography import Region
+from regional_assets.intelligence.model import BUILT_IN, Model
+from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 
 # Per invented region.
 COUNTRIES, FORECASTS, SIGNALS = 2, 1, 2
@@ -21,10 +21,10 @@ _CASE = (
 )
 
 
-def _region(number: int) -> geography.Region:
+def _region(number: int) -> Region:
     name = f"invented {number}"
     countries = tuple(f"AQ-{_base36(number * COUNTRIES + n)}" for n in range(COUNTRIES))
-    return geography.Region(
+    return Region(
         id=f"invented-{number}",
         label=f"{name} (region)",
         forecast_label=f"{name} (region)",
@@ -39,23 +39,23 @@ def _base36(number: int) -> str:
     return digits[number // 36**2] + digits[number // 36 % 36] + digits[number % 36]
 
 
-regions = (
-    *geography.BUILT_IN,
-    *(_region(n) for n in range(int(os.environ["BENCHMARK_REGIONS"]) - len(geography.BUILT_IN))),
-)
+def generated(size: int) -> Model:
+    """The built-in model with so many regions."""
+    real = BUILT_IN.regions
+    return Model(regions=(*real, *(_region(n) for n in range(size - len(real)))))
 
 
-def inputs(regions: Sequence[str], now: int) -> dict[str, bytes]:
+MODEL = generated(10_000)
+
+
+def inputs(model: Model, now: int) -> dict[str, bytes]:
     """Redis key → value: the samples, and a handful of records more for each invented region."""
-    from regional_assets.intelligence.catalogue import CATALOGUE
-    from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
-
-    values = read_input_files(SAMPLE_INPUTS, now)
-    invented = [geography.REGIONS[region] for region in regions[len(geography.BUILT_IN) :]]
+    values = read_input_files(model, SAMPLE_INPUTS, now)
+    invented = model.regions[len(BUILT_IN.regions) :]
     countries = [country for region in invented for country in region.countries]
 
     def more(name: str, field: str | None, records: Any) -> None:
-        key = next(spec.key for spec in CATALOGUE if spec.name == name)
+        key = model.input_of[name].key
         stored = json.loads(values[key])
         payload = stored["data"] if "_seed" in stored else stored
         if field is None:
