@@ -26,6 +26,7 @@ class WordFinder:
     def __init__(self, words: MentionWords) -> None:
         self._aliases = dict(words.aliases)
         self._order = {alias: position for position, alias in enumerate(self._aliases)}
+        self._names = frozenset(self._aliases)
         self._alliance = frozenset((*words.alliance, *words.alliances))
         self._breaking = frozenset(words.breaking)
         self._domains = {
@@ -38,17 +39,18 @@ class WordFinder:
             name: re.compile(rf"{re.escape(name)}(?<!\w{re.escape(name)})(?!\w)")
             for name in (*self._aliases, *words.alliances)
         }
+        self._whole_names = frozenset(self._whole)
         self._all = AhoCorasick({*self._whole, *self._alliance, *self._breaking, *self._domains})
 
     def mentions(self, text: str) -> Mentions:
         """What a lower-cased text mentions."""
         found = self._contained(text)
-        for name in found & self._whole.keys():
+        for name in found & self._whole_names:
             if not self._whole[name].search(text):
                 found.remove(name)
         if not found:
             return Mentions()
-        aliases = sorted(found & self._aliases.keys(), key=self._order.__getitem__)
+        aliases = sorted(found & self._names, key=self._order.__getitem__)
         return Mentions(
             actors=tuple(dict.fromkeys(map(self._aliases.__getitem__, aliases))),
             domains=frozenset([d for word in found for d in self._domains.get(word, ())]),

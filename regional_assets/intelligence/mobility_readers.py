@@ -106,16 +106,17 @@ class _JammingTally(msgspec.Struct):
 def gps_jamming(payload: Payload, tally: Tally, model: Model) -> dict[str, Jamming]:
     """Region id → the jamming in it."""
     tallies: defaultdict[str, _JammingTally] = defaultdict(_JammingTally)
+    geography = model.geography
     for row in HEXES.of(payload, tally):
         label = (row.region or "").strip().lower()
-        region = model.geography.region_of_jamming_area(label)
+        region = geography.region_of_jamming_area(label)
         level = row.level
         tally.incomplete += level not in ("high", "medium", "low")
         if region is None:
             if row.lat is None or row.lon is None:
                 tally.skipped += 1
                 continue
-            region = model.geography.region_of_position(row.lat, row.lon)
+            region = geography.region_of_position(row.lat, row.lon)
             label = "other"
             if region is None:
                 tally.nowhere_at(row.lat, row.lon)
@@ -130,14 +131,14 @@ def gps_jamming(payload: Payload, tally: Tally, model: Model) -> dict[str, Jammi
 
 def military_flights(payload: Payload, tally: Tally, model: Model) -> Counter[str]:
     """Region id → flights in the air there."""
-    placed = []
+    placed, region_of = [], model.geography.region_of_position
     for row in FLIGHTS.of(payload, tally):
         if row.on_ground:
             continue
         lat, lon = row.lat, row.lon
         if lat is None or lon is None:
             tally.skipped += 1
-        elif region := model.geography.region_of_position(lat, lon):
+        elif region := region_of(lat, lon):
             placed.append(region)
         else:
             tally.nowhere_at(lat, lon)

@@ -138,7 +138,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     def checked_regions(self, ids: Iterable[str]) -> tuple[str, ...]:
         """`ids` without repeats; raises one `UnknownRegionError` that names all unknown ones."""
         chosen = tuple(dict.fromkeys(ids))
-        if unknown := [id for id in chosen if id not in self.region_ids]:
+        if unknown := [id for id in chosen if id not in self.geography.regions]:
             raise UnknownRegionError(
                 f"unknown region {', '.join(map(repr, unknown))}; the regions are "
                 + ", ".join(self.region_ids)
@@ -179,7 +179,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
             replace(template, regions=regions)
             for template in self.templates
             if template.trigger in triggers
-            and (regions := tuple(id for id in template.regions if id in self.region_ids))
+            and (regions := tuple(id for id in template.regions if id in self.geography.regions))
         )
 
     @cached_property
@@ -190,7 +190,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
         found = {f"trigger {id}": lack for id, lack in triggers.items() if lack}
         for template in self.templates:
             lack = f"trigger {template.trigger!r}" if triggers.get(template.trigger, "-") else ""
-            missing = [id for id in template.regions if id not in self.region_ids]
+            missing = [id for id in template.regions if id not in self.geography.regions]
             if lack or missing:
                 found[f"template {template.id}"] = lack or f"region {missing[0]!r}"
         return found
@@ -208,7 +208,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
 
 def _lack(model: Model, trigger: Trigger) -> str:
     """What the trigger names that the model lacks: `country 'IR'`; "" for nothing."""
-    if trigger.region not in model.region_ids:
+    if trigger.region not in model.geography.regions:
         return f"region {trigger.region!r}"
     metric = metric_of(trigger.metric)
     return (

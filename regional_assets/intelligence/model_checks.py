@@ -1,8 +1,11 @@
 """What a model has to hold, whoever made it (SPEC 1, Models)."""
 
+import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 import msgspec
 
@@ -58,11 +61,20 @@ def checked(model: Model) -> Model:
     return model
 
 
-def not_finite(value: object, path: Path = ()) -> Iterator[Path]:
+def not_finite(value: object) -> list[Path]:
     """Where in a value of plain types a number is infinite or none."""
+    try:
+        # Quick, and where it succeeds there is none.
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):
+        return list(_not_finite(value, ()))
+    return []
+
+
+def _not_finite(value: object, path: Path) -> Iterator[Path]:
     if isinstance(value, dict | list | tuple):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from not_finite(item, (*path, key))
+            yield from _not_finite(item, (*path, key))
     elif isinstance(value, float) and not math.isfinite(value):
         yield path
 
@@ -115,8 +127,8 @@ def problems(model: Model) -> Iterator[Problem]:
 
 
 def _twice(part: str, ids: list[str]) -> Iterator[Problem]:
-    for id in ids:
-        if ids.count(id) > 1:
+    for id, count in Counter(ids).items():
+        if count > 1:
             yield (part, id), f"{id!r} is there twice"
 
 
@@ -199,6 +211,7 @@ def _scoring_problems(model: Model, countries: set[str]) -> Iterator[Problem]:
 def _trigger_problems(model: Model) -> Iterator[Problem]:
     """A name of the built-in model is allowed, although it may not apply in this one."""
 
+    @cache
     def known(what: str) -> set[str]:
         return names(model, what) | names(BUILT_IN, what)
 
@@ -230,6 +243,6 @@ def _trigger_problems(model: Model) -> Iterator[Problem]:
 def _unknown(
     name: str, what: str, known: Callable[[str], set[str]], path: Path
 ) -> Iterator[Problem]:
-    if name not in (there := sorted(known(what))):
-        listed = f"; there are {', '.join(there)}" if len(there) <= _MOST_LISTED else ""
+    if name not in (there := known(what)):
+        listed = f"; there are {', '.join(sorted(there))}" if len(there) <= _MOST_LISTED else ""
         yield path, f"unknown {what} {name!r}{listed}"

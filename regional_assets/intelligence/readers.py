@@ -68,13 +68,14 @@ class RiskScore(msgspec.Struct, frozen=True, gc=False):
 
 def risk_scores(payload: Payload, tally: Tally, model: Model) -> tuple[RiskScore, ...]:
     found = []
+    region_of = model.geography.region_of_country
+    key_regions_of = model.geography.regions_of_key_country
     for row in SCORES.of(payload, tally):
         if row.region is None or row.combined_score is None:
             tally.skipped += 1
             continue
         iso2 = row.region.strip().upper()
-        region = model.geography.region_of_country(iso2)
-        key_regions = model.geography.regions_of_key_country(iso2) or ()
+        region, key_regions = region_of(iso2), key_regions_of(iso2) or ()
         if not (region or key_regions):
             tally.nowhere(iso2)
         regions = (region,) if region else ()
@@ -102,14 +103,14 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
 
 def forecasts(payload: Payload, tally: Tally, model: Model) -> tuple[Forecast, ...]:
     # Many forecasts share a few words here.
-    horizons_of, finder = cache(_horizons), model.word_finder
+    horizons_of, finder, gazetteer = cache(_horizons), model.word_finder, model.gazetteer
     found = []
     for row in FORECASTS.of(payload, tally):
         if row.probability is None:
             tally.skipped += 1
             continue
         place, confidence = row.region or "", row.confidence
-        named, probability = model.gazetteer.forecast_named(place), clip(row.probability)
+        named, probability = gazetteer.forecast_named(place), clip(row.probability)
         horizons = dict.fromkeys(horizons_of(row.time_horizon or ""), probability)
         complete = _project(row.projections, horizons)
         tally.incomplete += confidence is None or not complete
@@ -119,7 +120,7 @@ def forecasts(payload: Payload, tally: Tally, model: Model) -> tuple[Forecast, .
             Forecast(
                 id=clean(row.id),
                 domain=(row.domain or "").lower(),
-                regions=model.gazetteer.with_every_forecast(named),
+                regions=gazetteer.with_every_forecast(named),
                 title=clean(row.title),
                 trend=(row.trend or "").lower(),
                 probability=probability,
@@ -319,14 +320,15 @@ def macro_signals(payload: Payload, tally: Tally, model: Model) -> str:
 def national_debt(payload: Payload, tally: Tally, model: Model) -> dict[str, list[float]]:
     """Region id → debt-to-GDP ratios (percent) of its countries."""
     found: dict[str, list[float]] = {}
+    geography, gazetteer = model.geography, model.gazetteer
     for row in DEBTS.of(payload, tally):
         if row.iso3 is None or row.debt_to_gdp is None:
             tally.skipped += 1
             continue
         iso3 = row.iso3.strip()
         # Only a code counts here, and only of a country that a region lists.
-        iso2 = model.gazetteer.country(iso3) if len(iso3) == 3 else None
-        region = model.geography.region_of_country(iso2 or "")
+        iso2 = gazetteer.country(iso3) if len(iso3) == 3 else None
+        region = geography.region_of_country(iso2 or "")
         if region:
             found.setdefault(region, []).append(row.debt_to_gdp)
         else:
@@ -363,8 +365,9 @@ def energy_mix(payload: Payload, tally: Tally, model: Model) -> dict[str, list[f
             tally.skipped += 1
     tally.incomplete = list(shares.values()).count(None)
     found: dict[str, list[float | None]] = {}
+    region_of = model.geography.region_of_country
     for country, share in shares.items():
-        region = model.geography.region_of_country(country)
+        region = region_of(country)
         if region:
             found.setdefault(region, []).append(share)
         else:

@@ -49,14 +49,19 @@ def feeds(model: Model, series: "pd.DataFrame", day: "pd.Timestamp", now: int) -
     """Redis key → value at `now` (ms) on that day of the series: the chokepoints, without any known
     threat, and their transits. The series has no figures for the other inputs; they are missing."""
     until = series.loc[:day]
+    if missing := {"chokepoints", "transit_summaries"} - model.input_of.keys():
+        raise SeriesError(
+            f"the model does not read {', '.join(sorted(missing))}: nothing to replay"
+        )
     chokepoints = {"chokepoints": [{"id": id} for id in series.columns], "fetchedAt": now}
     transits = {"summaries": dict(_summaries(until)), "fetchedAt": now}
     spec = model.input_of["transit_summaries"]
     values: dict[str, Any] = {
         model.input_of["chokepoints"].key: chokepoints,
         spec.key: transits,
-        spec.companion or "": {"fetchedAt": now, "recordCount": len(series.columns)},
     }
+    if spec.companion:
+        values[spec.companion] = {"fetchedAt": now, "recordCount": len(series.columns)}
     return {key: json.dumps(value).encode() for key, value in values.items()}
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from regional_assets.intelligence.model import Model
+from regional_assets.intelligence.model import BUILT_IN, Model
 
 SAMPLE_INPUTS = Path(__file__).parents[1] / "sample_inputs"
 
@@ -27,11 +27,13 @@ class InputFilesError(ValueError):
 
 def read_input_files(model: Model, folder: Path, now: int) -> dict[str, bytes]:
     """Redis key → value for every file of `folder`, relative times resolved at `now` (ms)."""
-    key_of = {f"{spec.name}.json": spec.key for spec in model.inputs} | {
-        f"{spec.name}.companion.json": spec.companion for spec in model.inputs if spec.companion
-    }
+    key_of = _keys(model)
+    # Files of inputs that the model does not read are left out.
+    known = _keys(BUILT_IN).keys() | key_of.keys()
     values: dict[str, bytes] = {}
     for path in sorted(folder.glob("*.json")):
+        if path.name in known - key_of.keys():
+            continue
         if path.name not in key_of:
             raise InputFilesError(
                 f"{path}: no input is called that; the files may be {', '.join(sorted(key_of))}"
@@ -47,6 +49,13 @@ def read_input_files(model: Model, folder: Path, now: int) -> dict[str, bytes]:
     if not values:
         raise InputFilesError(f"{folder} holds no input files (*.json)")
     return values
+
+
+def _keys(model: Model) -> dict[str, str]:
+    """File name → Redis key."""
+    found = {f"{spec.name}.json": spec.key for spec in model.inputs}
+    companions = (spec for spec in model.inputs if spec.companion)
+    return found | {f"{spec.name}.companion.json": spec.companion for spec in companions}
 
 
 def _resolve(value: Any, now: int) -> Any:

@@ -52,7 +52,7 @@ def narrations(
     prompts: dict[str, Prompt] = {}
     for content in contents:
         region = content.region_id
-        if region not in store.model.narrated:
+        if not store.model.region(region).narrated:
             at_once[region] = Narration()
             continue
         try:
