@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from regional_assets.intelligence.balance import Balance
+from regional_assets.intelligence.stored import Balance
 
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
@@ -44,7 +44,7 @@ class AxisMetric(Metric, frozen=True):
 
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """In [0, 1]."""
-        return balance_of(self.region).axes[self.axis]
+        return balance_of(self.region).axis(self.axis)
 
 
 class ThreatLevel(Metric, frozen=True):

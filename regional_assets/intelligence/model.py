@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from regional_assets.errors import UnknownRegionError
 from regional_assets.intelligence.catalogue import INPUTS, InputSpec
 from regional_assets.intelligence.gazetteer import Gazetteer, Tables, reference
 from regional_assets.intelligence.geography import (
@@ -21,7 +22,6 @@ from regional_assets.intelligence.geography import (
     Criticality,
     Geography,
     Region,
-    UnknownRegionError,
 )
 from regional_assets.intelligence.metrics import metric_of
 from regional_assets.intelligence.scoring import AXES, Scoring

@@ -1,13 +1,15 @@
 """Triggers: thresholds that are watched, each of one region (SPEC 4, Triggers)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
 from regional_assets.intelligence.metrics import BalanceOf, metric_of
 from regional_assets.intelligence.scoring import Lane, TriggerRules
+from regional_assets.intelligence.stored import Threshold, Triggers
+from regional_assets.intelligence.stored import Trigger as StoredTrigger
 
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
@@ -83,25 +85,31 @@ class TriggerReading(msgspec.Struct, frozen=True):
     state: TriggerState
     fault: Exception | None = None
 
-    def as_json(self, now: int) -> dict[str, Any]:
-        """The entry of a snapshot's `triggers` block."""
-        trigger = self.trigger
-        active = self.state == "active"
-        return {
-            "id": trigger.id,
-            "description": trigger.description,
-            "threshold": {
-                "metric": trigger.metric,
-                "operator": trigger.operator,
-                "value": trigger.value,
-                "window_minutes": trigger.window_minutes,
-                "baseline": trigger.baseline,
-            },
-            "activated": active,
-            "activated_at": now if active else 0,
-            "scenario_lane": trigger.lane,
-            "evidence_ids": [],
-        }
+    def stored(self, now: int) -> StoredTrigger:
+        """The entry of a snapshot's `triggers`."""
+        trigger, active = self.trigger, self.state == "active"
+        return StoredTrigger(
+            trigger.id,
+            trigger.description,
+            Threshold(
+                trigger.metric,
+                trigger.operator,
+                trigger.value,
+                trigger.window_minutes,
+                trigger.baseline,
+            ),
+            active,
+            now if active else 0,
+            trigger.lane,
+        )
+
+
+def by_state(readings: Iterable[TriggerReading], now: int) -> Triggers:
+    """The snapshot's `triggers`."""
+    found: dict[TriggerState, list[StoredTrigger]] = {state: [] for state in STATES}
+    for reading in readings:
+        found[reading.state].append(reading.stored(now))
+    return Triggers(**{state: tuple(entries) for state, entries in found.items()})
 
 
 def read_triggers(

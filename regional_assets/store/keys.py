@@ -2,7 +2,8 @@
 
 import msgspec
 
-from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
+from regional_assets.errors import SettingsError
+from regional_assets.settings import KEY_PREFIX, StoreSettings
 
 DAY = 86_400
 

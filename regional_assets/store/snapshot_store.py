@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
 
+from regional_assets.errors import StoreError
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.model import Model
@@ -29,7 +30,7 @@ from regional_assets.store.commit import (
     confirmed,
 )
 from regional_assets.store.connection import address, connect, unavailable
-from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.errors import one_line
 from regional_assets.store.identity import Record, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from regional_assets.errors import PreviousSnapshotError
 from regional_assets.intelligence.alerts import Alert
-from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
+from regional_assets.intelligence.diff import read_previous
 from regional_assets.intelligence.snapshot import complete
 from regional_assets.intelligence.text import clean, strings
 from regional_assets_tests.support.built_in import REGION_IDS

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-
 from regional_assets.intelligence.narrative import SECTIONS, Narrative, Passage
+
 from regional_assets.intelligence.text import clean
 from regional_assets.narrative.answer import (
     MAX_TEXT,

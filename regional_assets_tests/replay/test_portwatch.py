@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from regional_assets.errors import SeriesError
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.replay.replay import Replay, expire
-from regional_assets.replay.series import PORTWATCH_2026, SeriesError, feeds, read_series
+from regional_assets.replay.series import PORTWATCH_2026, feeds, read_series
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS

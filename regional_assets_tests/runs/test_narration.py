@@ -9,8 +9,8 @@ from typing import Any
 
 import openai
 import pytest
-
 from regional_assets.intelligence.narrative import EMPTY
+
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
 from regional_assets.narrative.settings import Provider

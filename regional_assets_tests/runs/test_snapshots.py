@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from regional_assets.errors import UnknownRegionError
 from regional_assets.intelligence import snapshot
-from regional_assets.intelligence.geography import UnknownRegionError
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs import snapshots as snapshot_run
 from regional_assets.runs.snapshots import current_contents, take_snapshots
