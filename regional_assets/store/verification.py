@@ -250,8 +250,9 @@ def _read_snapshots(
         try:
             snapshot = read_body(view.region, id, found.body)
         except BodyError as error:
+            stated = versions_of(found.body)
             # One of another version may have another form.
-            if versions_of(found.body) == view.model.stored_versions:
+            if not all(stated.values()) or stated == view.model.stored_versions:
                 problems.append(f"{name} is {error}")
             continue
         kept[id] = Kept(snapshot, found.expires_at)
