@@ -17,6 +17,7 @@ _ARGUMENTS = {
     "EVALSHA": "sha 1 KEY",
     "EVALSHA_RO": "sha 1 KEY",
     "EXPIRE": "KEY 1",
+    "HSET": "KEY x x",
     "GETRANGE": "KEY 0 0",
     "LPUSH": "KEY x",
     "LRANGE": "KEY 0 0",
@@ -39,6 +40,13 @@ _HELPFUL = ("PING", "SELECT", "WAIT")
 _ON_SCATTERED_INPUTS = ("GET", "TYPE")
 _OF_CLUSTERS = ("ASKING", "CLUSTER SLOTS")
 _HELPFUL_IN_CLUSTERS = ("CLUSTER INFO",)
+
+
+# On further keys of this project's own, whatever a later version keeps there. These kinds of
+# commands all take keys.
+_KINDS_ON_OWN = ("@string", "@hash", "@sortedset", "@list")
+_ON_OWN = ("EVALSHA", "EVALSHA_RO", "DEL", "EXISTS", "EXPIRE", "PERSIST", "PEXPIRETIME", "TYPE")
+_PROBED_ON_OWN = (*_ON_OWN, "GET", "SET", "HGETALL", "HSET", "LRANGE", "LPUSH", "ZADD", "ZRANGE")
 
 
 class Stored(NamedTuple):
@@ -118,6 +126,12 @@ def uses(keys: Keys, model: Model, rest: str = "0") -> Iterator[Use]:
             yield _use(command, key, keys.snapshot_by_id(rest))
 
 
+def uses_of_own(keys: Keys) -> Iterator[Use]:
+    """Commands on further keys of this project's own."""
+    for command in _PROBED_ON_OWN:
+        yield _use(command, keys.own("0"))
+
+
 def _written(keys: Keys, region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
     stored = {key: found.commands for key, found in stored_keys(keys, region, rest).items()}
     return {**stored, keys.live(region): ("DEL",)}
@@ -174,6 +188,7 @@ def _writer(keys: Keys, model: Model) -> Iterator[str]:
         used_alike.setdefault(names, []).append(f"~{key}")
     for names, patterns in used_alike.items():
         yield _selector(names, patterns)
+    yield _selector((*_ON_OWN, *_KINDS_ON_OWN), [f"~{keys.own('*')}"])
 
 
 def _selector(commands: Iterable[str], patterns: Iterable[str]) -> str:

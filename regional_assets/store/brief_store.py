@@ -56,12 +56,12 @@ class BriefStore:
             for region in regions
         ]
         calls = [
-            Call(list(chain(*names[start : start + BATCH])), [_ENTRIES])
+            Call(_READ, list(chain(*names[start : start + BATCH])), [_ENTRIES])
             for start in range(0, len(names), BATCH)
         ]
 
         def read() -> list[Any]:
-            replies = run(self._client, _READ, calls)
+            replies = run(self._client, calls)
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply

@@ -82,6 +82,7 @@ def commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> C
         names.append(keys.alert_queue)
         names += [keys.alert_guard(a.eventType, a.guard_hash) for a in snapshot.alerts]
     return Call(
+        COMMIT,
         names,
         [
             snapshot.snapshot_id,

@@ -143,6 +143,10 @@ class Keys(msgspec.Struct, frozen=True):
         """The random id of this store, by which runs know it again."""
         return f"{self.prefix}intelligence:regional-store:v1:identity"
 
+    def own(self, name: str) -> str:
+        """Further keys of this project's own, which no reader of the platform knows."""
+        return f"{self.prefix}intelligence:regional-own:v1:{name}"
+
     def live(self, region: str) -> str:
         """A key of an older design, deleted by every commit."""
         return f"{self.prefix}intelligence:snapshot:v1:{region}:live"
