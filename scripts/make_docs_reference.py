@@ -15,8 +15,8 @@ from regional_assets.cli.main import main
 from regional_assets.definitions import definitions
 from regional_assets.defs.checks import CHECKS
 from regional_assets.defs.input_checks import input_checks
-from regional_assets.intelligence.diff import TriggerReason
 from regional_assets.intelligence.model import BUILT_IN
+from regional_assets.intelligence.stored import TriggerReason
 from regional_assets.settings import SETTINGS
 from regional_assets.store import access
 from regional_assets.store.keys import (

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from regional_assets.errors import StoreError
-from regional_assets.errors import StoreError
 from regional_assets.intelligence.snapshot import complete
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
