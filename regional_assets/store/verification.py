@@ -8,7 +8,7 @@ from itertools import islice
 import redis
 from redis.exceptions import NoPermissionError
 
-from regional_assets.intelligence.diff import versions_of
+from regional_assets.intelligence.diff import is_of_other_versions
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
@@ -152,7 +152,9 @@ def _members(client: redis.Redis, view: View, now: int) -> tuple[dict[str, float
         except BodyError as error:
             name = keys.snapshot_by_id(latest_id)
             what = "absent" if body is None else error
-            problems.append(f"{latest_name} names {latest_id}: {name} is {what}")
+            versions = view.model.stored_versions
+            if not (body and is_of_other_versions(view.region, latest_id, body, versions)):
+                problems.append(f"{latest_name} names {latest_id}: {name} is {what}")
     return members, problems
 
 
@@ -250,9 +252,7 @@ def _read_snapshots(
         try:
             snapshot = read_body(view.region, id, found.body)
         except BodyError as error:
-            stated = versions_of(found.body)
-            # One of another version may have another form.
-            if not all(stated.values()) or stated == view.model.stored_versions:
+            if not is_of_other_versions(view.region, id, found.body, view.model.stored_versions):
                 problems.append(f"{name} is {error}")
             continue
         kept[id] = Kept(snapshot, found.expires_at)
