@@ -171,7 +171,8 @@ def _narrated(
     for region in list(of_region):
         try:
             _previous(store, region, latest[region])
-        except PreviousSnapshotError:
+        # What went wrong is told when it is settled.
+        except Exception:
             lost.append(of_region.pop(region))
     yield lost
     with closing(
