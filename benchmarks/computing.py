@@ -105,7 +105,9 @@ def ours(stored: Stored, before: Bodies) -> Bodies:
         region: encode(
             complete(
                 region_content(assessment, region),
-                read_previous("before", before[region]) if before else None,
+                read_previous(region, "before", before[region], BUILT_IN.stored_versions)
+                if before
+                else None,
                 f"snapshot-{region}",
             ).body
         )
@@ -120,7 +122,7 @@ def unshared(stored: Stored, before: Bodies) -> Bodies:
         region: encode(
             complete(
                 region_content(assess(build_world(BUILT_IN, stored, NOW)), region),
-                read_previous("before", before[region]),
+                read_previous(region, "before", before[region], BUILT_IN.stored_versions),
                 f"snapshot-{region}",
             ).body
         )

@@ -61,7 +61,7 @@ def take_snapshot(client: redis.Redis, assessment: Assessment, region: str) -> N
     if isinstance(latest, bytes):
         body = client.get(keys.snapshot_by_id(latest.decode()))
         assert isinstance(body, bytes)
-        previous = read_previous(latest.decode(), body)
+        previous = read_previous(region, latest.decode(), body, BUILT_IN.stored_versions)
     now = assessment.world.now
     snapshot_id = str(uuid.uuid4())
     snapshot = complete(region_content(assessment, region), previous, snapshot_id)

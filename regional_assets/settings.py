@@ -12,11 +12,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from regional_assets.errors import SettingsError
+
 T = TypeVar("T")
-
-
-class SettingsError(ValueError):
-    """An environment variable that cannot be understood; the message names it."""
 
 
 class Setting(msgspec.Struct, Generic[T], frozen=True):

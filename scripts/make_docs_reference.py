@@ -15,8 +15,8 @@ from regional_assets.cli.main import main
 from regional_assets.definitions import definitions
 from regional_assets.defs.checks import CHECKS
 from regional_assets.defs.input_checks import input_checks
-from regional_assets.intelligence.diff import TriggerReason
 from regional_assets.intelligence.model import BUILT_IN
+from regional_assets.intelligence.stored import TriggerReason
 from regional_assets.settings import SETTINGS
 from regional_assets.store import access
 from regional_assets.store.keys import (
@@ -172,7 +172,8 @@ def page() -> str:
         _table(("Variable", "Default", "Value", "Meaning"), _settings()),
         _KEYS,
         _table(("Key", "Type", "Expires after", "Content"), _keys()),
-        f"Each commit deletes `{Keys().live('<region>')}`, a key of an older design.\n",
+        f"Each commit deletes `{Keys().live('<region>')}`, a key of an older design. Further "
+        f"keys of this project's own lie under `{Keys().own('*')}`; nothing is stored there yet.\n",
         _METADATA,
         *_metadata(),
         _COMMANDS,

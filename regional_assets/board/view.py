@@ -12,9 +12,9 @@ from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.metrics import metric_of
 from regional_assets.intelligence.model import Model
-from regional_assets.intelligence.narrative import SECTIONS
 from regional_assets.intelligence.scoring import AXES, BUFFERS
 from regional_assets.intelligence.stored import (
+    SECTIONS,
     Actor,
     Airport,
     Airspace,
@@ -350,18 +350,18 @@ def _changes(snapshot: Body, changes: Diff) -> Iterator[Change]:
     named = {actor.actor_id: actor.name for actor in snapshot.actors}
     if changes.rescored:
         yield Change("Rules", "; ".join(changes.rescored) + ": what follows may come of that alone")
-    if found := changes.regime_changed:
-        yield Change("Regime", "", words(found["from"]) or "none", words(found["to"]))
-    for found in changes.trigger_activations:
-        yield Change("Trigger on", found["description"], bad=True)
-    for found in changes.trigger_deactivations:
-        yield Change("Trigger off", described.get(found["id"]) or words(found["id"]), bad=False)
+    if shift := changes.regime_changed:
+        yield Change("Regime", "", words(shift.before) or "none", words(shift.after))
+    for activation in changes.trigger_activations:
+        yield Change("Trigger on", activation.description, bad=True)
+    for end in changes.trigger_deactivations:
+        yield Change("Trigger off", described.get(end.id) or words(end.id), bad=False)
     for jump in changes.scenario_jumps:
-        subject = f"{jump['lane']} within {jump['horizon']}"
-        yield Change("Scenario", subject, f"{jump['from']:.1%}", f"{jump['to']:.1%}")
+        subject = f"{jump.lane} within {jump.horizon}"
+        yield Change("Scenario", subject, f"{jump.before:.1%}", f"{jump.after:.1%}")
     for fall in changes.buffer_failures:
-        before, after = f"{fall['from']:.3f}", f"{fall['to']:.3f}"
-        yield Change("Buffer fell", words(fall["axis"]), before, after, bad=True)
-    for shift in changes.leverage_shifts:
-        subject = named.get(shift["actor_id"]) or shift["actor_id"]
-        yield Change("Leverage", subject, f"{shift['from']:.3f}", f"{shift['to']:.3f}")
+        before, after = f"{fall.before:.3f}", f"{fall.after:.3f}"
+        yield Change("Buffer fell", words(fall.axis), before, after, bad=True)
+    for move in changes.leverage_shifts:
+        subject = named.get(move.actor_id) or move.actor_id
+        yield Change("Leverage", subject, f"{move.before:.3f}", f"{move.after:.3f}")

@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 import click
 
-from regional_assets.intelligence.geography import UnknownRegionError
+from regional_assets.errors import RegionalAssetsError, UnknownRegionError
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.text import quoted, visible
-from regional_assets.replay.series import SeriesError
-from regional_assets.runs.files import FilesError
-from regional_assets.runs.input_files import InputFilesError
 from regional_assets.runs.models import chosen_model
 from regional_assets.settings import StoreSettings
-from regional_assets.store.errors import STORE_ERRORS
 
 if TYPE_CHECKING:
     from regional_assets.store.snapshot_store import SnapshotStore
@@ -27,8 +23,6 @@ R = TypeVar("R")
 
 # Exit codes: 0 done, 1 something failed or does not agree, 2 the command was used wrongly.
 FAILED = 1
-
-_EXPECTED_ERRORS = (*STORE_ERRORS, InputFilesError, SeriesError, FilesError)
 
 
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -40,7 +34,7 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except UnknownRegionError as error:
             raise click.UsageError(str(error)) from None
-        except _EXPECTED_ERRORS as error:
+        except RegionalAssetsError as error:
             raise click.ClickException(visible(str(error))) from None
 
     return wrapped

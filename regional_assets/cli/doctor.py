@@ -8,19 +8,13 @@ from pathlib import Path
 from rich.table import Table
 
 from regional_assets.cli.render import plain
+from regional_assets.errors import NarrativeSettingsError, SettingsError
 from regional_assets.intelligence.model import BUILT_IN, Model
-from regional_assets.narrative.settings import NarrativeSettingsError, providers
+from regional_assets.narrative.settings import providers
 from regional_assets.runs.files import address
 from regional_assets.runs.files import write_problem as files_problem
 from regional_assets.runs.models import chosen_model, described
-from regional_assets.settings import (
-    DAGSTER_HOME,
-    OLD_MODEL,
-    SETTINGS,
-    SettingsError,
-    StoreSettings,
-    state_dir,
-)
+from regional_assets.settings import DAGSTER_HOME, OLD_MODEL, SETTINGS, StoreSettings, state_dir
 from regional_assets.store.diagnosis import Finding, diagnose, examined
 from regional_assets.store.identity import MetStore
 from regional_assets.store.node_diagnosis import Result

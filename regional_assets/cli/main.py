@@ -126,12 +126,8 @@ def replay_series(series: Path, first: datetime | None, last: datetime | None) -
     """
     from regional_assets.cli.render import console
     from regional_assets.cli.replay import replay
-    from regional_assets.replay.replay import ReplayError
 
-    try:
-        replay(console(), chosen(), series, state_dir() / "replay", first, last)
-    except ReplayError as error:
-        raise click.ClickException(str(error)) from None
+    replay(console(), chosen(), series, state_dir() / "replay", first, last)
 
 
 @main.group()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from regional_assets.board.world_map import RegionMark, world_map
-from regional_assets.intelligence.balance import Balance
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.scoring import BUFFERS, PRESSURES
+from regional_assets.intelligence.stored import Balance
 from regional_assets.intelligence.text import visible
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def balance_chart(balance: Balance) -> dg.MarkdownMetadataValue:
     parts = []
     for position, (axis, colour) in enumerate(rows):
         top = position * _ROW
-        value = balance.axes[axis]
+        value = balance.axis(axis)
         parts.append(
             f'<text x="{_LABEL - 8}" y="{top + 15}" text-anchor="end">{_label(axis)}</text>'
             f'<rect x="{_LABEL}" y="{top + 4}" width="{track}" height="14" rx="3" '

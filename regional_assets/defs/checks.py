@@ -14,12 +14,12 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.dagster_private import CheckTarget, check_targets, create_checks
 from regional_assets.defs.partitions import region_partitions
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
+from regional_assets.errors import STORE_ERRORS, SettingsError
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.text import visible
-from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
-from regional_assets.store.errors import STORE_ERRORS
+from regional_assets.settings import CONFIDENCE_FLOOR
 
 if TYPE_CHECKING:
     from regional_assets.store.latest import LatestRead

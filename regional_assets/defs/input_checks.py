@@ -7,8 +7,9 @@ import dagster as dg
 
 from regional_assets.defs.assets.inputs import input_key
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
+from regional_assets.errors import SettingsError
 from regional_assets.intelligence.model import Model
-from regional_assets.settings import UNPLACED_SHARE, SettingsError
+from regional_assets.settings import UNPLACED_SHARE
 
 if TYPE_CHECKING:
     from regional_assets.intelligence.tally import Tally

@@ -9,10 +9,10 @@ from pydantic import PrivateAttr
 
 from regional_assets.defs.known_store import RunRecord
 from regional_assets.defs.liveness import alive
+from regional_assets.errors import STORE_ERRORS
 from regional_assets.intelligence.model import Model
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import StoreSettings
-from regional_assets.store.errors import STORE_ERRORS
 from regional_assets.store.keys import SNAPSHOT_EXPIRY
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.partitions import regions_in, run_requests
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.defs.sensors.cursors import named
+from regional_assets.errors import STORE_ERRORS
 from regional_assets.intelligence.brief import (
     MAX_LACKING,
     STANDS_IN_WORDS,
@@ -26,7 +27,6 @@ from regional_assets.intelligence.brief import (
 )
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import SCHEDULE_HOURS
-from regional_assets.store.errors import STORE_ERRORS
 
 # Not NOT_STARTED: a run has that status for milliseconds only, before it is queued. A run that
 # keeps it was left by a process that died in between. Nobody will start it, and it would block the

@@ -4,20 +4,8 @@ import msgspec
 
 from regional_assets.intelligence.numbers import clip, round3
 from regional_assets.intelligence.scoring import Actors
+from regional_assets.intelligence.stored import Actor, Role
 from regional_assets.intelligence.world import World
-
-
-class Actor(msgspec.Struct, frozen=True, gc=False):
-    """An actor of a region; `leverage_score` in [0, 1] to three decimals, `delta` its change since
-    the previous snapshot, 0 until it is compared."""
-
-    actor_id: str
-    name: str
-    role: str
-    leverage_domains: tuple[str, ...]
-    leverage_score: float
-    delta: float = 0
-    evidence_ids: tuple[str, ...] = ()
 
 
 class _Tally(msgspec.Struct):
@@ -36,7 +24,7 @@ def actors(world: World, region_id: str) -> tuple[Actor, ...]:
             entry.count += 1
             entry.domains |= forecast.mentions.domains
             if len(entry.evidence_ids) < rules.most_evidence:
-                entry.evidence_ids.append(f"forecast:{forecast.id}")
+                entry.evidence_ids.append(forecast.evidence_id)
     mentions = sum(entry.count for entry in tallies.values())
     full = max(rules.least_mentions, rules.share * mentions)
     found = [
@@ -46,6 +34,7 @@ def actors(world: World, region_id: str) -> tuple[Actor, ...]:
             role=_role(name, entry.domains, rules),
             leverage_domains=tuple(sorted(entry.domains)),
             leverage_score=round3(clip(entry.count / full)),
+            delta=0,
             evidence_ids=tuple(entry.evidence_ids),
         )
         for name, entry in tallies.items()
@@ -53,7 +42,7 @@ def actors(world: World, region_id: str) -> tuple[Actor, ...]:
     return tuple(sorted(found, key=lambda actor: -actor.leverage_score)[: rules.most])
 
 
-def _role(name: str, domains: set[str], rules: Actors) -> str:
+def _role(name: str, domains: set[str], rules: Actors) -> Role:
     if name in rules.aggressors and "military" in domains:
         return "aggressor"
     if name in rules.stabilizers:

@@ -1,13 +1,14 @@
 """The balance vector of a region: four pressures, three buffers, net balance (SPEC 3)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from regional_assets.intelligence.geography import Region
 from regional_assets.intelligence.numbers import clip, clipped, round3, total
 from regional_assets.intelligence.scoring import BUFFERS, PRESSURES, UNKNOWN
+from regional_assets.intelligence.stored import Balance, Driver
 from regional_assets.intelligence.text import words
 
 if TYPE_CHECKING:
@@ -17,72 +18,51 @@ if TYPE_CHECKING:
 RISING = ("rising", "escalating")
 
 
-class Balance(msgspec.Struct, frozen=True):
-    """Axes and `net_balance` to three decimals; drivers as they are stored; the axes none of
-    whose inputs is present; the terms that fell back to a default, with the default."""
+class Weighed(msgspec.Struct, frozen=True):
+    """A region's balance, the axes none of whose inputs is present, and the terms that fell back
+    to a default, with the default."""
 
-    axes: dict[str, float]
-    net_balance: float
-    pressures: list[dict[str, Any]]
-    buffers: list[dict[str, Any]]
+    balance: Balance
     axes_without_data: tuple[str, ...]
     defaulted_terms: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The snapshot's `balance` block."""
-        return {
-            **self.axes,
-            "net_balance": self.net_balance,
-            "pressures": self.pressures,
-            "buffers": self.buffers,
-        }
 
 
 class _Tally:
     """Gathers the drivers and defaults of one region's axes while they are computed."""
 
     def __init__(self) -> None:
-        self.drivers: list[dict[str, Any]] = []
+        self.drivers: list[Driver] = []
         self.defaults: list[str] = []
 
     def driver(
         self, axis: str, description: str, magnitude: float, evidence_ids: Sequence[str] = ()
     ) -> None:
+        orientation = "buffer" if axis in BUFFERS else "pressure"
         self.drivers.append(
-            {
-                "axis": axis,
-                "description": description,
-                "magnitude": round3(magnitude),
-                "evidence_ids": list(evidence_ids),
-                "orientation": "buffer" if axis in BUFFERS else "pressure",
-            }
+            Driver(axis, description, round3(magnitude), tuple(evidence_ids), orientation)
         )
+
+    def of(self, orientation: str) -> tuple[Driver, ...]:
+        return tuple(d for d in self.drivers if d.orientation == orientation)
 
     def default(self, term: str, value: float) -> float:
         self.defaults.append(f"{term} = {value:g}")
         return value
 
 
-def balance(world: "World", region_id: str) -> Balance:
+def weighed(world: "World", region_id: str) -> Weighed:
     """The balance of one region."""
     region = world.model.region(region_id)
     tally = _Tally()
-    axes = {
-        "coercive_pressure": _coercive_pressure(world, region, tally),
-        "domestic_fragility": _domestic_fragility(world, region, tally),
-        "capital_stress": _capital_stress(world, region, tally),
-        "energy_vulnerability": _energy_vulnerability(world, region, tally),
-        "alliance_cohesion": _alliance_cohesion(world, region, tally),
-        "maritime_access": _maritime_access(world, region, tally),
-        "energy_leverage": _energy_leverage(world, region, tally),
-    }
-    axes = {axis: clip(value) for axis, value in axes.items()}
+    axes = {axis: clip(term(world, region, tally)) for axis, term in _AXES.items()}
     net = _mean([axes[a] for a in BUFFERS]) - _mean([axes[a] for a in PRESSURES])
-    return Balance(
-        axes={axis: round3(value) for axis, value in axes.items()},
-        net_balance=round3(net),
-        pressures=[d for d in tally.drivers if d["orientation"] == "pressure"],
-        buffers=[d for d in tally.drivers if d["orientation"] == "buffer"],
+    return Weighed(
+        Balance(
+            **{axis: round3(value) for axis, value in axes.items()},
+            net_balance=round3(net),
+            pressures=tally.of("pressure"),
+            buffers=tally.of("buffer"),
+        ),
         axes_without_data=_axes_without_data(world),
         defaulted_terms=tuple(tally.defaults),
     )
@@ -106,7 +86,7 @@ def _coercive_pressure(world: "World", region: Region, tally: _Tally) -> float:
     count = clip(len(signals) / rules.full_signals)
     forecast = clip(rising / rules.full_forecasts)
     if severity > rules.severity_driver:
-        ids = [s.id or f"xss:{s.type}" for s in signals[:5]]
+        ids = [s.id for s in signals[:5]]
         tally.driver(axis, f"{critical} critical and {high} high signals", severity, ids)
     if forecast > rules.forecasts_driver:
         tally.driver(axis, f"{rising} military or conflict forecasts rising", forecast)
@@ -242,6 +222,17 @@ def _energy_leverage(world: "World", region: Region, tally: _Tally) -> float:
         [f"producer:{country}" for country in producers],
     )
     return leverage
+
+
+_AXES = {
+    "coercive_pressure": _coercive_pressure,
+    "domestic_fragility": _domestic_fragility,
+    "capital_stress": _capital_stress,
+    "energy_vulnerability": _energy_vulnerability,
+    "alliance_cohesion": _alliance_cohesion,
+    "maritime_access": _maritime_access,
+    "energy_leverage": _energy_leverage,
+}
 
 
 def _axes_without_data(world: "World") -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """The weekly brief of a region, and which week it belongs to (SPEC 6, Weekly brief)."""
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from regional_assets.intelligence.numbers import is_number
 from regional_assets.intelligence.timing import DAY_MS, FUTURE_TOLERANCE_MS
+
+if TYPE_CHECKING:
+    # The command's help needs this module's names alone; the schemas load when a run needs them.
+    from regional_assets.intelligence.stored import Transition, WeeklyBrief
 
 MAX_DEVELOPMENTS = 5
 
@@ -31,30 +33,31 @@ class Brief(msgspec.Struct, frozen=True):
     key_developments: tuple[str, ...]
     risk_outlook: str
 
-    def as_json(self, region_id: str, now: int, provider: str, model: str) -> dict[str, Any]:
+    def of(self, region_id: str, now: int, provider: str, model: str) -> "WeeklyBrief":
         """The brief as it is stored, of the week before `now` (ms)."""
-        return {
-            "region_id": region_id,
-            "generated_at": now,
-            "period_start": now - WEEK,
-            "period_end": now,
-            "situation_recap": self.situation_recap,
-            "regime_trajectory": self.regime_trajectory,
-            "key_developments": list(self.key_developments),
-            "risk_outlook": self.risk_outlook,
-            "provider": provider,
-            "model": model,
-        }
+        from regional_assets.intelligence.stored import WeeklyBrief
+
+        return WeeklyBrief(
+            region_id,
+            now,
+            now - WEEK,
+            now,
+            self.situation_recap,
+            self.regime_trajectory,
+            self.key_developments,
+            self.risk_outlook,
+            provider,
+            model,
+        )
 
 
 def written_at(region_id: str, stored: bytes | None) -> int | None:
-    """When a stored brief was generated (ms); None when there is none, or something else is
-    stored in its place."""
+    """When a stored brief was generated (ms); None when there is none, or a damaged one."""
+    from regional_assets.intelligence.stored import BodyError, read_weekly_brief
+
     try:
-        brief = json.loads(stored or b"")
-        at = brief["generated_at"]
-        return int(at) if is_number(at) and brief["region_id"] == region_id else None
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return read_weekly_brief(region_id, stored).generated_at if stored else None
+    except BodyError:
         return None
 
 
@@ -80,27 +83,6 @@ def lacking(written: Mapping[str, int | None], now: int) -> list[str]:
     return [region for region, at in written.items() if not is_of_this_week(at, now)]
 
 
-class Transition(msgspec.Struct, frozen=True):
-    """A change of a region's regime, `at` ms since the epoch; `before` is "" for the first."""
-
-    at: int
-    before: str
-    after: str
-    driver: str
-
-
-def transitions(entries: Iterable[bytes], now: int) -> list[Transition]:
-    """The changes of the week before `now` (ms) in a stored regime history, in its order; what is
-    no entry is skipped, as the history's other readers do."""
-    found = []
-    for entry in entries:
-        try:
-            change = json.loads(entry)
-            at = change["transitioned_at"]
-            texts = [change[name] for name in ("previous_label", "label", "transition_driver")]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            continue
-        in_week = is_number(at) and now - WEEK <= at <= now + FUTURE_TOLERANCE_MS
-        if in_week and all(isinstance(text, str) for text in texts):
-            found.append(Transition(int(at), *texts))
-    return found
+def of_the_week(changes: Iterable["Transition"], now: int) -> list["Transition"]:
+    """The regime changes of the week before `now` (ms)."""
+    return [c for c in changes if now - WEEK <= c.transitioned_at <= now + FUTURE_TOLERANCE_MS]

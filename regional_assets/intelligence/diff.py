@@ -1,53 +1,35 @@
 """What changed between a region's previous snapshot and this one (SPEC 5, Diff)."""
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 
+from regional_assets.errors import PreviousSnapshotError
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import CALM
 from regional_assets.intelligence.scoring import BUFFERS, Difference, RegimeLabel
+from regional_assets.intelligence.stored import Body, Share, TriggerReason
 from regional_assets.intelligence.text import clean, quoted
 
-TriggerReason = Literal[
-    "rescored",
-    "regime_shift",
-    "trigger_activation",
-    "corridor_break",
-    "leverage_shift",
-    "scheduled_6h",
-]
+T = TypeVar("T")
 
-
-class Actor(Protocol):
-    """An actor, computed or stored."""
-
-    @property
-    def actor_id(self) -> str: ...
-
-    @property
-    def leverage_score(self) -> float: ...
-
-
-class PreviousSnapshotError(ValueError):
-    """A region's stored snapshot that cannot be compared with; the message says why."""
+# The versions that a snapshot's `meta` states.
+VERSIONS = ("model_version", "scoring_version", "geography_version")
 
 
 class Previous(msgspec.Struct, frozen=True):
-    """The parts of a region's previous snapshot that are compared."""
+    """The parts of a region's previous snapshot that are compared. Of a snapshot of other versions
+    they are those that this version can read."""
 
     snapshot_id: str
     versions: Mapping[str, str]
-    label: RegimeLabel
+    label: RegimeLabel | None
     axes: Mapping[str, float]
     probabilities: Mapping[tuple[str, str], float]
     active_triggers: tuple[str, ...]
     leverage: Mapping[str, float]
-
-
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class _Versions(msgspec.Struct, frozen=True):
@@ -61,15 +43,9 @@ class _Regime(msgspec.Struct):
     label: RegimeLabel
 
 
-class _Buffers(msgspec.Struct):
-    alliance_cohesion: _Share
-    maritime_access: _Share
-    energy_leverage: _Share
-
-
 class _Lane(msgspec.Struct, gc=False):
     name: str
-    probability: _Share
+    probability: Share
 
 
 class _ScenarioSet(msgspec.Struct):
@@ -87,70 +63,189 @@ class _Triggers(msgspec.Struct):
 
 class _Actor(msgspec.Struct, gc=False):
     actor_id: str
-    leverage_score: _Share
+    leverage_score: Share
 
 
-class _StoredSnapshot(msgspec.Struct):
+_Buffers = msgspec.defstruct("_Buffers", [(axis, Share) for axis in BUFFERS])
+
+
+class _Compared(msgspec.Struct):
     """The fields of the body that are compared; the rest is not parsed."""
 
+    region_id: str
     regime: _Regime
-    balance: _Buffers
+    balance: _Buffers  # type: ignore[valid-type]
     scenario_sets: list[_ScenarioSet]
     triggers: _Triggers
     actors: list[_Actor]
     meta: _Versions = _Versions()
 
 
-_STORED = msgspec.json.Decoder(_StoredSnapshot)
+_COMPARED = msgspec.json.Decoder(_Compared)
+_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_previous(snapshot_id: str, body: bytes) -> Previous:
-    """The previous snapshot from its stored JSON; raises `PreviousSnapshotError`."""
+def read_previous(
+    region_id: str, snapshot_id: str, body: bytes, versions: Mapping[str, str]
+) -> Previous:
+    """The previous snapshot of the region from its stored JSON. Of other versions than `versions`
+    it is read as far as this code can: a former or later schema is no error. Raises
+    `PreviousSnapshotError` for a damaged one of these versions, and for one of another region."""
     try:
-        stored = _STORED.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PreviousSnapshotError(f"not a snapshot ({quoted(error)})") from None
+        stored = _COMPARED.decode(body)
+    except _UNREADABLE as error:
+        return _of_other_versions(region_id, snapshot_id, body, versions, error)
+    if stored.region_id != region_id:
+        raise PreviousSnapshotError("the snapshot of another region")
     return Previous(
         snapshot_id=snapshot_id,
         versions=msgspec.structs.asdict(stored.meta),
         label=stored.regime.label,
-        axes={axis: getattr(stored.balance, axis) for axis in BUFFERS},
-        probabilities={
-            (scenarios.horizon, lane.name): lane.probability
-            for scenarios in stored.scenario_sets
-            for lane in scenarios.lanes
-        },
+        axes=msgspec.structs.asdict(stored.balance),
+        probabilities=_probabilities(stored.scenario_sets),
         active_triggers=tuple(trigger.id for trigger in stored.triggers.active),
         leverage={actor.actor_id: actor.leverage_score for actor in stored.actors},
     )
 
 
+def _of_other_versions(
+    region_id: str, snapshot_id: str, body: bytes, versions: Mapping[str, str], error: Exception
+) -> Previous:
+    """What can be read of a snapshot that is not of the form of this code, unless it says that it
+    is of these `versions`."""
+    damaged = PreviousSnapshotError(f"not a snapshot ({quoted(error)})")
+    try:
+        parts = _PARTS.decode(body)
+    except _UNREADABLE:
+        raise damaged from None
+    found = _versions(parts)
+    if found == versions or not parts:
+        raise damaged from None
+    if _part(parts.get("region_id"), str) not in (None, region_id):
+        raise PreviousSnapshotError("the snapshot of another region") from None
+    regime = _part(parts.get("regime"), _Regime)
+    balance = _part(parts.get("balance"), dict[str, msgspec.Raw]) or {}
+    axes = {axis: _part(balance.get(axis), Share) for axis in BUFFERS}
+    triggers = _part(parts.get("triggers"), _Triggers)
+    return Previous(
+        snapshot_id=snapshot_id,
+        versions=found,
+        label=regime.label if regime else None,
+        axes={axis: value for axis, value in axes.items() if value is not None},
+        probabilities=_probabilities(_part(parts.get("scenario_sets"), list[_ScenarioSet]) or []),
+        active_triggers=tuple(t.id for t in triggers.active) if triggers else (),
+        leverage={
+            actor.actor_id: actor.leverage_score
+            for actor in _part(parts.get("actors"), list[_Actor]) or []
+        },
+    )
+
+
+def is_of_other_versions(
+    region_id: str, snapshot_id: str, body: bytes, versions: Mapping[str, str]
+) -> bool:
+    """Whether a stored body states other versions than these, and so may have another form. One
+    that says that it is of another region, or another snapshot, is not."""
+    try:
+        parts = _PARTS.decode(body)
+    except _UNREADABLE:
+        return False
+    stated, meta = _versions(parts), _part(parts.get("meta"), dict[str, msgspec.Raw]) or {}
+    return (
+        any(stated.values())
+        and stated != versions
+        and _part(parts.get("region_id"), str) in (None, region_id)
+        and _part(meta.get("snapshot_id"), str) in (None, snapshot_id)
+    )
+
+
+def _versions(parts: Mapping[str, msgspec.Raw]) -> Mapping[str, str]:
+    """The versions that a stored snapshot states, whatever else is in it; "" for those it lacks."""
+    return msgspec.structs.asdict(_part(parts.get("meta"), _Versions) or _Versions())
+
+
+def _part(part: msgspec.Raw | None, kind: type[T]) -> T | None:
+    """The part as that type; None where it is absent or something else."""
+    if part is None:
+        return None
+    try:
+        found: T = msgspec.json.decode(part, type=kind)
+    except _UNREADABLE:
+        return None
+    return found
+
+
+def _probabilities(sets: list[_ScenarioSet]) -> dict[tuple[str, str], float]:
+    return {(s.horizon, lane.name): lane.probability for s in sets for lane in s.lanes}
+
+
+class RegimeChange(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """The labels before ("" for none) and after."""
+
+    before: str
+    after: str
+
+
+class ScenarioJump(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A lane whose probability jumped."""
+
+    horizon: str
+    lane: str
+    before: float
+    after: float
+
+
+class TriggerActivation(msgspec.Struct, frozen=True):
+    """A trigger that became active."""
+
+    id: str
+    description: str
+
+
+class TriggerDeactivation(msgspec.Struct, frozen=True):
+    """A trigger that is active no more."""
+
+    id: str
+
+
+class CorridorBreak(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A fall of maritime access; two decimals."""
+
+    corridor_id: str
+    before: str
+    after: str
+
+
+class LeverageShift(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """An actor whose leverage changed."""
+
+    actor_id: str
+    before: float
+    after: float
+    delta: float
+
+
+class BufferFailure(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A buffer that fell."""
+
+    axis: str
+    before: float
+    after: float
+
+
 class Diff(msgspec.Struct, frozen=True):
-    """The changes, in the shapes of the specification. `rescored` lists the versions that differ;
-    where there are any, the changes may come from them alone, and are no news."""
+    """The changes; `rescored` lists the versions that differ; where there are any, the changes may
+    come from them alone, and are no news."""
 
-    regime_changed: dict[str, str] | None
-    scenario_jumps: list[dict[str, Any]]
-    trigger_activations: list[dict[str, str]]
-    trigger_deactivations: list[dict[str, str]]
-    corridor_breaks: list[dict[str, str]]
-    leverage_shifts: list[dict[str, Any]]
-    buffer_failures: list[dict[str, Any]]
+    regime_changed: RegimeChange | None = None
+    scenario_jumps: tuple[ScenarioJump, ...] = ()
+    trigger_activations: tuple[TriggerActivation, ...] = ()
+    trigger_deactivations: tuple[TriggerDeactivation, ...] = ()
+    corridor_breaks: tuple[CorridorBreak, ...] = ()
+    leverage_shifts: tuple[LeverageShift, ...] = ()
+    buffer_failures: tuple[BufferFailure, ...] = ()
     rescored: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The diff as one JSON object, the parts that nothing computes yet included."""
-        return {
-            "regime_changed": self.regime_changed,
-            "scenario_jumps": self.scenario_jumps,
-            "trigger_activations": self.trigger_activations,
-            "trigger_deactivations": self.trigger_deactivations,
-            "corridor_breaks": self.corridor_breaks,
-            "leverage_shifts": self.leverage_shifts,
-            "buffer_failures": self.buffer_failures,
-            "reroute_waves": None,
-            "mobility_disruptions": [],
-        }
 
     @property
     def trigger_reason(self) -> TriggerReason:
@@ -168,77 +263,51 @@ class Diff(msgspec.Struct, frozen=True):
         return "scheduled_6h"
 
 
-def diff(
-    rules: Difference,
-    previous: Previous | None,
-    versions: Mapping[str, str],
-    label: str,
-    axes: Mapping[str, float],
-    scenario_sets: Iterable[Mapping[str, Any]],
-    active_triggers: Mapping[str, str],
-    actors: Iterable[Actor],
-) -> Diff:
-    """The changes since `previous` (None: the region's first snapshot).
-
-    `versions` maps the names of this snapshot's versions to them, `active_triggers` ids to
-    descriptions. Thresholds compare plain differences of the stored values.
-    """
-    activations = [
-        {"id": id, "description": description}
-        for id, description in active_triggers.items()
-        if previous is None or id not in previous.active_triggers
-    ]
+def diff(rules: Difference, previous: Previous | None, body: Body) -> Diff:
+    """The changes since `previous` (None: the region's first snapshot). Thresholds compare plain
+    differences of the stored values."""
+    label, active = body.regime.label, body.triggers.active
+    activations = tuple(
+        TriggerActivation(trigger.id, trigger.description)
+        for trigger in active
+        if previous is None or trigger.id not in previous.active_triggers
+    )
     if previous is None:
-        changed = None if label == CALM else {"from": "", "to": label}
-        return Diff(changed, [], activations, [], [], [], [])
+        changed = None if label == CALM else RegimeChange("", label)
+        return Diff(changed, trigger_activations=activations)
+    now_active = {trigger.id for trigger in active}
     return Diff(
-        regime_changed=({"from": previous.label, "to": label} if label != previous.label else None),
-        scenario_jumps=_scenario_jumps(previous, scenario_sets, rules),
-        trigger_activations=activations,
-        trigger_deactivations=[
-            {"id": id} for id in previous.active_triggers if id not in active_triggers
-        ],
-        corridor_breaks=_corridor_breaks(previous, axes, rules),
-        leverage_shifts=_leverage_shifts(previous, actors, rules),
-        buffer_failures=[
-            {"axis": axis, "from": previous.axes[axis], "to": axes[axis]}
-            for axis in BUFFERS
-            if previous.axes[axis] - axes[axis] > rules.buffer_failure
-        ],
-        rescored=tuple(
+        RegimeChange(previous.label or "", label) if label != previous.label else None,
+        tuple(_scenario_jumps(previous, body, rules)),
+        activations,
+        tuple(TriggerDeactivation(id) for id in previous.active_triggers if id not in now_active),
+        tuple(_corridor_breaks(previous, body, rules)),
+        tuple(_leverage_shifts(previous, body, rules)),
+        tuple(
+            BufferFailure(axis, before, after)
+            for axis, before in previous.axes.items()
+            if before - (after := body.balance.axis(axis)) > rules.buffer_failure
+        ),
+        tuple(
             f"{name} {clean(previous.versions[name], 20) or 'none'} → {version}"
-            for name, version in versions.items()
-            if previous.versions[name] != version
+            for name in VERSIONS
+            if previous.versions[name] != (version := getattr(body.meta, name))
         ),
     )
 
 
-def _scenario_jumps(
-    previous: Previous, scenario_sets: Iterable[Mapping[str, Any]], rules: Difference
-) -> list[dict[str, Any]]:
-    jumps = []
-    for scenarios in scenario_sets:
-        for lane in scenarios["lanes"]:
-            before = previous.probabilities.get((scenarios["horizon"], lane["name"]))
-            if before is not None and abs(lane["probability"] - before) > rules.scenario_jump:
-                jumps.append(
-                    {
-                        "horizon": scenarios["horizon"],
-                        "lane": lane["name"],
-                        "from": before,
-                        "to": lane["probability"],
-                    }
-                )
-    return jumps
+def _scenario_jumps(previous: Previous, body: Body, rules: Difference) -> Iterator[ScenarioJump]:
+    for scenarios in body.scenario_sets:
+        for lane in scenarios.lanes:
+            before = previous.probabilities.get((scenarios.horizon, lane.name))
+            if before is not None and abs(lane.probability - before) > rules.scenario_jump:
+                yield ScenarioJump(scenarios.horizon, lane.name, before, lane.probability)
 
 
-def _corridor_breaks(
-    previous: Previous, axes: Mapping[str, float], rules: Difference
-) -> list[dict[str, str]]:
-    before, after = previous.axes["maritime_access"], axes["maritime_access"]
-    if not before - after > rules.corridor_break:
-        return []
-    return [{"corridor_id": "aggregate", "from": _two_decimals(before), "to": _two_decimals(after)}]
+def _corridor_breaks(previous: Previous, body: Body, rules: Difference) -> Iterator[CorridorBreak]:
+    before, after = previous.axes.get("maritime_access", 0.0), body.balance.maritime_access
+    if before - after > rules.corridor_break:
+        yield CorridorBreak("aggregate", _two_decimals(before), _two_decimals(after))
 
 
 def _two_decimals(value: float) -> str:
@@ -246,20 +315,9 @@ def _two_decimals(value: float) -> str:
     return f"{math.floor(round(1000 * value) / 10 + 0.5) / 100:.2f}"
 
 
-def _leverage_shifts(
-    previous: Previous, actors: Iterable[Actor], rules: Difference
-) -> list[dict[str, Any]]:
-    shifts = []
-    for actor in actors:
+def _leverage_shifts(previous: Previous, body: Body, rules: Difference) -> Iterator[LeverageShift]:
+    for actor in body.actors:
         before = previous.leverage.get(actor.actor_id, 0)
         delta = actor.leverage_score - before
         if abs(delta) > rules.leverage_shift:
-            shifts.append(
-                {
-                    "actor_id": actor.actor_id,
-                    "from": before,
-                    "to": actor.leverage_score,
-                    "delta": round3(delta),
-                }
-            )
-    return shifts
+            yield LeverageShift(actor.actor_id, before, actor.leverage_score, round3(delta))

@@ -11,10 +11,6 @@ import msgspec
 from regional_assets.intelligence.scoring import Words
 
 
-class UnknownRegionError(ValueError):
-    """A region id that no region has; the message lists the ids that exist."""
-
-
 class Corridor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A shipping corridor; `name` stands for it in texts, `weight` is its share in maritime access.
     `chokepoint` is its id in what is written ("": it has no feed), `live_id` in the feeds where

@@ -7,11 +7,12 @@ Every part that is not given is the built-in one. Two models live side by side i
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
+from regional_assets.errors import UnknownRegionError
 from regional_assets.intelligence.catalogue import INPUTS, InputSpec
 from regional_assets.intelligence.gazetteer import Gazetteer, Tables, reference
 from regional_assets.intelligence.geography import (
@@ -21,7 +22,6 @@ from regional_assets.intelligence.geography import (
     Criticality,
     Geography,
     Region,
-    UnknownRegionError,
 )
 from regional_assets.intelligence.metrics import metric_of
 from regional_assets.intelligence.scoring import AXES, Scoring
@@ -241,11 +241,11 @@ def table_digest(name: str) -> str:
     return f"sha256-{_sha256(reference(name))[:16]}"
 
 
-def _sha256(value: Any) -> str:
+def _sha256(value: object) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
 
 
-def _effective(value: Any) -> Any:
+def _effective(value: object) -> object:
     """The value without what is off, empty or of weight 0: a switch or term that a later version
     adds, and that a model does not use, leaves its digest alone. Numbers are doubles: 12 is 12.0.
     """

@@ -9,6 +9,7 @@ from functools import cache
 
 import msgspec
 
+from regional_assets.errors import RegionalAssetsError
 from regional_assets.intelligence.geography import REGIONS, Box, Geography, Region
 from regional_assets.intelligence.metrics import AxisMetric, metric_of
 from regional_assets.intelligence.model import BUILT_IN, Model, names, normalised
@@ -31,7 +32,7 @@ _MOST_LISTED = 60
 _OTHER_COUNTRIES = {"JG", "XK"}
 
 
-class ModelError(ValueError):
+class ModelError(RegionalAssetsError, ValueError):
     """A model that cannot be used; the message names the place in it, which `path` leads to."""
 
     def __init__(self, words: str, path: Path = ()) -> None:

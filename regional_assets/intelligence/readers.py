@@ -30,14 +30,14 @@ from regional_assets.intelligence.records import (
     SignalRecord,
     read_record,
 )
-from regional_assets.intelligence.scoring import UNKNOWN
+from regional_assets.intelligence.scoring import UNKNOWN, Horizon
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings, text_of
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
 
 Payload = Mapping[str, Any]
 # Horizon → the words for it, in the order of `Projections`.
-_HORIZON_WORDS = {
+_HORIZON_WORDS: Mapping[Horizon, tuple[str, ...]] = {
     "24h": ("h24", "24h", "day"),
     "7d": ("d7", "7d", "week"),
     "30d": ("d30", "30d", "month"),
@@ -86,8 +86,8 @@ def risk_scores(payload: Payload, tally: Tally, model: Model) -> tuple[RiskScore
 
 
 class Forecast(msgspec.Struct, frozen=True, gc=False):
-    """`horizons` maps each horizon the forecast speaks of to its probability there; `mentions` is
-    what its case file speaks of."""
+    """`id` is its place in the feed, `#3`, where the feed gives none. `horizons` maps each horizon
+    the forecast speaks of to its probability there; `mentions` is what its case file speaks of."""
 
     id: str
     domain: str
@@ -95,17 +95,22 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     title: str
     trend: str
     probability: float
-    horizons: Mapping[str, float]
+    horizons: Mapping[Horizon, float]
     confidence: float
     updated_at: int | None
     mentions: Mentions
+
+    @property
+    def evidence_id(self) -> str:
+        """By which drivers, actors and evidence cite it."""
+        return f"forecast:{self.id}"
 
 
 def forecasts(payload: Payload, tally: Tally, model: Model) -> tuple[Forecast, ...]:
     # Many forecasts share a few words here.
     horizons_of, finder, gazetteer = cache(_horizons), model.word_finder, model.gazetteer
     found = []
-    for row in FORECASTS.of(payload, tally):
+    for number, row in enumerate(FORECASTS.of(payload, tally)):
         if row.probability is None:
             tally.skipped += 1
             continue
@@ -118,7 +123,7 @@ def forecasts(payload: Payload, tally: Tally, model: Model) -> tuple[Forecast, .
             tally.nowhere(place)
         found.append(
             Forecast(
-                id=clean(row.id),
+                id=clean(row.id) or f"#{number}",
                 domain=(row.domain or "").lower(),
                 regions=gazetteer.with_every_forecast(named),
                 title=clean(row.title),
@@ -149,7 +154,7 @@ def _text(value: Any) -> str:
     return text.lower() if text.isascii() else " ".join(map(str.lower, found))
 
 
-def _horizons(text: str) -> tuple[str, ...]:
+def _horizons(text: str) -> tuple[Horizon, ...]:
     """The horizons that a text names."""
     if not text:
         return ("7d",)
@@ -157,7 +162,7 @@ def _horizons(text: str) -> tuple[str, ...]:
     return tuple(h for h, words in _HORIZON_WORDS.items() if any(word in text for word in words))
 
 
-def _project(projections: Projections | None, horizons: dict[str, float]) -> bool:
+def _project(projections: Projections | None, horizons: dict[Horizon, float]) -> bool:
     """Sets the horizons that have a projection to it; whether none lacks its number."""
     if projections is None:
         return True
@@ -171,9 +176,11 @@ def _project(projections: Projections | None, horizons: dict[str, float]) -> boo
 
 
 class Signal(msgspec.Struct, frozen=True, gc=False):
-    """`severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `theater` and, from the feed's own record
-    `row`, `id`, `type` and `summary` are clean, and "" where the feed gives none."""
+    """`number` is its place in the feed, which stands for an id where the feed gives none.
+    `severity` is CRITICAL, HIGH, MEDIUM, LOW or ""; `theater` and, from the feed's own record
+    `row`, `type` and `summary` are clean, and "" where the feed gives none."""
 
+    number: int
     regions: tuple[str, ...]
     theater: str
     severity: str
@@ -183,7 +190,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def id(self) -> str:
-        return clean(self.row.id)
+        return clean(self.row.id) or f"xss:#{self.number}"
 
     @property
     def type(self) -> str:
@@ -200,14 +207,14 @@ def cross_source_signals(payload: Payload, tally: Tally, model: Model) -> tuple[
     place_of, severity_of = cache(partial(_place, model.gazetteer)), cache(_severity)
     not_coercive = {_SIGNAL_TYPE_PREFIX + name for name in model.scoring.reading.not_coercive}
     found = []
-    for row in SIGNALS.of(payload, tally):
+    for number, row in enumerate(SIGNALS.of(payload, tally)):
         theater = row.theater or ""
         regions, cleaned = place_of(theater)
         severity = severity_of(row.severity or "")
         tally.incomplete += not severity
         if regions:
             coercive = row.type not in not_coercive
-            found.append(Signal(regions, cleaned, severity, row.detected_at, coercive, row))
+            found.append(Signal(number, regions, cleaned, severity, row.detected_at, coercive, row))
         else:
             tally.nowhere(theater)
     return tuple(found)

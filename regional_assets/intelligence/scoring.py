@@ -20,6 +20,7 @@ Words = tuple[str, ...]
 
 Severity = Literal["critical", "high", "medium", "low"]
 Lane = Literal["base", "escalation", "containment", "fragmentation"]
+Horizon = Literal["24h", "7d", "30d"]
 RegimeLabel = Literal[
     "calm",
     "stressed_equilibrium",

@@ -3,31 +3,37 @@ snapshot (SPEC 5)."""
 
 import math
 from collections.abc import Mapping
-from functools import cache, partial
-from typing import Any
 
 import msgspec
-from msgspec.structs import astuple, force_setattr, replace
+from msgspec.structs import astuple, replace
 
-from regional_assets.intelligence.actors import Actor, actors
-from regional_assets.intelligence.alerts import Alert, alerts
-from regional_assets.intelligence.balance import Balance, balance
-from regional_assets.intelligence.diff import Diff, Previous, diff
+from regional_assets.intelligence.actors import actors
+from regional_assets.intelligence.alerts import alerts
+from regional_assets.intelligence.balance import Weighed, weighed
+from regional_assets.intelligence.diff import VERSIONS, Diff, Previous, diff
 from regional_assets.intelligence.digest import content_digest
-from regional_assets.intelligence.evidence import Evidence, evidence, newest
-from regional_assets.intelligence.metrics import BalanceOf
+from regional_assets.intelligence.evidence import Dated, evidence
 from regional_assets.intelligence.mobility import mobility
-from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import regime_label
 from regional_assets.intelligence.scenarios import scenario_sets
-from regional_assets.intelligence.scoring import RegimeLabel
+from regional_assets.intelligence.stored import (
+    NO_NARRATIVE,
+    Actor,
+    Alert,
+    Balance,
+    Body,
+    Meta,
+    Narrative,
+    Regime,
+    Transition,
+)
 from regional_assets.intelligence.transmission import transmission_paths
 from regional_assets.intelligence.triggers import (
-    STATES,
     History,
     TriggerError,
     TriggerReading,
+    by_state,
     read_triggers,
 )
 from regional_assets.intelligence.world import World
@@ -35,54 +41,49 @@ from regional_assets.intelligence.world import World
 
 class Assessment(msgspec.Struct, frozen=True):
     """What is computed once for all regions from the shared inputs: the states of all triggers, and
-    each region's balance, which `balance_of` computes when it is first asked for."""
+    each region's balance, which `weighed` computes when it is first asked for."""
 
     world: World
-    balance_of: BalanceOf
+    weighed: Mapping[str, Weighed]
     triggers: tuple[TriggerReading, ...]
 
 
 class Content(msgspec.Struct, frozen=True):
     """What the inputs say about one region: no ids, no clock times, no comparisons.
 
-    `triggers` are the region's own, `evidence` is what is stored, newest first. `about` (in the
-    snapshot's `meta`) and `blocks` (beside it) list what a snapshot says: both its stored form and
-    `digest` are made from them. `digest` is the dedup key in Redis and the partition's data
-    version.
+    `said` is a body in which all that is empty; it was made from `weighed` and `triggers` (the
+    region's own). `digest` is the dedup key in Redis and the partition's data version.
     """
 
-    region_id: str
     world: World
-    balance: Balance
-    regime: RegimeLabel
+    said: Body
+    weighed: Weighed
     triggers: tuple[TriggerReading, ...]
-    actors: tuple[Actor, ...]
-    evidence: tuple[Evidence, ...]
-    about: Mapping[str, Any]
-    blocks: Mapping[str, Any]
-    digest: str = ""
+    digest: str
 
-    def __post_init__(self) -> None:
-        said = {"region_id": self.region_id, **self.about, **self.blocks}
-        force_setattr(self, "digest", content_digest(said))
+    @property
+    def region_id(self) -> str:
+        """The region."""
+        return self.said.region_id
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A complete snapshot and what its commit needs; `body` encodes as the JSON value that is
-    stored, `previous_id` is the snapshot it was compared with ("" for none), `observations` what
-    its region's triggers observed, by metric (SPEC 7)."""
+    """A complete snapshot and what its commit needs; `body` is what is stored, `previous_id` the
+    snapshot it was compared with ("" for none), `observations` what its region's triggers observed,
+    by metric (SPEC 7)."""
 
     content: Content
-    narrative: Narrative
-    snapshot_id: str
-    generated_at: int
+    body: Body
     previous_id: str
-    previous_label: str
-    body: dict[str, Any]
     changes: Diff
     alerts: tuple[Alert, ...]
-    history_entry: dict[str, Any] | None
+    history_entry: Transition | None
     observations: Mapping[str, float]
+
+    @property
+    def snapshot_id(self) -> str:
+        """The id that it is stored under."""
+        return self.body.meta.snapshot_id
 
 
 def assess(world: World, history: History | None = None) -> Assessment:
@@ -91,53 +92,91 @@ def assess(world: World, history: History | None = None) -> Assessment:
 
     `history` holds what was observed of the metrics of delta triggers before (SPEC 7).
     """
-    balance_of = cache(partial(balance, world))
+    found = _Weighed(world)
+
+    def balance_of(region: str) -> Balance:
+        return found[region].balance
+
     triggers = world.model.applicable_triggers
-    return Assessment(world, balance_of, read_triggers(triggers, world, balance_of, history or {}))
+    return Assessment(world, found, read_triggers(triggers, world, balance_of, history or {}))
+
+
+class _Weighed(dict[str, Weighed]):
+    """Region → what it weighs, when it is first asked for."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __missing__(self, region: str) -> Weighed:
+        self[region] = found = weighed(self._world, region)
+        return found
 
 
 def region_content(assessment: Assessment, region_id: str) -> Content:
     """The content of one region's snapshot. Raises `TriggerError` when one of the region's own
     triggers could not be read."""
     world = assessment.world
-    vector = assessment.balance_of(region_id)
     model = world.model
-    label = regime_label(vector, model.scoring.regime)
+    found = assessment.weighed[region_id]
+    label = regime_label(found.balance, model.scoring.regime)
     own = tuple(r for r in assessment.triggers if r.trigger.region == region_id)
     for reading in own:
         if reading.fault:
             raise TriggerError(f"{reading.trigger.id}: {reading.fault!r}") from reading.fault
-    found_actors = actors(world, region_id)
     items = evidence(world, region_id)
-    about = {
-        **model.stored_versions,
-        "snapshot_confidence": world.confidence.score,
-        "missing_inputs": list(world.confidence.missing_inputs),
-        "stale_inputs": list(world.confidence.stale_inputs),
-    }
-    blocks = {
-        "regime": label,
-        "balance": vector.as_json(),
-        "actors": found_actors,
-        "scenario_sets": scenario_sets(world, region_id, own),
-        "transmission_paths": transmission_paths(
+    said = Body(
+        region_id=region_id,
+        generated_at=0,
+        meta=Meta(
+            snapshot_id="",
+            **model.stored_versions,
+            snapshot_confidence=world.confidence.score,
+            missing_inputs=world.confidence.missing_inputs,
+            stale_inputs=world.confidence.stale_inputs,
+            valid_until=0,
+            trigger_reason="scheduled_6h",
+        ),
+        regime=Regime(label, "", 0, ""),
+        balance=found.balance,
+        actors=actors(world, region_id),
+        leverage_edges=(),
+        scenario_sets=scenario_sets(world, region_id, own),
+        transmission_paths=transmission_paths(
             region_id, assessment.triggers, model.applicable_templates
         ),
-        "triggers": _triggers_json(own, now=0),
-        "mobility": mobility(world, region_id),
-        # Undated items first, whatever the clock says: the same items have the same digest later.
-        "evidence": [astuple(item) for item in newest(items, math.inf)],
-    }
-    return Content(
-        region_id=region_id,
-        world=world,
-        balance=vector,
-        regime=label,
-        triggers=own,
-        actors=found_actors,
-        evidence=tuple(items),
-        about=about,
-        blocks=blocks,
+        triggers=by_state(own, now=0),
+        mobility=mobility(world, region_id),
+        evidence=tuple(item for item, _ in items),
+        narrative=NO_NARRATIVE,
+    )
+    return Content(world, said, found, own, _digest(said, items))
+
+
+def _digest(said: Body, items: tuple[Dated, ...]) -> str:
+    meta = said.meta
+    # Undated items first, whatever the clock says: the same items have the same digest later.
+    newest = sorted(
+        items, key=lambda dated: dated[0].observed_at if dated[1] else math.inf, reverse=True
+    )
+    return content_digest(
+        {
+            "region_id": said.region_id,
+            **{name: getattr(meta, name) for name in VERSIONS},
+            "snapshot_confidence": meta.snapshot_confidence,
+            "missing_inputs": meta.missing_inputs,
+            "stale_inputs": meta.stale_inputs,
+            "regime": said.regime.label,
+            "balance": said.balance,
+            "actors": said.actors,
+            "scenario_sets": said.scenario_sets,
+            "transmission_paths": said.transmission_paths,
+            "triggers": said.triggers,
+            "mobility": said.mobility,
+            "evidence": [
+                (*astuple(item)[:5], item.observed_at if known else None, *astuple(item)[6:])
+                for item, known in newest
+            ],
+        }
     )
 
 
@@ -145,71 +184,56 @@ def complete(
     content: Content,
     previous: Previous | None,
     snapshot_id: str,
-    narrative: Narrative = EMPTY,
+    narrative: Narrative = NO_NARRATIVE,
+    *,
+    provider: str = "",
+    model_name: str = "",
 ) -> Snapshot:
     """The snapshot that `content` makes after `previous` (None: the region's first), with that
-    `narrative`."""
-    now, model = content.world.now, content.world.model
-    active = {r.trigger.id: r.trigger.description for r in content.triggers if r.state == "active"}
-    changes = diff(
-        model.scoring.difference,
-        previous,
-        model.stored_versions,
-        content.regime,
-        content.balance.axes,
-        content.blocks["scenario_sets"],
-        active,
-        content.actors,
+    `narrative`, of the model `model_name` of the `provider`."""
+    said, now, model = content.said, content.world.now, content.world.model
+    changes = diff(model.scoring.difference, previous, said)
+    label, before = said.regime.label, (previous.label or "") if previous else ""
+    regime = Regime(
+        label,
+        before,
+        now if label != before else 0,
+        changes.trigger_reason if changes.regime_changed else "",
     )
-    previous_label = previous.label if previous else ""
-    driver = changes.trigger_reason if changes.regime_changed else ""
-    transitioned = content.regime != previous_label
-    regime = {
-        "label": content.regime,
-        "previous_label": previous_label,
-        "transitioned_at": now if transitioned else 0,
-        "transition_driver": driver,
-    }
-    # The stored form of the blocks that also hold a time or a comparison.
-    completed: dict[str, dict[str, Any]] = {
-        "regime": {"regime": regime},
-        "actors": {
-            "actors": [replace(a, delta=_delta(a, previous)) for a in content.actors],
-            "leverage_edges": [],
-        },
-        "triggers": {"triggers": _triggers_json(content.triggers, now)},
-        "evidence": {"evidence": [item.dated(now) for item in content.evidence]},
-    }
-    body = {
-        "region_id": content.region_id,
-        "generated_at": now,
-        "meta": {
-            "snapshot_id": snapshot_id,
-            **content.about,
-            "valid_until": content.world.confidence.valid_until,
-            "trigger_reason": changes.trigger_reason,
-            "narrative_provider": narrative.provider,
-            "narrative_model": narrative.model,
-        },
-    }
-    for name, said in content.blocks.items():
-        body |= completed.get(name, {name: said})
-    body["narrative"] = narrative.as_json()
+    body = replace(
+        said,
+        generated_at=now,
+        meta=replace(
+            said.meta,
+            snapshot_id=snapshot_id,
+            valid_until=content.world.confidence.valid_until,
+            trigger_reason=changes.trigger_reason,
+            narrative_provider=provider,
+            narrative_model=model_name,
+        ),
+        regime=regime,
+        actors=tuple(replace(a, delta=_delta(a, previous)) for a in said.actors),
+        triggers=by_state(content.triggers, now),
+        narrative=narrative,
+    )
+    news = not changes.rescored
+    region, rules = model.region(said.region_id), model.scoring.alerts
     return Snapshot(
         content=content,
-        narrative=narrative,
-        snapshot_id=snapshot_id,
-        generated_at=now,
-        previous_id=previous.snapshot_id if previous else "",
-        previous_label=previous_label,
         body=body,
+        previous_id=previous.snapshot_id if previous else "",
         changes=changes,
-        alerts=()
-        if changes.rescored
-        else tuple(alerts(model.region(content.region_id).label, changes, model.scoring.alerts)),
+        alerts=tuple(alerts(region, changes, rules, snapshot_id, now)) if news else (),
         history_entry=(
-            {"region_id": content.region_id, **regime, "snapshot_id": snapshot_id}
-            if changes.regime_changed and not changes.rescored
+            Transition(
+                said.region_id,
+                label,
+                before,
+                regime.transitioned_at,
+                regime.transition_driver,
+                snapshot_id,
+            )
+            if changes.regime_changed and news
             else None
         ),
         observations={r.trigger.metric: r.value for r in content.triggers if r.value is not None},
@@ -220,10 +244,3 @@ def _delta(actor: Actor, previous: Previous | None) -> float:
     if previous is None:
         return 0
     return round3(actor.leverage_score - previous.leverage.get(actor.actor_id, 0))
-
-
-def _triggers_json(readings: tuple[TriggerReading, ...], now: int) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {state: [] for state in STATES}
-    for reading in readings:
-        found[reading.state].append(reading.as_json(now))
-    return found

@@ -6,15 +6,18 @@ that a snapshot of the platform's earlier job is as good as one of this project.
 less: see `diff.read_previous`.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from regional_assets.intelligence.diff import TriggerReason
-from regional_assets.intelligence.scoring import RegimeLabel, Severity
+from regional_assets.intelligence.scoring import Horizon, RegimeLabel, Severity
+from regional_assets.intelligence.scoring import Lane as LaneName
 from regional_assets.intelligence.text import quoted
 
 T = TypeVar("T")
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 # From here on (ms), times are beyond Python's dates and pandas'.
 YEAR_10000 = 253_402_300_800_000
@@ -26,27 +29,38 @@ Time = Annotated[int, msgspec.Meta(ge=0, lt=YEAR_10000)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
+# Why a snapshot matters: the first kind of change there is.
+TriggerReason = Literal[
+    "rescored",
+    "regime_shift",
+    "trigger_activation",
+    "corridor_break",
+    "leverage_shift",
+    "scheduled_6h",
+]
+
+
 class BodyError(ValueError):
     """A key that holds something else than it should; the message completes "KEY is …"."""
 
 
-class Meta(msgspec.Struct):
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """How the snapshot came about."""
 
     snapshot_id: str
-    snapshot_confidence: Share
-    missing_inputs: list[str]
-    stale_inputs: list[str]
-    valid_until: Time
-    trigger_reason: TriggerReason
     model_version: str = ""
     scoring_version: str = ""
     geography_version: str = ""
+    snapshot_confidence: Share
+    missing_inputs: tuple[str, ...]
+    stale_inputs: tuple[str, ...]
+    valid_until: Time
+    trigger_reason: TriggerReason
     narrative_provider: str = ""
     narrative_model: str = ""
 
 
-class Regime(msgspec.Struct):
+class Regime(msgspec.Struct, frozen=True):
     """The regime and the one before ("" for none)."""
 
     label: RegimeLabel
@@ -55,18 +69,18 @@ class Regime(msgspec.Struct):
     transition_driver: str
 
 
-class Driver(msgspec.Struct):
-    """What moves an axis."""
+class Driver(msgspec.Struct, frozen=True, gc=False):
+    """What moves an axis; its magnitude to three decimals."""
 
     axis: str
     description: str
     magnitude: float
-    evidence_ids: list[str]
+    evidence_ids: tuple[str, ...]
     orientation: str
 
 
-class Balance(msgspec.Struct):
-    """The balance vector."""
+class Balance(msgspec.Struct, frozen=True):
+    """The balance vector, to three decimals."""
 
     coercive_pressure: Share
     domestic_fragility: Share
@@ -76,69 +90,78 @@ class Balance(msgspec.Struct):
     maritime_access: Share
     energy_leverage: Share
     net_balance: Signed
-    pressures: list[Driver]
-    buffers: list[Driver]
+    pressures: tuple[Driver, ...]
+    buffers: tuple[Driver, ...]
+
+    def axis(self, name: str) -> float:
+        """The value of the axis of that name, or of `net_balance`."""
+        value: float = getattr(self, name)
+        return value
 
 
-class Actor(msgspec.Struct):
-    """An actor."""
+Role = Literal["aggressor", "stabilizer", "swing", "broker"]
+
+
+class Actor(msgspec.Struct, frozen=True, gc=False):
+    """An actor; `leverage_score` to three decimals, `delta` its change since the previous snapshot,
+    0 until it is compared."""
 
     actor_id: str
     name: str
-    role: Literal["aggressor", "stabilizer", "swing", "broker"]
-    leverage_domains: list[str]
+    role: Role
+    leverage_domains: tuple[str, ...]
     leverage_score: Share
     delta: Signed
-    evidence_ids: list[str]
+    evidence_ids: tuple[str, ...]
 
 
-class LeverageEdge(msgspec.Struct):
-    """Leverage of one actor over another."""
+class LeverageEdge(msgspec.Struct, frozen=True):
+    """Leverage of one actor over another; nothing writes one yet."""
 
     from_actor_id: str
     to_actor_id: str
     mechanism: str
     strength: float
-    evidence_ids: list[str]
+    evidence_ids: tuple[str, ...]
 
 
-class TransmissionPath(msgspec.Struct):
+class TransmissionPath(msgspec.Struct, frozen=True, kw_only=True):
     """A way in which a shock spreads."""
 
     start: str
     mechanism: str
     end: str
     severity: Severity
+    corridor_id: str = ""
     confidence: Share
     latency_hours: float
     impacted_asset_class: str
-    impacted_regions: list[str]
+    impacted_regions: tuple[str, ...]
     magnitude_low: float
     magnitude_high: float
     magnitude_unit: str
     template_id: str
     template_version: str
-    corridor_id: str = ""
 
 
-class Lane(msgspec.Struct):
+class Lane(msgspec.Struct, frozen=True, gc=False):
     """One way in which things may go on."""
 
-    name: Literal["base", "escalation", "containment", "fragmentation"]
+    name: LaneName
     probability: Share
-    trigger_ids: list[str]
-    consequences: list[str]
-    transmissions: list[TransmissionPath]
+    trigger_ids: tuple[str, ...]
+    consequences: tuple[str, ...]
+    transmissions: tuple[TransmissionPath, ...]
 
 
-class ScenarioSet(msgspec.Struct):
+class ScenarioSet(msgspec.Struct, frozen=True):
     """The lanes of a horizon."""
 
-    horizon: Literal["24h", "7d", "30d"]
-    lanes: list[Lane]
+    horizon: Horizon
+    lanes: tuple[Lane, ...]
 
 
-class Threshold(msgspec.Struct):
+class Threshold(msgspec.Struct, frozen=True, gc=False):
     """What a trigger compares."""
 
     metric: str
@@ -148,7 +171,7 @@ class Threshold(msgspec.Struct):
     baseline: str
 
 
-class Trigger(msgspec.Struct):
+class Trigger(msgspec.Struct, frozen=True):
     """A watched threshold."""
 
     id: str
@@ -157,18 +180,18 @@ class Trigger(msgspec.Struct):
     activated: bool
     activated_at: Time
     scenario_lane: str
-    evidence_ids: list[str]
+    evidence_ids: tuple[str, ...]
 
 
-class Triggers(msgspec.Struct):
+class Triggers(msgspec.Struct, frozen=True):
     """The region's triggers by state."""
 
-    active: list[Trigger]
-    watching: list[Trigger]
-    dormant: list[Trigger]
+    active: tuple[Trigger, ...]
+    watching: tuple[Trigger, ...]
+    dormant: tuple[Trigger, ...]
 
 
-class Airspace(msgspec.Struct):
+class Airspace(msgspec.Struct, frozen=True, gc=False):
     """A restricted airspace."""
 
     airspace_id: str
@@ -176,7 +199,7 @@ class Airspace(msgspec.Struct):
     reason: str
 
 
-class FlightCorridor(msgspec.Struct):
+class FlightCorridor(msgspec.Struct, frozen=True, gc=False):
     """A corridor of flights; nothing writes one yet."""
 
     corridor: str
@@ -184,7 +207,7 @@ class FlightCorridor(msgspec.Struct):
     rerouted_flights_24h: float
 
 
-class Airport(msgspec.Struct):
+class Airport(msgspec.Struct, frozen=True, gc=False):
     """A disturbed airport."""
 
     icao: str
@@ -193,17 +216,17 @@ class Airport(msgspec.Struct):
     disruption_reason: str
 
 
-class Mobility(msgspec.Struct):
+class Mobility(msgspec.Struct, frozen=True):
     """Restrictions of airspace, airports and flights."""
 
-    airspace: list[Airspace]
-    flight_corridors: list[FlightCorridor]
-    airports: list[Airport]
+    airspace: tuple[Airspace, ...]
+    flight_corridors: tuple[FlightCorridor, ...]
+    airports: tuple[Airport, ...]
     reroute_intensity: Share
-    notam_closures: list[str]
+    notam_closures: tuple[str, ...]
 
 
-class Evidence(msgspec.Struct):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """An item of evidence; its confidence and time are its input's, whatever they are."""
 
     id: str
@@ -225,30 +248,37 @@ class Evidence(msgspec.Struct):
     corridor: str = ""
 
 
-class Passage(msgspec.Struct):
-    """A text of the narrative."""
+class Passage(msgspec.Struct, frozen=True):
+    """A text of the narrative, and the ids of the evidence it is based on."""
 
     text: str
-    evidence_ids: list[str]
+    evidence_ids: tuple[str, ...]
 
 
-class Narrative(msgspec.Struct):
-    """The snapshot in words; empty texts when nobody wrote it."""
+class Narrative(msgspec.Struct, frozen=True):
+    """The snapshot in words; empty texts when no language model wrote it. Who wrote it is in
+    `Meta`."""
 
     situation: Passage
     balance_assessment: Passage
     outlook_24h: Passage
     outlook_7d: Passage
     outlook_30d: Passage
-    watch_items: list[Passage]
+    watch_items: tuple[Passage, ...]
 
     def texts(self) -> list[str]:
         """The texts that are not empty."""
-        sections = [getattr(self, name) for name in self.__struct_fields__[:-1]]
+        sections = [getattr(self, name) for name in SECTIONS]
         return [passage.text for passage in (*sections, *self.watch_items) if passage.text]
 
 
-class Body(msgspec.Struct):
+MAX_WATCH_ITEMS = 3
+SECTIONS = Narrative.__struct_fields__[:-1]
+NO_TEXT = Passage("", ())
+NO_NARRATIVE = Narrative(NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, ())
+
+
+class Body(msgspec.Struct, frozen=True):
     """A snapshot as it is stored."""
 
     region_id: str
@@ -256,13 +286,13 @@ class Body(msgspec.Struct):
     meta: Meta
     regime: Regime
     balance: Balance
-    actors: list[Actor]
-    leverage_edges: list[LeverageEdge]
-    scenario_sets: list[ScenarioSet]
-    transmission_paths: list[TransmissionPath]
+    actors: tuple[Actor, ...]
+    leverage_edges: tuple[LeverageEdge, ...]
+    scenario_sets: tuple[ScenarioSet, ...]
+    transmission_paths: tuple[TransmissionPath, ...]
     triggers: Triggers
     mobility: Mobility
-    evidence: Annotated[list[Evidence], msgspec.Meta(max_length=30)]
+    evidence: Annotated[tuple[Evidence, ...], msgspec.Meta(max_length=30)]
     narrative: Narrative
 
 
@@ -288,7 +318,7 @@ class Outline(msgspec.Struct):
     balance: _OutlinedBalance
 
 
-class Transition(msgspec.Struct):
+class Transition(msgspec.Struct, frozen=True):
     """An entry of a region's regime history."""
 
     region_id: str
@@ -323,7 +353,7 @@ class SeedMeta(msgspec.Struct):
     recordCount: Count
 
 
-class WeeklyBrief(msgspec.Struct):
+class WeeklyBrief(msgspec.Struct, frozen=True):
     """A region's weekly brief as it is stored."""
 
     region_id: str
@@ -332,10 +362,44 @@ class WeeklyBrief(msgspec.Struct):
     period_end: Time
     situation_recap: str
     regime_trajectory: str
-    key_developments: list[str]
+    key_developments: tuple[str, ...]
     risk_outlook: str
     provider: str
     model: str
+
+
+class AlertPayload(msgspec.Struct, frozen=True):
+    """What an alert is about; `triggered_at` in ms."""
+
+    title: str
+    region_id: str
+    snapshot_id: str = ""
+    triggered_at: Time = 0
+    details: Mapping[str, str | float] = msgspec.field(default_factory=dict)
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A message for the notification relay; its title and `eventType` are its identity."""
+
+    eventType: str
+    # The relay takes a missing one for high.
+    severity: Severity = "high"
+    payload: AlertPayload
+    publishedAt: Time
+
+    @property
+    def guard_hash(self) -> str:
+        """The hash under which the publisher remembers the message: h = 31·h + code unit over
+        UTF-16, in signed 32-bit arithmetic, read as unsigned, in base 36 (SPEC 6.4)."""
+        h = 0
+        units = f"{self.eventType}:{self.payload.title}".encode("utf-16-le")
+        for low, high in zip(units[::2], units[1::2], strict=True):
+            h = (31 * h + (high << 8 | low)) & 0xFFFFFFFF
+        digits = ""
+        while h:
+            h, digit = divmod(h, 36)
+            digits = _BASE36[digit] + digits
+        return digits or "0"
 
 
 S = TypeVar("S", Body, Outline)
@@ -370,6 +434,21 @@ def read_transition(region_id: str, entry: bytes) -> Transition:
     if found.region_id != region_id:
         raise BodyError("a regime change of another region")
     return found
+
+
+def read_transitions(
+    region_id: str, entries: Iterable[bytes]
+) -> tuple[list[Transition], dict[int, str]]:
+    """The entries of this region's stored regime history, and by place, from 1 on, what is wrong
+    with those that are damaged."""
+    found: list[Transition] = []
+    damaged: dict[int, str] = {}
+    for place, entry in enumerate(entries, 1):
+        try:
+            found.append(read_transition(region_id, entry))
+        except BodyError as error:
+            damaged[place] = str(error)
+    return found, damaged
 
 
 def read_summary(stored: bytes) -> StoredSummary:

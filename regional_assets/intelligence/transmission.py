@@ -1,12 +1,16 @@
 """How a shock travels: transmission paths of active triggers (SPEC 4, Transmission paths)."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from regional_assets.intelligence.scoring import Severity, Share
 from regional_assets.intelligence.triggers import TriggerReading
+
+if TYPE_CHECKING:
+    # Definitions need this module's names alone; the schemas load when a run needs them.
+    from regional_assets.intelligence.stored import TransmissionPath
 
 UNITS = {
     "pct": "%",
@@ -129,27 +133,29 @@ TEMPLATES: tuple[Template, ...] = (
 
 def transmission_paths(
     region_id: str, triggers: Iterable[TriggerReading], templates: Iterable[Template]
-) -> list[dict[str, Any]]:
+) -> tuple["TransmissionPath", ...]:
     """The paths that reach a region; `triggers` are those of all regions."""
+    from regional_assets.intelligence.stored import TransmissionPath
+
     active = {reading.trigger.id for reading in triggers if reading.state == "active"}
-    return [
-        {
-            "start": step.start,
-            "mechanism": step.mechanism,
-            "end": step.end,
-            "severity": step.severity,
-            "corridor_id": template.corridor,
-            "confidence": step.confidence,
-            "latency_hours": step.latency_hours,
-            "impacted_asset_class": step.asset_class,
-            "impacted_regions": template.regions,
-            "magnitude_low": step.low,
-            "magnitude_high": step.high,
-            "magnitude_unit": step.unit,
-            "template_id": template.id,
-            "template_version": template.version,
-        }
+    return tuple(
+        TransmissionPath(
+            start=step.start,
+            mechanism=step.mechanism,
+            end=step.end,
+            severity=step.severity,
+            corridor_id=template.corridor,
+            confidence=step.confidence,
+            latency_hours=step.latency_hours,
+            impacted_asset_class=step.asset_class,
+            impacted_regions=template.regions,
+            magnitude_low=step.low,
+            magnitude_high=step.high,
+            magnitude_unit=step.unit,
+            template_id=template.id,
+            template_version=template.version,
+        )
         for template in templates
         if template.trigger in active and region_id in template.regions
         for step in template.steps
-    ]
+    )

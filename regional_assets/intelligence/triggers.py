@@ -1,7 +1,7 @@
 """Triggers: thresholds that are watched, each of one region (SPEC 4, Triggers)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -10,7 +10,9 @@ from regional_assets.intelligence.metrics import BalanceOf, metric_of
 from regional_assets.intelligence.scoring import Lane, TriggerRules
 
 if TYPE_CHECKING:
-    # Definitions need this module's names alone; its readers load when a run needs them.
+    # Definitions need this module's names alone; readers and schemas load when a run needs them.
+    from regional_assets.intelligence.stored import Trigger as StoredTrigger
+    from regional_assets.intelligence.stored import Triggers
     from regional_assets.intelligence.world import World
 
 TriggerState = Literal["active", "watching", "dormant"]
@@ -83,25 +85,37 @@ class TriggerReading(msgspec.Struct, frozen=True):
     state: TriggerState
     fault: Exception | None = None
 
-    def as_json(self, now: int) -> dict[str, Any]:
-        """The entry of a snapshot's `triggers` block."""
-        trigger = self.trigger
-        active = self.state == "active"
-        return {
-            "id": trigger.id,
-            "description": trigger.description,
-            "threshold": {
-                "metric": trigger.metric,
-                "operator": trigger.operator,
-                "value": trigger.value,
-                "window_minutes": trigger.window_minutes,
-                "baseline": trigger.baseline,
-            },
-            "activated": active,
-            "activated_at": now if active else 0,
-            "scenario_lane": trigger.lane,
-            "evidence_ids": [],
-        }
+    def stored(self, now: int) -> "StoredTrigger":
+        """The entry of a snapshot's `triggers`."""
+        from regional_assets.intelligence.stored import Threshold
+        from regional_assets.intelligence.stored import Trigger as StoredTrigger
+
+        trigger, active = self.trigger, self.state == "active"
+        return StoredTrigger(
+            trigger.id,
+            trigger.description,
+            Threshold(
+                trigger.metric,
+                trigger.operator,
+                trigger.value,
+                trigger.window_minutes,
+                trigger.baseline,
+            ),
+            active,
+            now if active else 0,
+            trigger.lane,
+            evidence_ids=(),
+        )
+
+
+def by_state(readings: Iterable[TriggerReading], now: int) -> "Triggers":
+    """The snapshot's `triggers`."""
+    from regional_assets.intelligence.stored import Triggers
+
+    found: dict[TriggerState, list[StoredTrigger]] = {state: [] for state in STATES}
+    for reading in readings:
+        found[reading.state].append(reading.stored(now))
+    return Triggers(**{state: tuple(entries) for state, entries in found.items()})
 
 
 def read_triggers(

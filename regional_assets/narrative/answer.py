@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import msgspec
 
 from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Brief
-from regional_assets.intelligence.narrative import MAX_WATCH_ITEMS, Narrative, Passage
+from regional_assets.intelligence.stored import MAX_WATCH_ITEMS, Narrative, Passage
 from regional_assets.intelligence.text import clean
 
 T = TypeVar("T")

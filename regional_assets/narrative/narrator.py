@@ -5,8 +5,9 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, TypeVar
 
+from regional_assets.errors import NarrativeSettingsError
 from regional_assets.narrative.reply import Reply
-from regional_assets.narrative.settings import NarrativeSettingsError, Provider, providers
+from regional_assets.narrative.settings import Provider, providers
 
 if TYPE_CHECKING:
     from regional_assets.narrative.answer import Reader

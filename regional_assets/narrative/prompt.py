@@ -12,13 +12,17 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import msgspec
-from msgspec import to_builtins
 
-from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Transition
-from regional_assets.intelligence.narrative import MAX_WATCH_ITEMS
-from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.brief import MAX_DEVELOPMENTS
 from regional_assets.intelligence.scoring import AXES, Severity
 from regional_assets.intelligence.snapshot import Content
+from regional_assets.intelligence.stored import (
+    MAX_WATCH_ITEMS,
+    Body,
+    Narrative,
+    ScenarioSet,
+    Transition,
+)
 from regional_assets.intelligence.text import clean
 
 MAX_BLOCK = 16_000
@@ -86,99 +90,85 @@ class Prompt(msgspec.Struct, frozen=True):
 
 def narrative_prompt(content: Content) -> Prompt:
     """Asks for the narrative of a region's content."""
-    snapshot = {
-        **content.blocks,
-        "regime": {"label": content.regime},
-        "evidence": [item.dated(0) for item in content.evidence],
-    }
-    now = content.world.now
-    label = content.world.model.region(content.region_id).label
-    return _prompt(_NARRATIVE, label, facts(to_builtins(snapshot)), now, now)
+    label, now = content.world.model.region(content.region_id).label, content.world.now
+    return _prompt(_NARRATIVE, label, facts(content.said), now, now)
 
 
 def brief_prompt(
-    label: str,
-    snapshot: Mapping[str, Any],
-    changes: Iterable[Transition],
-    *,
-    now: int,
-    as_of: float,
+    label: str, snapshot: Body, changes: Iterable[Transition], *, now: int, as_of: int
 ) -> Prompt:
     """Asks at `now` (ms) for the weekly brief of the region with that label, from its stored
-    snapshot, as JSON, which held at `as_of` (ms), and its regime changes. Raises TypeError,
-    KeyError or ValueError when the snapshot is none."""
+    snapshot, which held at `as_of` (ms), and its regime changes. Raises ValueError when its texts
+    are too long."""
     data = {
         "regime_changes": [
             {
-                "at": _utc(change.at, "%Y-%m-%d %H:%M UTC"),
-                "from": plain(change.before, _MAX_NAME) or "none",
-                "to": plain(change.after, _MAX_NAME),
-                "because": plain(change.driver, _MAX_NAME),
+                "at": _utc(change.transitioned_at, "%Y-%m-%d %H:%M UTC"),
+                "from": change.previous_label or "none",
+                "to": change.label,
+                "because": plain(change.transition_driver, _MAX_NAME),
             }
             for change in changes
         ],
-        **_narrative(snapshot["narrative"]),
+        **_narrative(snapshot.narrative),
         **facts(snapshot),
     }
-    return _prompt(_BRIEF, label, data, now, int(_number(as_of)))
+    return _prompt(_BRIEF, label, data, now, as_of)
 
 
-def facts(snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model sees of a snapshot (in its stored form), every text cleaned and limited. Raises
-    TypeError, KeyError or ValueError when it is none."""
-    balance = snapshot["balance"]
+def facts(snapshot: Body) -> dict[str, Any]:
+    """What a model sees of a snapshot, every text cleaned and limited."""
+    balance = snapshot.balance
     paths = sorted(
-        snapshot["transmission_paths"],
-        key=lambda path: (_SEVERITIES.index(path["severity"]), -_number(path["confidence"])),
+        snapshot.transmission_paths,
+        key=lambda path: (_SEVERITIES.index(path.severity), -path.confidence),
     )
     return {
-        "regime": plain(snapshot["regime"]["label"], _MAX_NAME),
-        "balance": {axis: _number(balance[axis]) for axis in (*AXES, "net_balance")},
+        "regime": snapshot.regime.label,
+        "balance": {axis: balance.axis(axis) for axis in (*AXES, "net_balance")},
         "drivers": [
-            f"{plain(driver['axis'], _MAX_NAME)}: {plain(driver['description'])}"
-            for driver in [*balance["pressures"], *balance["buffers"]][:_DRIVERS]
+            f"{plain(driver.axis, _MAX_NAME)}: {plain(driver.description)}"
+            for driver in (*balance.pressures, *balance.buffers)[:_DRIVERS]
         ],
         "actors": [
             {
-                "name": plain(actor["name"], _MAX_NAME),
-                "role": plain(actor["role"], _MAX_NAME),
-                "leverage": _number(actor["leverage_score"]),
-                "domains": plain(", ".join(actor["leverage_domains"])),
+                "name": plain(actor.name, _MAX_NAME),
+                "role": actor.role,
+                "leverage": actor.leverage_score,
+                "domains": plain(", ".join(actor.leverage_domains)),
             }
-            for actor in snapshot["actors"][:_ACTORS]
+            for actor in snapshot.actors[:_ACTORS]
         ],
-        "scenarios": [_leading(scenarios) for scenarios in snapshot["scenario_sets"][:3]],
+        "scenarios": [_leading(s) for s in snapshot.scenario_sets[:3] if s.lanes],
         "transmission_paths": [
             {
-                "path": plain(f"{path['start']} → {path['mechanism']} → {path['end']}"),
-                "severity": path["severity"],
-                "confidence": _number(path["confidence"]),
-                "after_hours": _number(path["latency_hours"]),
-                "magnitude": f"{_number(path['magnitude_low']):g} to "
-                f"{_number(path['magnitude_high']):g} {plain(path['magnitude_unit'], _MAX_NAME)}",
+                "path": plain(f"{path.start} → {path.mechanism} → {path.end}"),
+                "severity": path.severity,
+                "confidence": path.confidence,
+                "after_hours": path.latency_hours,
+                "magnitude": f"{path.magnitude_low:g} to {path.magnitude_high:g} "
+                f"{plain(path.magnitude_unit, _MAX_NAME)}",
             }
             for path in paths[:_PATHS]
         ],
-        "active_triggers": [
-            plain(trigger["description"]) for trigger in snapshot["triggers"]["active"][:_TRIGGERS]
-        ],
+        "active_triggers": [plain(t.description) for t in snapshot.triggers.active[:_TRIGGERS]],
         "evidence": [
             {
-                "id": item["id"],
-                "type": plain(item["type"], _MAX_NAME),
-                "summary": plain(item["summary"]),
-                "confidence": _number(item["confidence"]),
+                "id": item.id,
+                "type": item.type,
+                "summary": plain(item.summary),
+                "confidence": item.confidence,
             }
-            for item in snapshot["evidence"][:_EVIDENCE]
+            for item in snapshot.evidence[:_EVIDENCE]
             # An id that could not be shown as it is could not be cited.
-            if item["id"] and plain(item["id"], _MAX_ID) == item["id"]
+            if item.id and plain(item.id, _MAX_ID) == item.id
         ],
     }
 
 
-def _narrative(narrative: Mapping[str, Any]) -> dict[str, Any]:
+def _narrative(narrative: Narrative) -> dict[str, Any]:
     """Its situation and outlook on the week, without what is empty."""
-    texts = {name: plain(narrative[name]["text"], _MAX_PASSAGE) for name in _BRIEFED}
+    texts = {name: plain(getattr(narrative, name).text, _MAX_PASSAGE) for name in _BRIEFED}
     written = {name: text for name, text in texts.items() if text}
     return {"narrative": written} if written else {}
 
@@ -189,19 +179,13 @@ def plain(value: Any, limit: int = MAX_ITEM) -> str:
     return "".join(c for c in clean(value, limit) if c.isprintable())
 
 
-def _leading(scenarios: Mapping[str, Any]) -> dict[str, Any]:
-    lane = max(scenarios["lanes"], key=lambda lane: _number(lane["probability"]))
+def _leading(scenarios: ScenarioSet) -> dict[str, Any]:
+    lane = max(scenarios.lanes, key=lambda lane: lane.probability)
     return {
-        "horizon": plain(scenarios["horizon"], _MAX_NAME),
-        "leading": plain(lane["name"], _MAX_NAME),
-        "probability": _number(lane["probability"]),
+        "horizon": scenarios.horizon,
+        "leading": lane.name,
+        "probability": lane.probability,
     }
-
-
-def _number(value: Any) -> float:
-    if not is_number(value):
-        raise TypeError("something else where a number belongs")
-    return value
 
 
 def _prompt(task: str, label: str, data: dict[str, Any], now: int, as_of: int) -> Prompt:

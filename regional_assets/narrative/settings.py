@@ -9,14 +9,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from regional_assets.errors import NarrativeSettingsError
+
 PROVIDERS = "REGIONAL_NARRATIVE_PROVIDERS"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-
-
-class NarrativeSettingsError(ValueError):
-    """An environment variable that is missing or cannot be understood; the message names it and
-    never quotes its value."""
 
 
 # A dataclass, because a Struct's repr shows every field, and some of these are secret.

@@ -14,6 +14,7 @@ from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import HISTORY_JOB, SNAPSHOT_JOB
 from regional_assets.defs.partitions import range_tags
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.errors import ReplayError
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS
 from regional_assets.replay.series import feeds
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-class ReplayError(RuntimeError):
-    """A run of the replay failed; the message gives the time and the reason."""
 
 
 class ReplayStore(SnapshotStoreResource):

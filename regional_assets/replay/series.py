@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regional_assets.errors import SeriesError
 from regional_assets.intelligence.model import Model
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ PORTWATCH_2026 = Path(__file__).parent / "portwatch-2026.csv"
 
 _TOTAL = "_total"
 _WEEK = 7
-
-
-class SeriesError(ValueError):
-    """A series cannot be replayed; the message names the file and what is wrong with it."""
 
 
 def read_series(path: Path) -> "pd.DataFrame":

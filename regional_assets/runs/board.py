@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-import msgspec
 from msgspec.structs import replace
 
 from regional_assets.board.page import render
 from regional_assets.board.records import Record
 from regional_assets.board.view import MOST_REGIONS, Board, board_of
+from regional_assets.errors import PreviousSnapshotError
 from regional_assets.intelligence.baselines import trailing_mean
-from regional_assets.intelligence.diff import Diff, PreviousSnapshotError, diff, read_previous
-from regional_assets.intelligence.scoring import AXES
+from regional_assets.intelligence.diff import VERSIONS, Diff, diff, read_previous
 from regional_assets.intelligence.stored import (
     Body,
     BodyError,
@@ -177,16 +176,8 @@ def _changes(
         if not before or not body:
             return None, [f"what changed is not known: {name} is not stored any more"]
         try:
-            previous = read_previous(before, body)
+            versions = {name: getattr(latest.meta, name) for name in VERSIONS}
+            previous = read_previous(latest.region_id, before, body, versions)
         except PreviousSnapshotError as error:
             return None, [f"what changed is not known: {name} is {error}"]
-    return diff(
-        store.model.scoring.difference,
-        previous,
-        {name: getattr(latest.meta, name) for name in store.model.stored_versions},
-        latest.regime.label,
-        {axis: getattr(latest.balance, axis) for axis in AXES},
-        msgspec.to_builtins(latest.scenario_sets),
-        {trigger.id: trigger.description for trigger in latest.triggers.active},
-        latest.actors,
-    ), []
+    return diff(store.model.scoring.difference, previous, latest), []

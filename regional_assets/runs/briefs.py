@@ -1,30 +1,35 @@
 """One run of the weekly briefs: one read, all regions asked side by side, each written as soon as
 it is there (SPEC 6, Weekly brief)."""
 
-import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
+from regional_assets.errors import StoreError
 from regional_assets.intelligence.brief import (
     MAX_LACKING,
     STANDS_IN_WORDS,
     Brief,
     lacking,
+    of_the_week,
     stands,
-    transitions,
     written_at,
 )
-from regional_assets.intelligence.stored import Body, BodyError
+from regional_assets.intelligence.stored import (
+    Body,
+    BodyError,
+    WeeklyBrief,
+    read_transitions,
+    read_weekly_brief,
+)
 from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS, last_confirmed
 from regional_assets.narrative.answer import Reader, read_brief
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, brief_prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.store.brief_store import BriefRead, BriefStore
-from regional_assets.store.errors import StoreError
 from regional_assets.store.latest import StoredSnapshot
 from regional_assets.store.snapshot_store import Summary
 
@@ -40,7 +45,7 @@ class BriefResult(msgspec.Struct, frozen=True):
 
     region_id: str
     outcome: Literal["written", "skipped", "unanswered", "failed"]
-    brief: dict[str, Any] | None = None
+    brief: WeeklyBrief | None = None
     reply: Reply[Brief] | None = None
     changes: int = 0
     reason: str = ""
@@ -98,17 +103,17 @@ def write_briefs(
     for region, found in store.read(regions).items():
         if found.error:
             yield BriefResult(region, "failed", reason=found.error)
-        elif found.brief and not force and stands(written_at(region, found.brief), now):
+        elif not force and stands(written_at(region, found.brief), now):
             young = f"its brief is younger than {STANDS_IN_WORDS}"
-            yield BriefResult(region, "skipped", json.loads(found.brief), reason=young)
+            brief = read_weekly_brief(region, found.brief or b"")
+            yield BriefResult(region, "skipped", brief, reason=young)
         else:
-            week = transitions(found.history, now)
+            week = of_the_week(read_transitions(region, found.history)[0], now)
             changes[region] = len(week)
             try:
                 snapshot, as_of = ground(region, found.snapshot, now)
-                content = msgspec.to_builtins(snapshot)
                 prompt = brief_prompt(
-                    store.model.region(region).label, content, week, now=now, as_of=as_of
+                    store.model.region(region).label, snapshot, week, now=now, as_of=as_of
                 )
             except NoGroundError as error:
                 yield BriefResult(region, "skipped", reason=str(error))
@@ -123,7 +128,7 @@ def write_briefs(
     with closing(narrator.ask(questions)) as batches:
         for replies in batches:
             briefs = {
-                region: reply.value.as_json(region, now, reply.provider, reply.model)
+                region: reply.value.of(region, now, reply.provider, reply.model)
                 for region, reply in replies.items()
                 if reply.value
             }

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from regional_assets.errors import FilesError
 from regional_assets.settings import FILES, StoreSettings
 
 _LOGIN = re.compile("(?<=://)[^/]*@")
@@ -16,10 +17,6 @@ _LOGIN = re.compile("(?<=://)[^/]*@")
 # Why a file cannot be replaced that may still be written in place: its folder or its owner does not
 # let this user, or the file alone is mounted.
 _IRREPLACEABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EINVAL)
-
-
-class FilesError(RuntimeError):
-    """A file that cannot be written: in one line its address, the cause and what to do."""
 
 
 def write(settings: StoreSettings, name: str, content: bytes) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from regional_assets.errors import InputFilesError
 from regional_assets.intelligence.model import BUILT_IN, Model
 
 SAMPLE_INPUTS = Path(__file__).parents[1] / "sample_inputs"
@@ -19,10 +20,6 @@ _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # The count of a time after 1970 has fewer digits, whatever its unit.
 _DIGITS = 16
 _RELATIVE = re.compile(r"\{now-(\d+)([smhd])(\|iso)?\}")
-
-
-class InputFilesError(ValueError):
-    """A folder that cannot be loaded; the message names the file and what is wrong with it."""
 
 
 def read_input_files(model: Model, folder: Path, now: int) -> dict[str, bytes]:

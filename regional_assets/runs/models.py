@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from regional_assets.errors import SettingsError
 from regional_assets.intelligence.geography import Region
 from regional_assets.intelligence.model import BUILT_IN, Model
-from regional_assets.settings import MODEL, OLD_MODEL, SettingsError
+from regional_assets.settings import MODEL, OLD_MODEL
 
 # The built-in models by number, the newest last.
 _BUILT_IN = {"1": BUILT_IN}

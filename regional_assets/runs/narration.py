@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from regional_assets.errors import StoreError
 from regional_assets.intelligence.brief import Brief
-from regional_assets.intelligence.narrative import EMPTY, Narrative
 from regional_assets.intelligence.snapshot import Content
+from regional_assets.intelligence.stored import NO_NARRATIVE, Narrative
 from regional_assets.intelligence.text import clean
 from regional_assets.narrative.answer import Reader, Taken, read_narrative
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, narrative_prompt
 from regional_assets.narrative.reply import Reply
-from regional_assets.store.errors import StoreError
 from regional_assets.store.narrative_cache import read_cache, write_cache
 from regional_assets.store.snapshot_store import SnapshotStore
 
@@ -25,11 +25,13 @@ CACHE = "cache"
 
 
 class Narration(msgspec.Struct, frozen=True):
-    """How a region's narrative came about: the requests and their tokens, milliseconds that the
-    models took, what was cut of question and answer, and what went wrong ("" for nothing), which
-    never holds a key or an answer."""
+    """How a region's narrative came about: who wrote it ("" for nobody), the requests and their
+    tokens, milliseconds that the models took, what was cut of question and answer, and what went
+    wrong ("" for nothing), which never holds a key or an answer."""
 
-    narrative: Narrative = EMPTY
+    narrative: Narrative = NO_NARRATIVE
+    provider: str = ""
+    model: str = ""
     tokens_in: int = 0
     tokens_out: int = 0
     tries: int = 0
@@ -40,7 +42,7 @@ class Narration(msgspec.Struct, frozen=True):
     @property
     def cache_hit(self) -> bool:
         """Whether no model was asked."""
-        return self.narrative.provider == CACHE
+        return self.provider == CACHE
 
 
 def narrations(
@@ -62,8 +64,8 @@ def narrations(
     digests = {region: prompt.digest for region, prompt in prompts.items()}
     kept, trouble = _kept(store, prompts, digests)
     at_once |= {
-        region: Narration(taken.value, cut=(*prompts[region].cut, *taken.cut))
-        for region, taken in kept.items()
+        region: Narration(taken.value, CACHE, model, cut=(*prompts[region].cut, *taken.cut))
+        for region, (taken, model) in kept.items()
     }
     if at_once:
         yield at_once
@@ -93,11 +95,10 @@ def spent(of: Sequence[Narration | Reply[Brief]]) -> dict[str, Any]:
 
 
 def _narration(reply: Reply[Narrative]) -> Narration:
-    narrative = EMPTY
-    if reply.value:
-        narrative = replace(reply.value, provider=reply.provider, model=reply.model)
     return Narration(
-        narrative,
+        reply.value or NO_NARRATIVE,
+        reply.provider if reply.value else "",
+        reply.model if reply.value else "",
         reply.tokens_in,
         reply.tokens_out,
         reply.tries,
@@ -109,8 +110,8 @@ def _narration(reply: Reply[Narrative]) -> Narration:
 
 def _kept(
     store: SnapshotStore, prompts: Mapping[str, Prompt], digests: Mapping[str, str]
-) -> tuple[dict[str, Taken[Narrative]], str]:
-    """The narratives that the cache holds, and what is wrong with it."""
+) -> tuple[dict[str, tuple[Taken[Narrative], str]], str]:
+    """The narratives that the cache holds, each with its model, and what is wrong with it."""
     try:
         values = read_cache(store, digests)
     except StoreError as error:
@@ -124,9 +125,9 @@ def _keep(
 ) -> str:
     """Puts what models wrote into the cache; returns what went wrong."""
     values = {
-        region: {**n.narrative.as_json(), "model": n.narrative.model}
+        region: {**msgspec.to_builtins(n.narrative), "model": n.model}
         for region, n in answered.items()
-        if n.narrative.provider
+        if n.provider
     }
     try:
         write_cache(store, digests, values)
@@ -135,12 +136,11 @@ def _keep(
     return ""
 
 
-def _decoded(value: bytes, prompt: Prompt) -> Taken[Narrative] | None:
-    """The narrative in a value of the cache, checked as an answer is; None for anything else."""
+def _decoded(value: bytes, prompt: Prompt) -> tuple[Taken[Narrative], str] | None:
+    """The narrative in a value of the cache, checked as an answer is, and its model; None for
+    anything else."""
     try:
         text = value.decode()
-        taken = read_narrative(text, prompt.evidence_ids)
-        model = clean(json.loads(text)["model"])
+        return read_narrative(text, prompt.evidence_ids), clean(json.loads(text)["model"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return replace(taken, value=replace(taken.value, provider=CACHE, model=model))

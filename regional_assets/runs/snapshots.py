@@ -6,16 +6,16 @@ stop another.
 
 import gc
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import uuid_utils
 from msgspec.structs import replace
 
-from regional_assets.intelligence.diff import PreviousSnapshotError, read_previous
-from regional_assets.intelligence.narrative import EMPTY, Narrative
+from regional_assets.errors import PreviousSnapshotError, StoreError
+from regional_assets.intelligence.diff import Previous, read_previous
 from regional_assets.intelligence.snapshot import (
     Content,
     Snapshot,
@@ -33,8 +33,7 @@ from regional_assets.store.commit import (
     Unreplicated,
     Written,
 )
-from regional_assets.store.errors import StoreError, one_line
-from regional_assets.store.keys import Keys
+from regional_assets.store.errors import one_line
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.snapshot_store import BATCH, SnapshotStore, StoreRead
 
@@ -99,6 +98,14 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+class _Assessed(msgspec.Struct, frozen=True):
+    """A region's content, the milliseconds that it took, and how its narrative came about."""
+
+    content: Content
+    milliseconds: float
+    narration: "Narration | None" = None
+
+
 @uncollected()
 def take_snapshots(
     store: SnapshotStore,
@@ -108,7 +115,8 @@ def take_snapshots(
     force: bool = False,
     narrator: "Narrator | None" = None,
 ) -> RunResult:
-    """Computes and commits the snapshot of each region at `now` (ms).
+    """Computes and commits the snapshot of each region at `now` (ms): assess, settle against the
+    predecessor, commit.
 
     A region that fails is in the result with its error; `force` writes duplicates, too. With a
     `narrator` each region is committed as soon as it is narrated, else all in one round trip.
@@ -117,27 +125,185 @@ def take_snapshots(
     chosen = store.model.checked_regions(regions)
     stored = store.read(chosen)
     world = build_world(store.model, stored.values, now)
+    assessed, results = _assess(store, stored, world, chosen)
+    # Closed even by what ends the run, so that no question outlives it.
+    with closing(_narrated(store, narrator, assessed, stored.latest)) as batches:
+        for batch in batches:
+            results |= _commit(store, batch, stored.latest, force)
+    return RunResult(world, tuple(results[region] for region in chosen))
+
+
+def _assess(
+    store: SnapshotStore, stored: StoreRead, world: World, regions: Iterable[str]
+) -> tuple[list[_Assessed], dict[str, RegionResult]]:
+    """What the inputs say of each region, and the regions of which that cannot be said."""
     assessment = assess(world, _history(stored))
     unread = _unread_observations(store, stored)
-    results: dict[str, RegionResult] = {}
-    pending: list[tuple[Snapshot, float]] = []
-    for region in chosen:
+    assessed: list[_Assessed] = []
+    failed: dict[str, RegionResult] = {}
+    for region in regions:
         started = time.perf_counter()
         try:
             if region in unread:
                 raise PreviousSnapshotError(unread[region])
-            content = region_content(assessment, region)
-            snapshot = _complete(store.keys, content, stored.latest[region])
+            assessed.append(_Assessed(region_content(assessment, region), _since(started)))
         # Whatever goes wrong in one region is that region's result, not the others' end.
         except Exception as error:
-            results[region] = RegionResult(region, "failed", _since(started), error=_words(error))
-        else:
-            pending.append((snapshot, _since(started)))
+            failed[region] = RegionResult(region, "failed", _since(started), error=_words(error))
+    return assessed, failed
+
+
+def _narrated(
+    store: SnapshotStore,
+    narrator: "Narrator | None",
+    assessed: Sequence[_Assessed],
+    latest: Mapping[str, LatestRead],
+) -> Generator[Sequence[_Assessed], None, None]:
+    """The regions in the batches in which they are committed: all at once without a narrator. No
+    model is asked about those that cannot be settled."""
     if narrator is None:
-        results |= _commit(store, pending, force)
-    else:
-        results |= _narrate_and_commit(store, narrator, pending, stored.latest, force)
-    return RunResult(world, tuple(results[region] for region in chosen))
+        yield assessed
+        return
+    from regional_assets.runs.narration import narrations
+
+    of_region = {one.content.region_id: one for one in assessed}
+    lost = []
+    for region in list(of_region):
+        try:
+            _previous(store, region, latest[region])
+        # What went wrong is told when it is settled.
+        except Exception:
+            lost.append(of_region.pop(region))
+    yield lost
+    with closing(
+        narrations(store, narrator, [one.content for one in of_region.values()])
+    ) as batches:
+        for batch in batches:
+            yield [replace(of_region[region], narration=n) for region, n in batch.items()]
+
+
+def _commit(
+    store: SnapshotStore,
+    assessed: Sequence[_Assessed],
+    latest: Mapping[str, LatestRead],
+    force: bool,
+) -> dict[str, RegionResult]:
+    """Settles each region against its latest snapshot and commits it. A region that another run
+    moved meanwhile is settled again against what is there now, until the region deadline."""
+    results: dict[str, RegionResult] = {}
+    deadline = time.monotonic() + store.region_deadline
+    pending = list(assessed)
+    while pending:
+        settled: list[tuple[_Assessed, Snapshot]] = []
+        for one in pending:
+            region = one.content.region_id
+            try:
+                settled.append((one, _settle(store, one, latest[region])))
+            except Exception as error:
+                results[region] = _result(one, "failed", error=_words(error))
+        started = time.perf_counter()
+        replies = _replies(store, [snapshot for _, snapshot in settled], force, deadline)
+        moved: list[_Assessed] = []
+        for (one, snapshot), reply in zip(settled, replies, strict=True):
+            one = replace(one, milliseconds=one.milliseconds + _since(started))
+            region = one.content.region_id
+            match reply:
+                case Written(alerts_queued, late):
+                    results[region] = _result(
+                        one, "written", snapshot, alerts_queued=alerts_queued, late=late
+                    )
+                case Duplicate(of):
+                    results[region] = _result(one, "duplicate", snapshot, duplicate_of=of)
+                case Refused(words) | Unreplicated(words):
+                    results[region] = _result(one, "failed", snapshot, error=words)
+                case Superseded() if time.monotonic() < deadline:
+                    moved.append(one)
+                case Superseded():
+                    results[region] = _result(
+                        one,
+                        "failed",
+                        snapshot,
+                        error=f"other runs kept moving {store.keys.latest(region)} for "
+                        f"{store.region_deadline:g} s; run the region again",
+                    )
+        pending = moved
+        if pending:
+            store.give_way()
+            latest = _latest(store, [one.content.region_id for one in pending])
+    return results
+
+
+def _settle(store: SnapshotStore, one: _Assessed, latest: LatestRead) -> Snapshot:
+    """The snapshot that the content makes after the region's latest one."""
+    content, narration = one.content, one.narration
+    previous = _previous(store, content.region_id, latest)
+    # Ids sort by the time the snapshot is of, as the index does.
+    snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
+    if narration is None:
+        return complete(content, previous, snapshot_id)
+    return complete(
+        content,
+        previous,
+        snapshot_id,
+        narration.narrative,
+        provider=narration.provider,
+        model_name=narration.model,
+    )
+
+
+def _previous(store: SnapshotStore, region: str, latest: LatestRead) -> Previous | None:
+    """What the region is compared with (None: it has no snapshot). Raises
+    `PreviousSnapshotError`."""
+    anew = f"to start the region anew, delete {store.keys.latest(region)}"
+    if latest.error:
+        raise PreviousSnapshotError(f"the previous snapshot cannot be read: {latest.error}; {anew}")
+    stored = latest.snapshot
+    if stored is None:
+        return None
+    try:
+        return read_previous(region, stored.snapshot_id, stored.body, store.model.stored_versions)
+    except PreviousSnapshotError as error:
+        raise PreviousSnapshotError(
+            f"the previous snapshot {stored.key} is {error}; {anew}, and ZREM "
+            f"{stored.snapshot_id} from {store.keys.index(region)}"
+        ) from None
+
+
+def _replies(
+    store: SnapshotStore, snapshots: Sequence[Snapshot], force: bool, deadline: float
+) -> list[CommitReply]:
+    replies: list[CommitReply] = []
+    try:
+        # Message by message: what the server answered before it was lost is known.
+        for start in range(0, len(snapshots), BATCH):
+            batch = snapshots[start : start + BATCH]
+            replies += store.commit(batch, force=force, deadline=deadline)
+    except StoreError as error:
+        replies += [Refused(str(error))] * (len(snapshots) - len(replies))
+    return replies
+
+
+def _latest(store: SnapshotStore, regions: Sequence[str]) -> Mapping[str, LatestRead]:
+    try:
+        return store.read(regions, inputs=False).latest
+    except StoreError as error:
+        return dict.fromkeys(regions, LatestRead(error=str(error)))
+
+
+def _result(
+    one: _Assessed,
+    outcome: Literal["written", "duplicate", "failed"],
+    snapshot: Snapshot | None = None,
+    **found: Any,
+) -> RegionResult:
+    return RegionResult(
+        one.content.region_id,
+        outcome,
+        one.milliseconds,
+        snapshot,
+        narration=one.narration,
+        **found,
+    )
 
 
 class Current(msgspec.Struct, frozen=True):
@@ -176,133 +342,6 @@ def _unread_observations(store: SnapshotStore, stored: StoreRead) -> dict[str, s
         for trigger in store.model.trailing_triggers
         if (read := stored.observed[trigger.id]).error
     }
-
-
-def _complete(
-    keys: Keys, content: Content, latest: LatestRead, narrative: Narrative = EMPTY
-) -> Snapshot:
-    region = content.region_id
-    if latest.error:
-        raise PreviousSnapshotError(
-            f"the previous snapshot cannot be read: {latest.error}; {_anew(keys, region)}"
-        )
-    previous = None
-    if latest.snapshot:
-        snapshot_id = latest.snapshot.snapshot_id
-        try:
-            previous = read_previous(snapshot_id, latest.snapshot.body)
-        except PreviousSnapshotError as error:
-            raise PreviousSnapshotError(
-                f"the previous snapshot {latest.snapshot.key} is {error}; "
-                f"{_anew(keys, region)}, and ZREM {snapshot_id} from {keys.index(region)}"
-            ) from None
-    # Ids sort by the time the snapshot is of, as the index does.
-    snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
-    return complete(content, previous, snapshot_id, narrative)
-
-
-def _anew(keys: Keys, region: str) -> str:
-    return f"to start the region anew, delete {keys.latest(region)}"
-
-
-def _narrate_and_commit(
-    store: SnapshotStore,
-    narrator: "Narrator",
-    pending: Sequence[tuple[Snapshot, float]],
-    latest: Mapping[str, LatestRead],
-    force: bool,
-) -> dict[str, RegionResult]:
-    from regional_assets.runs.narration import narrations
-
-    contents = {s.content.region_id: (s.content, spent) for s, spent in pending}
-    results: dict[str, RegionResult] = {}
-    # Closed even by what ends the run, so that no question outlives it.
-    with closing(narrations(store, narrator, [s.content for s, _ in pending])) as batches:
-        for batch in batches:
-            told = [
-                (_complete(store.keys, content, latest[region], n.narrative), spent)
-                for region, n in batch.items()
-                for content, spent in [contents[region]]
-            ]
-            for region, result in _commit(store, told, force).items():
-                results[region] = replace(result, narration=batch[region])
-    return results
-
-
-def _commit(
-    store: SnapshotStore, pending: Sequence[tuple[Snapshot, float]], force: bool
-) -> dict[str, RegionResult]:
-    results: dict[str, RegionResult] = {}
-    deadline = time.monotonic() + store.region_deadline
-    while pending:
-        started = time.perf_counter()
-        replies: list[CommitReply] = []
-        try:
-            # Message by message: what the server answered before it was lost is known.
-            for start in range(0, len(pending), BATCH):
-                batch = [snapshot for snapshot, _ in pending[start : start + BATCH]]
-                replies += store.commit(batch, force=force, deadline=deadline)
-        except StoreError as error:
-            replies += [Refused(str(error))] * (len(pending) - len(replies))
-        superseded: list[tuple[Snapshot, float]] = []
-        for (snapshot, spent), reply in zip(pending, replies, strict=True):
-            region = snapshot.content.region_id
-            milliseconds = spent + _since(started)
-            match reply:
-                case Written(alerts_queued, late):
-                    results[region] = RegionResult(
-                        region,
-                        "written",
-                        milliseconds,
-                        snapshot,
-                        alerts_queued=alerts_queued,
-                        late=late,
-                    )
-                case Duplicate(of):
-                    results[region] = RegionResult(
-                        region, "duplicate", milliseconds, snapshot, duplicate_of=of
-                    )
-                case Refused(words) | Unreplicated(words):
-                    results[region] = RegionResult(
-                        region, "failed", milliseconds, snapshot, error=words
-                    )
-                case Superseded() if time.monotonic() < deadline:
-                    superseded.append((snapshot, milliseconds))
-                case Superseded():
-                    results[region] = RegionResult(
-                        region,
-                        "failed",
-                        milliseconds,
-                        snapshot,
-                        error=f"other runs kept moving {store.keys.latest(region)} for "
-                        f"{store.region_deadline:g} s; run the region again",
-                    )
-        pending, failed = _compare_again(store, superseded)
-        results |= failed
-    return results
-
-
-def _compare_again(
-    store: SnapshotStore, superseded: Sequence[tuple[Snapshot, float]]
-) -> tuple[list[tuple[Snapshot, float]], dict[str, RegionResult]]:
-    """The same contents, completed against the snapshots that other runs wrote meanwhile."""
-    if not superseded:
-        return [], {}
-    store.give_way()
-    again: list[tuple[Snapshot, float]] = []
-    failed: dict[str, RegionResult] = {}
-    contents = {s.content.region_id: (s, spent) for s, spent in superseded}
-    try:
-        latest = store.read(list(contents), inputs=False).latest
-    except StoreError as error:
-        latest = {region: LatestRead(error=str(error)) for region in contents}
-    for region, (snapshot, spent) in contents.items():
-        try:
-            told = _complete(store.keys, snapshot.content, latest[region], snapshot.narrative)
-            again.append((told, spent))
-        except Exception as error:
-            failed[region] = RegionResult(region, "failed", spent, error=_words(error))
-    return again, failed
 
 
 def _since(started: float) -> float:

@@ -17,6 +17,7 @@ _ARGUMENTS = {
     "EVALSHA": "sha 1 KEY",
     "EVALSHA_RO": "sha 1 KEY",
     "EXPIRE": "KEY 1",
+    "HSET": "KEY x x",
     "GETRANGE": "KEY 0 0",
     "LPUSH": "KEY x",
     "LRANGE": "KEY 0 0",
@@ -39,6 +40,13 @@ _HELPFUL = ("PING", "SELECT", "WAIT")
 _ON_SCATTERED_INPUTS = ("GET", "TYPE")
 _OF_CLUSTERS = ("ASKING", "CLUSTER SLOTS")
 _HELPFUL_IN_CLUSTERS = ("CLUSTER INFO",)
+
+
+# On further keys of this project's own, whatever a later version keeps there. These kinds of
+# commands all take keys.
+_KINDS_ON_OWN = ("@string", "@hash", "@sortedset", "@list")
+_ON_OWN = ("EVALSHA", "EVALSHA_RO", "DEL", "EXISTS", "EXPIRE", "PERSIST", "PEXPIRETIME", "TYPE")
+_PROBED_ON_OWN = (*_ON_OWN, "GET", "SET", "HGETALL", "HSET", "LRANGE", "LPUSH", "ZADD", "ZRANGE")
 
 
 class Stored(NamedTuple):
@@ -118,6 +126,14 @@ def uses(keys: Keys, model: Model, rest: str = "0") -> Iterator[Use]:
             yield _use(command, key, keys.snapshot_by_id(rest))
 
 
+def uses_of_own(keys: Keys) -> Iterator[Use]:
+    """Commands on further keys of this project's own, and a script on them and others."""
+    own = keys.own("0")
+    for command in _PROBED_ON_OWN:
+        yield _use(command, own)
+    yield Use(("EVALSHA", "sha", "2", keys.alert_queue, own), own)
+
+
 def _written(keys: Keys, region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
     stored = {key: found.commands for key, found in stored_keys(keys, region, rest).items()}
     return {**stored, keys.live(region): ("DEL",)}
@@ -160,7 +176,8 @@ def _writer(keys: Keys, model: Model) -> Iterator[str]:
     yield from _allowed([*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY])
     if keys.in_cluster:
         yield from _allowed([*_OF_CLUSTERS, *_HELPFUL_IN_CLUSTERS])
-    yield from (f"~{key}" for key in written)
+    # A later version's script may have keys of both kinds.
+    yield from (f"~{key}" for key in (*written, keys.own("*")))
     inputs = [f"%R~{key}" for key in read_only_keys(keys, model)]
     yield from inputs
     yield _selector(["GET" if keys.in_cluster else "MGET"], inputs)
@@ -174,6 +191,7 @@ def _writer(keys: Keys, model: Model) -> Iterator[str]:
         used_alike.setdefault(names, []).append(f"~{key}")
     for names, patterns in used_alike.items():
         yield _selector(names, patterns)
+    yield _selector((*_ON_OWN, *_KINDS_ON_OWN), [f"~{keys.own('*')}"])
 
 
 def _selector(commands: Iterable[str], patterns: Iterable[str]) -> str:

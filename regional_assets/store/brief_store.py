@@ -10,6 +10,7 @@ import msgspec
 import redis
 from redis.client import Pipeline
 
+from regional_assets.intelligence.stored import WeeklyBrief
 from regional_assets.store.connection import refusal
 from regional_assets.store.keys import BRIEF_EXPIRY
 from regional_assets.store.latest import LatestRead, StoredSnapshot
@@ -55,12 +56,12 @@ class BriefStore:
             for region in regions
         ]
         calls = [
-            Call(list(chain(*names[start : start + BATCH])), [_ENTRIES])
+            Call(_READ, list(chain(*names[start : start + BATCH])), [_ENTRIES])
             for start in range(0, len(names), BATCH)
         ]
 
         def read() -> list[Any]:
-            replies = run(self._client, _READ, calls)
+            replies = run(self._client, calls)
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
@@ -77,7 +78,7 @@ class BriefStore:
         found = self._store.attempt(partial(self._client.execute_command, "MGET", *names))
         return dict(zip(regions, found, strict=True))
 
-    def write(self, briefs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    def write(self, briefs: Mapping[str, WeeklyBrief]) -> dict[str, str]:
         """Stores each brief independently, all in one round trip. Returns the server's error for
         each that it refused. Raises `StoreError` when the server is unavailable; writing them
         again is safe."""

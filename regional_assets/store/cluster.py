@@ -20,8 +20,9 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from regional_assets.errors import StoreError
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.errors import one_line
 from regional_assets.store.route import Moved, NoRoute, sign_of_move
 from regional_assets.store.wire import as_text
 

@@ -60,7 +60,7 @@ CommitReply = Written | Duplicate | Superseded | Refused | Unreplicated
 def commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> Call:
     """The call of `commit.lua` that commits the snapshot under `keys`. `force` writes a duplicate,
     too; `expiry` is that of its body (s). Raises as `encode` does."""
-    region, at = snapshot.content.region_id, snapshot.generated_at
+    region, at = snapshot.content.region_id, snapshot.body.generated_at
     apart = OBSERVATION_INTERVAL * 1000
     names = [
         keys.dedup(region, snapshot.content.digest),
@@ -80,8 +80,9 @@ def commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> C
         entry = encode(snapshot.history_entry)
     if snapshot.alerts:
         names.append(keys.alert_queue)
-        names += [keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts]
+        names += [keys.alert_guard(a.eventType, a.guard_hash) for a in snapshot.alerts]
     return Call(
+        COMMIT,
         names,
         [
             snapshot.snapshot_id,
@@ -101,7 +102,7 @@ def commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> C
             f"({at - apart}",
             f"({at + apart}",
             *(member(at, value) for value in snapshot.observations.values()),
-            *(encode(a.as_json(region, snapshot.snapshot_id, at)) for a in snapshot.alerts),
+            *map(encode, snapshot.alerts),
         ],
     )
 

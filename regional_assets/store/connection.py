@@ -12,10 +12,11 @@ from redis.backoff import NoBackoff
 from redis.connection import DefaultParser
 from redis.retry import Retry
 
-from regional_assets.settings import SettingsError, StoreSettings
+from regional_assets.errors import SettingsError, StoreError
+from regional_assets.settings import StoreSettings
 from regional_assets.store import embedded, redis_url
 from regional_assets.store.cluster import Cluster, cluster_of
-from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.errors import one_line
 from regional_assets.store.keys import Keys
 from regional_assets.store.route import Moved, NoRoute
 from regional_assets.store.sentinel import Sentinels, sentinels_of

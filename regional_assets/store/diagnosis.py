@@ -12,6 +12,7 @@ import msgspec
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
 
+from regional_assets.errors import STORE_ERRORS
 from regional_assets.intelligence.inputs import read_inputs
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import StoreSettings
@@ -27,7 +28,7 @@ from regional_assets.store.connection import (
     is_on_this_machine,
     refusal,
 )
-from regional_assets.store.errors import STORE_ERRORS, one_line
+from regional_assets.store.errors import one_line
 from regional_assets.store.identity import MetStore, present_store
 from regional_assets.store.node_diagnosis import Result, Verdict, cluster_state, rights
 from regional_assets.store.sentinel import sentinels_of

@@ -26,7 +26,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from regional_assets.store.errors import StoreError, one_line
+from regional_assets.errors import EmbeddedServerError
+from regional_assets.store.errors import one_line
 from regional_assets.store.state_folder import not_writable, try_lock, write_problem
 
 START_TIMEOUT = 20.0
@@ -45,10 +46,6 @@ _ADMIN_RIGHTS = "on nopass allkeys allchannels allcommands"
 # Valkey's category @dangerous holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS
 # and whatever later versions add of that kind. `regional-assets doctor` needs the other two.
 _DEFAULT_RIGHTS = "on nopass allkeys allchannels allcommands -@dangerous +info +config|get"
-
-
-class EmbeddedServerError(StoreError):
-    """The embedded server cannot be started or stopped; the message says why and what to do."""
 
 
 def socket_path(state_dir: Path) -> Path:

@@ -9,8 +9,8 @@ import msgspec
 import redis
 from msgspec.structs import replace
 
+from regional_assets.errors import StoreError
 from regional_assets.store.connection import address, is_on_this_machine
-from regional_assets.store.errors import StoreError
 from regional_assets.store.keys import Keys
 from regional_assets.store.wire import as_text
 

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
+from regional_assets.errors import SettingsError
+from regional_assets.settings import KEY_PREFIX, StoreSettings
 
 DAY = 86_400
 
@@ -141,6 +142,10 @@ class Keys(msgspec.Struct, frozen=True):
     def identity(self) -> str:
         """The random id of this store, by which runs know it again."""
         return f"{self.prefix}intelligence:regional-store:v1:identity"
+
+    def own(self, name: str) -> str:
+        """Further keys of this project's own, which no reader of the platform knows."""
+        return f"{self.prefix}intelligence:regional-own:v1:{name}"
 
     def live(self, region: str) -> str:
         """A key of an older design, deleted by every commit."""

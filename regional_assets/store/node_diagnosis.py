@@ -3,6 +3,7 @@ whole."""
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import redis
@@ -23,6 +24,7 @@ _SLOTS = 16_384
 _NAMED = 3
 # Commands that a script looks at. More would block the server's other clients for too long.
 _PER_SCRIPT = 2_000
+_RIGHTS_ADVICE = "`regional-assets acl` prints the rules of a user who may"
 _RIGHTS = Script.load("rights.lua", read_only=True)
 
 
@@ -40,19 +42,32 @@ def rights(client: redis.Redis, keys: Keys, model: Model) -> Result:
 
 
 def _rights_at(client: redis.Redis, keys: Keys, model: Model) -> Result:
-    uses = list(access.uses(keys, model))
+    refused = _refused(client, list(access.uses(keys, model)))
+    if isinstance(refused, str):
+        return "problem", f"this user {refused}", _RIGHTS_ADVICE
+    if _refused(client, list(access.uses_of_own(keys))):
+        return (
+            "warning",
+            f"this user may do all that a run needs, but lacks rights on {keys.own('*')}, which "
+            "the next versions use",
+            f"before the next upgrade, create the users again: {_RIGHTS_ADVICE}",
+        )
+    return "ok", "this user may do all that a run does", ""
+
+
+def _refused(client: redis.Redis, uses: Sequence[access.Use]) -> str | None:
+    """What this user may not do of that, as the end of a sentence; None when it may do all."""
     batches = [uses[start : start + _PER_SCRIPT] for start in range(0, len(uses), _PER_SCRIPT)]
-    calls = [Call([], [json.dumps(use.words) for use in batch]) for batch in batches]
-    advice = "`regional-assets acl` prints the rules of a user who may"
+    calls = [Call(_RIGHTS, [], [json.dumps(use.words) for use in batch]) for batch in batches]
     refused: list[access.Use] = []
-    for batch, reply in zip(batches, run(client, _RIGHTS, calls), strict=True):
+    for batch, reply in zip(batches, run(client, calls), strict=True):
         if isinstance(reply, NoPermissionError):
-            return "problem", f"this user may not run scripts: {reply}", advice
+            return f"may not run scripts: {reply}"
         if isinstance(reply, Exception):
             raise reply
         refused += [batch[position - 1] for position in reply]
     if not refused:
-        return "ok", "this user may do all that a run does", ""
+        return None
     wanted = Counter(use.command for use in uses)
     commands = [
         name for name, count in Counter(u.command for u in refused).items() if count == wanted[name]
@@ -62,7 +77,7 @@ def _rights_at(client: redis.Redis, keys: Keys, model: Model) -> Result:
     if names:
         more = f" and {len(names) - _NAMED} more keys" if len(names) > _NAMED else ""
         found.append(f"lacks rights on {', '.join(list(names)[:_NAMED])}{more}")
-    return "problem", f"this user {'; '.join(found)}", advice
+    return "; ".join(found)
 
 
 def cluster_state(cluster: Cluster) -> Result:

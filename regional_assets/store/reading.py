@@ -8,9 +8,9 @@ import msgspec
 import redis
 from redis.exceptions import NoPermissionError
 
-from regional_assets.intelligence.stored import BodyError, Transition, read_transition
+from regional_assets.errors import StoreError
+from regional_assets.intelligence.stored import Transition, read_transitions
 from regional_assets.store.connection import refusal
-from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 
 
@@ -69,14 +69,9 @@ def regime_changes(
     store: SnapshotStore, region: str, entries: Iterable[bytes]
 ) -> tuple[list[Transition], list[str]]:
     """The entries of a stored regime history, and what is wrong with those that are damaged."""
-    found: list[Transition] = []
-    damaged: list[str] = []
-    for position, entry in enumerate(entries, 1):
-        try:
-            found.append(read_transition(region, entry))
-        except BodyError as error:
-            damaged.append(f"{store.keys.regime_history(region)}: entry {position} is {error}")
-    return found, damaged
+    found, damaged = read_transitions(region, entries)
+    key = store.keys.regime_history(region)
+    return found, [f"{key}: entry {place} is {why}" for place, why in damaged.items()]
 
 
 def _read(store: SnapshotStore, command: str, key: str, *arguments: int) -> Any:

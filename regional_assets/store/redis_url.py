@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import msgspec
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
 
-from regional_assets.settings import CLUSTER_SCHEMES, SettingsError
+from regional_assets.errors import SettingsError
+from regional_assets.settings import CLUSTER_SCHEMES
 
 _SCHEMES = ("redis", "rediss", "unix")
 # How answers are read and commands repeated is the project's own matter.

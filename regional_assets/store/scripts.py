@@ -31,8 +31,9 @@ class Script(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """The arguments of one call of a script."""
+    """One call of a script."""
 
+    script: Script
     keys: Sequence[str]
     args: Sequence[str | int | bytes]
 
@@ -44,75 +45,64 @@ class Wait(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def run_and_wait(
-    client: redis.Redis, script: Script, calls: Sequence[Call], wait: Wait
-) -> tuple[list[Any], Any]:
+def run_and_wait(client: redis.Redis, calls: Sequence[Call], wait: Wait) -> tuple[list[Any], Any]:
     """As `run`, and how many replicas have what was written (or the error reply). WAIT looks at
     what its own connection wrote, so it follows the calls in their pipeline."""
-    *replies, reached = _send(client, script, calls, wait=wait)
+    *replies, reached = _send(client, calls, wait=wait)
     if not any(isinstance(reply, NoScriptError) for reply in replies):
         return replies, reached
-    *replies, reached = _send(client, script, calls, load=True, wait=wait)
+    *replies, reached = _send(client, calls, load=True, wait=wait)
     return replies, reached
 
 
-def run(client: redis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]:
-    """The replies (or error replies) to all calls, in one round trip; a second one only for calls
-    that reached a server without the script.
+def run(
+    client: redis.Redis, calls: Sequence[Call], values: Sequence[Sequence[str]] = ()
+) -> list[Any]:
+    """The values of each group of keys, then the replies (or error replies) to all calls, in one
+    round trip; a second one only for calls that reached a server without their script.
 
     In a pipeline, redis-py's own `Script` first asks the server whether it has the script: one
-    more round trip for every batch.
+    more round trip for every batch. A script does not read the values itself: they can be many MB,
+    and copying them would keep other clients waiting. A transaction does not serve either: a server
+    short of memory refuses it, even for reads.
     """
-    replies = _send(client, script, calls)
-    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    replies = _send(client, calls, values=values)
+    unknown = [
+        i for i, reply in enumerate(replies[len(values) :]) if isinstance(reply, NoScriptError)
+    ]
     if unknown:
-        again = _send(client, script, [calls[i] for i in unknown], load=True)
+        again = _send(client, [calls[i] for i in unknown], load=True)
         for i, reply in zip(unknown, again, strict=True):
-            replies[i] = reply
-    return replies
-
-
-def run_after_values(
-    client: redis.Redis, groups: Sequence[Sequence[str]], script: Script, call: Call
-) -> list[Any]:
-    """The values of each group of keys at one moment, and at the end the reply to the call (or
-    the error replies), in one round trip; a second one for a server without the script.
-
-    The script does not read the values itself: they can be many MB, and copying them would keep
-    other clients waiting. A transaction does not serve either: a server short of memory refuses
-    it, even for reads.
-    """
-    replies = _send(client, script, [call], groups=groups)
-    if isinstance(replies[-1], NoScriptError):
-        replies[-1:] = _send(client, script, [call], load=True)
+            replies[len(values) + i] = reply
     return replies
 
 
 def _send(
     client: redis.Redis,
-    script: Script,
     calls: Sequence[Call],
     *,
-    groups: Sequence[Sequence[str]] = (),
+    values: Sequence[Sequence[str]] = (),
     load: bool = False,
     wait: Wait | None = None,
 ) -> list[Any]:
+    # A server without one of these scripts has none of them, so that the others need not find out.
+    scripts = Script.known if load else []
     with client.pipeline(transaction=False) as pipeline:
-        for names in groups:
+        for names in values:
             pipeline.mget(names)
-        if load:
-            # A server without this script has none of them, so that the others need not find out.
-            for known in Script.known:
-                pipeline.script_load(known.source)
-        evalsha = pipeline.evalsha_ro if script.read_only else pipeline.evalsha
+        for script in scripts:
+            pipeline.script_load(script.source)
         for call in calls:
-            evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+            evalsha = pipeline.evalsha_ro if call.script.read_only else pipeline.evalsha
+            evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
         if wait:
             pipeline.wait(wait.replicas, int(wait.seconds * 1000))
         replies = pipeline.execute(raise_on_error=False)
     if not load:
         return replies
-    loaded = replies[Script.known.index(script)]
-    if isinstance(loaded, Exception):
-        return [loaded] * (len(calls) + (1 if wait else 0))
-    return replies[len(Script.known) :]
+    loaded, replies = dict(zip(scripts, replies, strict=False)), replies[len(scripts) :]
+    for i, call in enumerate(calls):
+        # That says why there is no such script.
+        if isinstance(loaded[call.script], Exception):
+            replies[i] = loaded[call.script]
+    return replies

@@ -12,7 +12,8 @@ from redis.sentinel import (
     SentinelManagedSSLConnection,
 )
 
-from regional_assets.store.errors import StoreError, one_line
+from regional_assets.errors import StoreError
+from regional_assets.store.errors import one_line
 from regional_assets.store.route import NoRoute, sign_of_move
 
 Address = tuple[str, int]

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
 
+from regional_assets.errors import StoreError
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.model import Model
@@ -21,7 +22,6 @@ from regional_assets.settings import StoreSettings
 from regional_assets.store.attempts import attempt
 from regional_assets.store.cluster import cluster_of
 from regional_assets.store.commit import (
-    COMMIT,
     CommitReply,
     Refused,
     commit_call,
@@ -29,11 +29,11 @@ from regional_assets.store.commit import (
     confirmed,
 )
 from regional_assets.store.connection import address, connect, unavailable
-from regional_assets.store.errors import StoreError, one_line
+from regional_assets.store.errors import one_line
 from regional_assets.store.identity import Record, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
-from regional_assets.store.scripts import Call, Script, Wait, run, run_after_values, run_and_wait
+from regional_assets.store.scripts import Call, Script, Wait, run, run_and_wait
 from regional_assets.store.wire import as_text, encode, observations
 
 if TYPE_CHECKING:
@@ -184,11 +184,13 @@ class SnapshotStore:
         regions: Sequence[str],
         copied: Sequence[str],
     ) -> tuple[list[bytes | None], list[bytes | None], list[Any]]:
-        call = Call([*plain, *observed, *self._pointers(regions)], [len(plain), len(observed)])
+        call = Call(
+            _READ, [*plain, *observed, *self._pointers(regions)], [len(plain), len(observed)]
+        )
         identity = [self.keys.identity] if self._unmet else []
         # Apart, because a user may have rights on each with a rule of its own.
         groups = [names for names in (plain, copied, identity) if names]
-        command = partial(run_after_values, self.client, groups, _READ, call)
+        command = partial(run, self.client, [call], groups)
         # A silent server is reported, not asked again: nothing has been computed yet.
         replies = self._attempt(command, patient=False)
         for reply in replies:
@@ -253,11 +255,11 @@ class SnapshotStore:
     def _commit(self, calls: Sequence[Call], deadline: float | None) -> Sequence[CommitReply]:
         wanted = self._settings.replicas
         if not wanted:
-            answered = self.attempt(partial(run, self.client, COMMIT, calls), deadline=deadline)
+            answered = self.attempt(partial(run, self.client, calls), deadline=deadline)
             return list(map(commit_reply, answered))
         # The answer to WAIT has to come before the connection counts as silent.
         wait = Wait(wanted, self._settings.answer_timeout / 2)
-        command = partial(run_and_wait, self.client, COMMIT, calls, wait)
+        command = partial(run_and_wait, self.client, calls, wait)
         # Sent again as a whole: another connection knows nothing of what this one wrote.
         answers, reached = self.attempt(command, deadline=deadline)
         return [confirmed(commit_reply(answer), wanted, reached) for answer in answers]

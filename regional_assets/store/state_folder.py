@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
-from regional_assets.settings import DAGSTER_HOME, STATE_DIR, SettingsError, state_dir
+from regional_assets.errors import SettingsError
+from regional_assets.settings import DAGSTER_HOME, STATE_DIR, state_dir
 
 # More than fits into the last block of a full disk.
 _PROBE = bytes(1 << 18)

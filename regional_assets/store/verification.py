@@ -8,6 +8,7 @@ from itertools import islice
 import redis
 from redis.exceptions import NoPermissionError
 
+from regional_assets.intelligence.diff import is_of_other_versions
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
@@ -151,7 +152,9 @@ def _members(client: redis.Redis, view: View, now: int) -> tuple[dict[str, float
         except BodyError as error:
             name = keys.snapshot_by_id(latest_id)
             what = "absent" if body is None else error
-            problems.append(f"{latest_name} names {latest_id}: {name} is {what}")
+            versions = view.model.stored_versions
+            if not (body and is_of_other_versions(view.region, latest_id, body, versions)):
+                problems.append(f"{latest_name} names {latest_id}: {name} is {what}")
     return members, problems
 
 
@@ -249,7 +252,8 @@ def _read_snapshots(
         try:
             snapshot = read_body(view.region, id, found.body)
         except BodyError as error:
-            problems.append(f"{name} is {error}")
+            if not is_of_other_versions(view.region, id, found.body, view.model.stored_versions):
+                problems.append(f"{name} is {error}")
             continue
         kept[id] = Kept(snapshot, found.expires_at)
         if view.copy and view.copy != found.body and copied_from(id, view.copy):

@@ -23,6 +23,7 @@ class View(msgspec.Struct, frozen=True):
     clock): observations and expiries (ms) by key; or why it cannot be read."""
 
     keys: Keys
+    model: Model
     region: str
     at: int
     latest: bytes | None
@@ -69,6 +70,7 @@ def look(client: redis.Redis, keys: Keys, model: Model, regions: Sequence[str]) 
         views.append(
             View(
                 keys,
+                model,
                 region,
                 milliseconds(time),
                 latest,

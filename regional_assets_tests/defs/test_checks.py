@@ -12,10 +12,11 @@ import redis
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.checks import CHECKS, regional_snapshot_checks
 from regional_assets.defs.partitions import range_tags
+from regional_assets.errors import SettingsError
 from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.settings import CONFIDENCE_FLOOR, SettingsError
+from regional_assets.settings import CONFIDENCE_FLOOR
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import (

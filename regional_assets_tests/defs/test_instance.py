@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regional_assets.defs.instance import open_instance
-from regional_assets.settings import SettingsError
+from regional_assets.errors import SettingsError
 from regional_assets.store import state_folder
 from regional_assets.store.state_folder import creating_storage, dagster_home, has_storage
 from regional_assets_tests.support.waiting import PATIENCE

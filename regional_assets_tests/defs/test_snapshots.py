@@ -13,9 +13,9 @@ import redis
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import backfill_policy
+from regional_assets.errors import SettingsError
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs.clock import current_time
-from regional_assets.settings import SettingsError
 from regional_assets.store import verification
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS, VERSIONS

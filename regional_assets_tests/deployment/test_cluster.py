@@ -15,10 +15,10 @@ from redis.connection import AbstractConnection
 from redis.crc import key_slot
 
 from regional_assets.cli.main import main
+from regional_assets.errors import StoreError
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.cluster import Cluster
-from regional_assets.store.errors import StoreError
 from regional_assets.store.reading import read_waiting_alerts
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, REGION_IDS
 from regional_assets_tests.support.clusters import ClusterServers, Node, Unprefixed

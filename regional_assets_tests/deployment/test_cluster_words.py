@@ -12,14 +12,13 @@ import redis
 from redis.crc import key_slot
 
 from regional_assets.cli.doctor import examine
+from regional_assets.errors import SettingsError, StoreError
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.settings import SettingsError
 from regional_assets.store import access, redis_url
 from regional_assets.store.cluster import Cluster, cluster_of
 from regional_assets.store.connection import address, connect
 from regional_assets.store.diagnosis import Finding
-from regional_assets.store.errors import StoreError
 from regional_assets.store.keys import Keys
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.clusters import ClusterServers, Node

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from regional_assets.errors import StoreError
 from regional_assets.intelligence.snapshot import complete
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.commit import Duplicate, Unreplicated, Written
 from regional_assets.store.connection import address
 from regional_assets.store.diagnosis import Finding, diagnose
-from regional_assets.store.errors import StoreError
 from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.own_servers import program
 from regional_assets_tests.support.sentinels import SERVICE, Service, service

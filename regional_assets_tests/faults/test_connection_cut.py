@@ -9,12 +9,12 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 
+from regional_assets.errors import StoreError
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import attempts
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.commit import Written
 from regional_assets.store.connection import connect
-from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS

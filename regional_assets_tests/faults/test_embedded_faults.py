@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from regional_assets.errors import EmbeddedServerError
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import embedded
-from regional_assets.store.embedded import EmbeddedServerError
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.own_servers import open_store
 from regional_assets_tests.support.stores import keys

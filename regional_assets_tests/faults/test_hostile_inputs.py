@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.intelligence.geography import UnknownRegionError
+from regional_assets.errors import UnknownRegionError
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import redis
 
+from regional_assets.errors import StoreError
 from regional_assets.runs.snapshots import RunResult, take_snapshots
 from regional_assets.store.connection import connect
-from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from regional_assets.errors import UnknownRegionError
 from regional_assets.intelligence.gazetteer import _any_of
-from regional_assets.intelligence.geography import CORRIDORS, Region, UnknownRegionError
+from regional_assets.intelligence.geography import CORRIDORS, Region
 from regional_assets_tests.support.built_in import MODEL, REGIONS
 
 gazetteer = MODEL.gazetteer

@@ -2,8 +2,9 @@
 
 import pytest
 
+from regional_assets.errors import NarrativeSettingsError
 from regional_assets.narrative.narrator import Narrator
-from regional_assets.narrative.settings import NarrativeSettingsError, Provider, providers
+from regional_assets.narrative.settings import Provider, providers
 
 GROQ = {
     "REGIONAL_NARRATIVE_PROVIDERS": "groq",

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from regional_assets.errors import SeriesError
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.world import World, build_world
 from regional_assets.replay.replay import Replay, expire
-from regional_assets.replay.series import PORTWATCH_2026, SeriesError, feeds, read_series
+from regional_assets.replay.series import PORTWATCH_2026, feeds, read_series
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
@@ -28,7 +29,7 @@ def world(day: str) -> World:
 
 
 def maritime_access(day: str) -> float:
-    return content_of(world(day), "mena").balance.axes["maritime_access"]
+    return content_of(world(day), "mena").said.balance.maritime_access
 
 
 def test_the_series_is_whole() -> None:
@@ -104,9 +105,7 @@ def test_the_blockade_of_2026(valkey_store: SnapshotStore) -> None:
         reached = {
             region
             for region, content in contents.items()
-            if any(
-                p["template_id"] == "hormuz_blockade" for p in content.blocks["transmission_paths"]
-            )
+            if any(p.template_id == "hormuz_blockade" for p in content.said.transmission_paths)
         }
         at = f"{pd.Timestamp(now, unit='ms'):%Y-%m-%d %H}"
         active[at] = states["hormuz_transit_drop"] == "active"

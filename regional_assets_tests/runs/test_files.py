@@ -16,7 +16,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from regional_assets.runs.files import FilesError, address, replace, write, write_problem
+from regional_assets.errors import FilesError
+from regional_assets.runs.files import address, replace, write, write_problem
 from regional_assets.settings import StoreSettings
 
 

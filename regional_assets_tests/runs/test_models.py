@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from regional_assets.errors import SettingsError
 from regional_assets.runs.models import chosen_model, load_model
-from regional_assets.settings import SettingsError
 from regional_assets_tests.support.built_in import MODEL
 
 ROW = '[[regions]]\nid = "north"\nlabel = "North"\n'

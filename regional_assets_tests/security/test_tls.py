@@ -17,12 +17,11 @@ import redis
 import trustme
 
 from regional_assets.cli.doctor import examine
+from regional_assets.errors import SettingsError, StoreError
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.settings import SettingsError
 from regional_assets.store.connection import connect
 from regional_assets.store.diagnosis import Finding
-from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.servers import free_port, redis_server

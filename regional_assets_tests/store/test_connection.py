@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from regional_assets.errors import SettingsError, StoreError
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.settings import SettingsError, StoreSettings, state_dir
+from regional_assets.settings import StoreSettings, state_dir
 from regional_assets.store.connection import connect
-from regional_assets.store.errors import StoreError
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.proxy import proxy

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from regional_assets.errors import EmbeddedServerError
 from regional_assets.store import embedded
-from regional_assets.store.embedded import EmbeddedServerError
 
 
 @pytest.fixture

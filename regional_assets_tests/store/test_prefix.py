@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from redis.exceptions import NoPermissionError
 
 from regional_assets.cli.main import main
+from regional_assets.errors import SettingsError
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.settings import KEY_PREFIX, SettingsError, StoreSettings
+from regional_assets.settings import KEY_PREFIX, StoreSettings
 from regional_assets.store import access
 from regional_assets.store.keys import Keys
 from regional_assets.store.reading import read_waiting_alerts

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from regional_assets.settings import SettingsError
+from regional_assets.errors import SettingsError
 from regional_assets.store.connection import address, connect
 from regional_assets.store.redis_url import checked
 from regional_assets_tests.support.stores import settings

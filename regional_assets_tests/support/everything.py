@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from regional_assets.cli.doctor import examine
 from regional_assets.defs.assets.summary import materialise_summary
+from regional_assets.intelligence.brief import Brief
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
 from regional_assets.store import access
@@ -46,7 +47,7 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     briefs.read(REGION_IDS)
     read_stored_brief(store, "mena")
     read_regime_history(store, "mena")
-    briefs.write({"mena": {"region_id": "mena"}})
+    briefs.write({"mena": Brief("", "", (), "").of("mena", NOW, "", "")})
     briefs.update_summary(REGION_IDS, lambda _: Summary({}, {}))
     write_cache(store, {"mena": "digest"}, {"mena": {}})
     read_cache(store, {"mena": "digest"})

@@ -4,7 +4,7 @@ from functools import partial
 
 import openai
 
-from regional_assets.intelligence.narrative import Narrative
+from regional_assets.intelligence.stored import Narrative
 from regional_assets.narrative.answer import Reader, read_narrative
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import Prompt, narrative_prompt

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import redis
 
-from regional_assets.intelligence.actors import Actor
-from regional_assets.intelligence.alerts import Alert, alerts
+from regional_assets.intelligence.alerts import alerts
 from regional_assets.intelligence.diff import Diff, diff, read_previous
+from regional_assets.intelligence.stored import Alert, Body
 from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 from regional_assets_tests.support.built_in import (
     COMPANION_KEYS,
     INPUT_KEYS,
     MODEL,
     REGION_IDS,
-    VERSIONS,
 )
 from regional_assets_tests.support.stores import keys
 
@@ -41,14 +41,14 @@ def should_be_told(region: str, bodies: Sequence[bytes | None]) -> Told:
     for before, after in pairwise(bodies):
         assert after is not None
         snapshot_id = json.loads(after)["meta"]["snapshot_id"]
-        changes = _changes(before, after)
+        changes = _changes(region, before, after)
         if changes.rescored:
             continue
         if changes.regime_changed:
             history.append(snapshot_id)
-        for alert in alerts(MODEL.region(region).label, changes, MODEL.scoring.alerts):
+        for alert in alerts(MODEL.region(region), changes, MODEL.scoring.alerts, snapshot_id, 0):
             # The same words within six hours are told once.
-            told.setdefault(alert.title, snapshot_id)
+            told.setdefault(alert.payload.title, snapshot_id)
     kept = history[-REGIME_HISTORY_LENGTH:]
     return Told(kept, [(snapshot_id, title) for title, snapshot_id in told.items()])
 
@@ -128,9 +128,9 @@ def unknown_keys(client: redis.Redis) -> set[str]:
         index: Any = client.zrange(keys.index(region), 0, -1, withscores=True)
         for snapshot_id, at in index:
             known |= {keys.snapshot_by_id(snapshot_id.decode()), keys.snapshot_at(region, int(at))}
-    for message in map(json.loads, listed(client, keys.alert_queue)):
-        alert = Alert(message["eventType"], "", message["payload"]["title"], {})
-        known.add(keys.alert_guard(alert.event_type, alert.guard_hash))
+    for message in listed(client, keys.alert_queue):
+        alert = msgspec.json.decode(message, type=Alert)
+        known.add(keys.alert_guard(alert.eventType, alert.guard_hash))
     found = {key.decode("utf-8", "surrogateescape") for key in client.scan_iter(count=1000)}
     return {key for key in found - known if not _is_dedup(client, key)}
 
@@ -151,19 +151,9 @@ def listed(client: redis.Redis, key: str) -> list[bytes]:
     return list(reversed(members))
 
 
-def _changes(before: bytes | None, after: bytes) -> Diff:
-    stored: dict[str, Any] = json.loads(after)
-    previous = read_previous("before", before) if before is not None else None
-    return diff(
-        MODEL.scoring.difference,
-        previous,
-        {name: stored["meta"][name] for name in VERSIONS},
-        stored["regime"]["label"],
-        stored["balance"],
-        stored["scenario_sets"],
-        {t["id"]: t["description"] for t in stored["triggers"]["active"]},
-        [
-            Actor(a["actor_id"], a["name"], a["role"], (), a["leverage_score"])
-            for a in stored["actors"]
-        ],
-    )
+def _changes(region: str, before: bytes | None, after: bytes) -> Diff:
+    body = msgspec.json.decode(after, type=Body)
+    previous = None
+    if before is not None:
+        previous = read_previous(region, "before", before, MODEL.stored_versions)
+    return diff(MODEL.scoring.difference, previous, body)

@@ -93,7 +93,12 @@ def snapshot_of(
 def as_previous(snapshot: Snapshot | None) -> Previous | None:
     if snapshot is None:
         return None
-    return read_previous(snapshot.snapshot_id, encode(snapshot.body))
+    return read_previous(
+        snapshot.content.region_id,
+        snapshot.snapshot_id,
+        encode(snapshot.body),
+        snapshot.content.world.model.stored_versions,
+    )
 
 
 def stored_body(snapshot: Snapshot) -> dict[str, Any]:

@@ -51,8 +51,9 @@ def _write_board(
     clock: ClockResource,
 ) -> Any:
     """Writes the page."""
+    from regional_assets.errors import FilesError
     from regional_assets.runs.board import BOARD_FILE, make_board
-    from regional_assets.runs.files import FilesError, write
+    from regional_assets.runs.files import write
 
     with snapshot_store.open_or_fail(model) as store:
         board, page = make_board(store, model.region_ids, clock.now())

@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import msgspec
 from pydantic import Field
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
@@ -124,7 +125,7 @@ def _metadata(result: "BriefResult") -> Mapping[str, Any]:
         metadata["reason"] = result.reason
     if result.brief:
         # Not as Markdown, in which a model's text could embed images for the browser to fetch.
-        metadata["brief"] = dg.MetadataValue.json(result.brief)
+        metadata["brief"] = dg.MetadataValue.json(msgspec.to_builtins(result.brief))
     if result.reply:
         metadata |= {
             "provider": result.reply.provider,

@@ -69,7 +69,8 @@ def _write_histories(
     snapshot_store: SnapshotStoreResource,
 ) -> Iterator[Any]:
     """Writes the table of each of the run's regions."""
-    from regional_assets.runs.files import FilesError, write
+    from regional_assets.errors import FilesError
+    from regional_assets.runs.files import write
     from regional_assets.store.past import read_histories
 
     regions = partitions_of(context, REGIONAL_HISTORY, model, model.region_ids)

@@ -142,18 +142,18 @@ def _report(
 
 def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> dict[str, Any]:
     """What a list of partitions needs; all there is when they are many."""
-    content, narration = snapshot.content, region.narration
+    content, body, narration = snapshot.content, snapshot.body, region.narration
     return {
         "outcome": region.outcome + (" (late)" if region.late else ""),
         "snapshot_id": region.stored_id,
         **({"duplicate_of": region.duplicate_of} if region.duplicate_of else {}),
-        "regime": content.regime,
-        "previous_regime": snapshot.previous_label or "none",
+        "regime": body.regime.label,
+        "previous_regime": body.regime.previous_label or "none",
         "trigger_reason": snapshot.changes.trigger_reason,
         **({"rescored": list(snapshot.changes.rescored)} if snapshot.changes.rescored else {}),
-        "net_balance": content.balance.net_balance,
+        "net_balance": body.balance.net_balance,
         "confidence": content.world.confidence.score,
-        "active_triggers": [r.trigger.id for r in content.triggers if r.state == "active"],
+        "active_triggers": [trigger.id for trigger in body.triggers.active],
         "alerts_queued": "unknown" if region.alerts_queued is None else region.alerts_queued,
         "milliseconds": round(region.milliseconds, 1),
         **({"narrative_problem": narration.problem} if narration and narration.problem else {}),
@@ -163,12 +163,12 @@ def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> dict[str, 
 def _details(region: "RegionResult", snapshot: "Snapshot") -> Mapping[str, Any]:
     from regional_assets.store.wire import encode
 
-    balance = snapshot.content.balance
+    balance, weighed = snapshot.body.balance, snapshot.content.weighed
     return {
         "balance": balance_chart(balance),
-        **{axis: balance.axes[axis] for axis in AXES},
-        "axes_without_data": list(balance.axes_without_data),
-        "defaulted_terms": list(balance.defaulted_terms),
+        **{axis: balance.axis(axis) for axis in AXES},
+        "axes_without_data": list(weighed.axes_without_data),
+        "defaulted_terms": list(weighed.defaulted_terms),
         "bytes": len(encode(snapshot.body)),
         **(_narration_metadata(region.narration) if region.narration else {}),
     }
@@ -178,8 +178,8 @@ def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
     from regional_assets.runs.narration import spent
 
     return {
-        "narrative_provider": narration.narrative.provider,
-        "narrative_model": narration.narrative.model,
+        "narrative_provider": narration.provider,
+        "narrative_model": narration.model,
         "narrative_cache_hit": narration.cache_hit,
         "narrative_cut": list(narration.cut),
         **{f"narrative_{name}": value for name, value in spent([narration]).items()},

@@ -13,9 +13,9 @@ from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import run_requests
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.cursors import MOST_TRIES, UNREADABLE_CURSOR, named, run_key
+from regional_assets.errors import STORE_ERRORS
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import MIN_RUN_INTERVAL, SETTLE, SensorSettings
-from regional_assets.store.errors import STORE_ERRORS
 
 _REQUESTED_BY = "input_sensor"
 
