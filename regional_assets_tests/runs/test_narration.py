@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 from regional_assets.intelligence.narrative import EMPTY
 
@@ -32,8 +31,6 @@ from regional_assets_tests.support.worlds import NOW, content_of, sample_values,
 
 DEAD = Provider("dead", "http://127.0.0.1:1/v1", "m")
 OTHERS = [region for region in REGION_IDS if region != "mena"]
-
-assert openai  # imported before any budget starts
 
 
 @pytest.fixture
