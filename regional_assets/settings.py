@@ -15,6 +15,7 @@ import msgspec
 from regional_assets.errors import SettingsError
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Kind(msgspec.Struct, Generic[T], frozen=True):
@@ -310,10 +311,10 @@ class SensorSettings(msgspec.Struct, frozen=True):
         return _read(cls, environ)
 
 
-def _read(group: type[T], environ: Mapping[str, str], **known: Any) -> T:
+def _read(group: type[S], environ: Mapping[str, str], **known: Any) -> S:
     """A class whose fields are named after their variables, but for those that are `known`."""
     of_field = {setting.name.removeprefix("REGIONAL_").lower(): setting for setting in SETTINGS}
-    fields = [field.name for field in msgspec.structs.fields(group) if field.name not in known]
+    fields = [name for name in group.__struct_fields__ if name not in known]
     return group(**known, **{name: of_field[name].read(environ) for name in fields})
 
 

@@ -74,7 +74,7 @@ def _agrees(entry: Transition, indexed: Indexed | None, body: bytes | None) -> b
     """Whether the entry is what its snapshot says: that of the index, or else the one in `body`. An
     expired one says nothing, nor does a damaged one that was taken out of the index."""
     try:
-        snapshot = indexed and indexed.snapshot
+        snapshot = indexed.snapshot if indexed else None
         if body is not None:
             snapshot = read_body(entry.region_id, entry.snapshot_id, body)
     except BodyError:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -55,7 +54,7 @@ def verify(
     for batch in batched(regions, PER_TRIP):
         views = look(client, keys, model, batch)
         found |= _settled(client, keys, model, views, now)
-        empty |= {v.region for v in views if v.is_empty and not found[v.region]}
+        empty |= {v.region for v in views if not (any(v.written[:2]) or found[v.region])}
     if empty:
         for region, problem in _without_pointer(client, keys, empty).items():
             found[region].append(problem)
@@ -114,7 +113,7 @@ def _settled(
         if not troubled:
             break
         again = look(client, keys, model, list(troubled))
-        views = [view for view in again if not view.is_same(troubled[view.region])]
+        views = [view for view in again if view.written != troubled[view.region].written]
     return found
 
 
@@ -168,14 +167,9 @@ class View:
                 self.errors.append(f"{name}: {refusal(self.values[name])}")
 
     @property
-    def is_empty(self) -> bool:
-        """Whether neither pointer nor index leads to a snapshot."""
-        return not (self.errors or self.values[self.latest] or self.values[self.index])
-
-    def is_same(self, other: "View") -> bool:
-        """Whether no run wrote a snapshot between the two looks."""
-        written = (self.latest, self.index, self.history)
-        return all(self.values[name] == other.values[name] for name in written)
+    def written(self) -> tuple[Any, ...]:
+        """What a run that writes a snapshot changes: pointer, index and history."""
+        return tuple(self.values[name] for name in (self.latest, self.index, self.history))
 
 
 class _Check:
@@ -233,11 +227,9 @@ class _Check:
             self._check_expiry(name, SNAPSHOT_EXPIRY)
         for name in view.observed:
             self._check_observations(name, newest)
-        self.problems += [
-            f"{name} expires, and must not: PERSIST it"
-            for name in (view.index, view.history)
-            if view.expiries[name] >= 0
-        ]
+        for name in (view.index, view.history):
+            if view.expiries[name] >= 0:
+                self.problems.append(f"{name} expires, and must not: PERSIST it")
         self.problems += history_problems(
             view.history,
             view.region,

@@ -188,7 +188,7 @@ def test_histories_are_read_in_batches(
 def test_the_sources_of_briefs_are_read_by_scripts_over_bounded_numbers_of_regions(
     store: SnapshotStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(brief_store, "BATCH", 3)
+    monkeypatch.setattr(brief_store, "REGIONS_PER_CALL", 3)
     store.write_inputs(sample_values())
     take_snapshots(store, NARRATED_REGIONS, NOW)
     briefs = brief_store.BriefStore(store)
