@@ -23,6 +23,7 @@ STOREYS = (
     ("store", "narrative", "board"),
     ("intelligence",),
     ("settings",),
+    ("errors",),
 )
 LEVEL = {room: level for level, rooms in enumerate(STOREYS) for room in rooms}
 # The domain has everything as arguments.
@@ -149,3 +150,26 @@ print((later | {"httpx2"}) & set(sys.modules))
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout
     assert printed == "set()\nNone 1\nset()\n"
+
+
+# Modules of the domain in which a value may be anything, because others write it.
+FOREIGN = {
+    "inputs": "an input's value: JSON of another job, or none",
+    "records": "the fields of feeds that are taken as they are",
+    "readers": "the payloads of feeds",
+    "world": "the table of these readers",
+    "tally": "the records of feeds, counted",
+    "text": "texts of feeds, which may be none",
+    "numbers": "numbers of feeds, which may be none",
+    "timing": "times of feeds, which may be none",
+    "model_file": "TOML that somebody wrote",
+}
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "intelligence").glob("*.py")))
+def test_only_what_others_write_may_be_anything(name: str) -> None:
+    path = ROOT / "intelligence" / f"{name}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert ("Any" in names | attributes) == (name in FOREIGN)

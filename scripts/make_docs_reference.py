@@ -172,7 +172,8 @@ def page() -> str:
         _table(("Variable", "Default", "Value", "Meaning"), _settings()),
         _KEYS,
         _table(("Key", "Type", "Expires after", "Content"), _keys()),
-        f"Each commit deletes `{Keys().live('<region>')}`, a key of an older design.\n",
+        f"Each commit deletes `{Keys().live('<region>')}`, a key of an older design. Further keys of "
+        f"this project's own lie under `{Keys().own('*')}`; nothing is stored there yet.\n",
         _METADATA,
         *_metadata(),
         _COMMANDS,

@@ -1,16 +1,15 @@
 """The weekly brief of a region, and which week it belongs to (SPEC 6, Weekly brief)."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from regional_assets.intelligence.stored import (
-    BodyError,
-    Transition,
-    WeeklyBrief,
-    read_weekly_brief,
-)
 from regional_assets.intelligence.timing import DAY_MS, FUTURE_TOLERANCE_MS
+
+if TYPE_CHECKING:
+    # The command's help needs this module's names alone; the schemas load when a run needs them.
+    from regional_assets.intelligence.stored import Transition, WeeklyBrief
 
 MAX_DEVELOPMENTS = 5
 
@@ -34,8 +33,10 @@ class Brief(msgspec.Struct, frozen=True):
     key_developments: tuple[str, ...]
     risk_outlook: str
 
-    def of(self, region_id: str, now: int, provider: str, model: str) -> WeeklyBrief:
+    def of(self, region_id: str, now: int, provider: str, model: str) -> "WeeklyBrief":
         """The brief as it is stored, of the week before `now` (ms)."""
+        from regional_assets.intelligence.stored import WeeklyBrief
+
         return WeeklyBrief(
             region_id,
             now,
@@ -52,6 +53,8 @@ class Brief(msgspec.Struct, frozen=True):
 
 def written_at(region_id: str, stored: bytes | None) -> int | None:
     """When a stored brief was generated (ms); None when there is none, or a damaged one."""
+    from regional_assets.intelligence.stored import BodyError, read_weekly_brief
+
     try:
         return read_weekly_brief(region_id, stored).generated_at if stored else None
     except BodyError:
@@ -80,6 +83,6 @@ def lacking(written: Mapping[str, int | None], now: int) -> list[str]:
     return [region for region, at in written.items() if not is_of_this_week(at, now)]
 
 
-def of_the_week(changes: Iterable[Transition], now: int) -> list[Transition]:
+def of_the_week(changes: Iterable["Transition"], now: int) -> list["Transition"]:
     """The regime changes of the week before `now` (ms)."""
     return [c for c in changes if now - WEEK <= c.transitioned_at <= now + FUTURE_TOLERANCE_MS]

@@ -119,7 +119,7 @@ def _of_other_versions(
         parts = _PARTS.decode(body)
     except _UNREADABLE:
         raise damaged from None
-    found = versions_of(body)
+    found = _versions(parts)
     if found == versions or not parts:
         raise damaged from None
     if _part(parts.get("region_id"), str) not in (None, region_id):
@@ -142,13 +142,27 @@ def _of_other_versions(
     )
 
 
-def versions_of(body: bytes) -> Mapping[str, str]:
-    """The versions that a stored snapshot states, whatever else is in it; "" for those it lacks."""
+def is_of_other_versions(
+    region_id: str, snapshot_id: str, body: bytes, versions: Mapping[str, str]
+) -> bool:
+    """Whether a stored body states other versions than these, and so may have another form. One
+    that says that it is of another region, or another snapshot, is not."""
     try:
-        meta = _part(_PARTS.decode(body).get("meta"), _Versions)
+        parts = _PARTS.decode(body)
     except _UNREADABLE:
-        meta = None
-    return msgspec.structs.asdict(meta or _Versions())
+        return False
+    stated, meta = _versions(parts), _part(parts.get("meta"), dict[str, msgspec.Raw]) or {}
+    return (
+        any(stated.values())
+        and stated != versions
+        and _part(parts.get("region_id"), str) in (None, region_id)
+        and _part(meta.get("snapshot_id"), str) in (None, snapshot_id)
+    )
+
+
+def _versions(parts: Mapping[str, msgspec.Raw]) -> Mapping[str, str]:
+    """The versions that a stored snapshot states, whatever else is in it; "" for those it lacks."""
+    return msgspec.structs.asdict(_part(parts.get("meta"), _Versions) or _Versions())
 
 
 def _part(part: msgspec.Raw | None, kind: type[T]) -> T | None:

@@ -1,8 +1,8 @@
 """The evidence of a snapshot (SPEC 4, Evidence)."""
 
 from collections.abc import Callable
+from functools import partial
 from operator import itemgetter
-from typing import Any
 
 from regional_assets.intelligence.geography import Corridor
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal
@@ -23,30 +23,31 @@ def evidence(world: World, region_id: str) -> tuple[Dated, ...]:
     now = world.now
     # A time, and what makes an item from what: few are shown, and the texts of these alone are
     # cleaned.
-    found: list[tuple[int | None, Callable[..., Evidence], tuple[Any, ...]]] = [
-        (signal.detected_at, _of_signal, (signal,)) for signal in world.signals.get(region_id, ())
+    found: list[tuple[int | None, Callable[[int], Evidence]]] = [
+        (signal.detected_at, partial(_of_signal, rules, signal))
+        for signal in world.signals.get(region_id, ())
     ]
     found += [
-        (score.computed_at, _of_score, (score,))
+        (score.computed_at, partial(_of_score, rules, score))
         for score in world.key_risk_scores.get(region_id, ())
         if score.score >= rules.score_from
     ]
     found += [
-        (None, _of_corridor, (corridors[chokepoint], level))
+        (None, partial(_of_corridor, rules, corridors[chokepoint], level))
         for chokepoint, level in world.chokepoints.items()
         if chokepoint in corridors and threats[level].severity > 0
     ]
     found += [
-        (forecast.updated_at, _of_forecast, (forecast,))
+        (forecast.updated_at, partial(_of_forecast, rules, forecast))
         for forecast in world.forecasts.get(region_id, ())
         if forecast.probability >= rules.forecast_from
     ]
-    dated = [(now if at is None else at, at is not None, make, of) for at, make, of in found]
+    dated = [(now if at is None else at, at is not None, make) for at, make in found]
     dated.sort(key=itemgetter(0), reverse=True)
-    return tuple((make(rules, at, *of), known) for at, known, make, of in dated[: rules.most])
+    return tuple((make(at), known) for at, known, make in dated[: rules.most])
 
 
-def _of_signal(rules: Rules, at: int, signal: Signal) -> Evidence:
+def _of_signal(rules: Rules, signal: Signal, at: int) -> Evidence:
     return Evidence(
         signal.id,
         "market_signal",
@@ -58,7 +59,7 @@ def _of_signal(rules: Rules, at: int, signal: Signal) -> Evidence:
     )
 
 
-def _of_score(rules: Rules, at: int, score: RiskScore) -> Evidence:
+def _of_score(rules: Rules, score: RiskScore, at: int) -> Evidence:
     trend = score.trend.lower()
     return Evidence(
         f"cii:{score.country}",
@@ -70,7 +71,7 @@ def _of_score(rules: Rules, at: int, score: RiskScore) -> Evidence:
     )
 
 
-def _of_corridor(rules: Rules, at: int, corridor: Corridor, level: str) -> Evidence:
+def _of_corridor(rules: Rules, corridor: Corridor, level: str, at: int) -> Evidence:
     return Evidence(
         f"chokepoint:{corridor.chokepoint}",
         "chokepoint_status",
@@ -82,7 +83,7 @@ def _of_corridor(rules: Rules, at: int, corridor: Corridor, level: str) -> Evide
     )
 
 
-def _of_forecast(rules: Rules, at: int, forecast: Forecast) -> Evidence:
+def _of_forecast(rules: Rules, forecast: Forecast, at: int) -> Evidence:
     return Evidence(
         forecast.evidence_id,
         "news_headline",

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from regional_assets.intelligence.stored import Balance
-
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
+    from regional_assets.intelligence.stored import Balance
     from regional_assets.intelligence.world import World
 
-BalanceOf = Callable[[str], Balance]
+BalanceOf = Callable[[str], "Balance"]
 
 
 class Metric(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ Every part that is not given is the built-in one. Two models live side by side i
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -241,11 +241,11 @@ def table_digest(name: str) -> str:
     return f"sha256-{_sha256(reference(name))[:16]}"
 
 
-def _sha256(value: Any) -> str:
+def _sha256(value: object) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
 
 
-def _effective(value: Any) -> Any:
+def _effective(value: object) -> object:
     """The value without what is off, empty or of weight 0: a switch or term that a later version
     adds, and that a model does not use, leaves its digest alone. Numbers are doubles: 12 is 12.0.
     """

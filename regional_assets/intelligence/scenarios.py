@@ -22,7 +22,11 @@ def scenario_sets(
     awake = [r.trigger for state in ("active", "watching") for r in readings if r.state == state]
     ids = {lane: tuple(t.id for t in awake if t.lane == lane) for lane in LANES}
     return tuple(
-        ScenarioSet(horizon, tuple(Lane(name, share, ids[name]) for name, share in shares.items()))
+        ScenarioSet(
+            horizon,
+            # Nothing fills in consequences and transmissions of lanes yet.
+            tuple(Lane(name, share, ids[name], (), ()) for name, share in shares.items()),
+        )
         for horizon, shares in _probabilities(world, region_id, readings).items()
     )
 

@@ -150,8 +150,8 @@ class Lane(msgspec.Struct, frozen=True, gc=False):
     name: LaneName
     probability: Share
     trigger_ids: tuple[str, ...]
-    consequences: tuple[str, ...] = ()
-    transmissions: tuple[TransmissionPath, ...] = ()
+    consequences: tuple[str, ...]
+    transmissions: tuple[TransmissionPath, ...]
 
 
 class ScenarioSet(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ class Trigger(msgspec.Struct, frozen=True):
     activated: bool
     activated_at: Time
     scenario_lane: str
-    evidence_ids: tuple[str, ...] = ()
+    evidence_ids: tuple[str, ...]
 
 
 class Triggers(msgspec.Struct, frozen=True):

@@ -1,12 +1,16 @@
 """How a shock travels: transmission paths of active triggers (SPEC 4, Transmission paths)."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from regional_assets.intelligence.scoring import Severity, Share
-from regional_assets.intelligence.stored import TransmissionPath
 from regional_assets.intelligence.triggers import TriggerReading
+
+if TYPE_CHECKING:
+    # Definitions need this module's names alone; the schemas load when a run needs them.
+    from regional_assets.intelligence.stored import TransmissionPath
 
 UNITS = {
     "pct": "%",
@@ -129,8 +133,10 @@ TEMPLATES: tuple[Template, ...] = (
 
 def transmission_paths(
     region_id: str, triggers: Iterable[TriggerReading], templates: Iterable[Template]
-) -> tuple[TransmissionPath, ...]:
+) -> tuple["TransmissionPath", ...]:
     """The paths that reach a region; `triggers` are those of all regions."""
+    from regional_assets.intelligence.stored import TransmissionPath
+
     active = {reading.trigger.id for reading in triggers if reading.state == "active"}
     return tuple(
         TransmissionPath(

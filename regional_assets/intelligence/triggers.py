@@ -8,11 +8,11 @@ import msgspec
 from regional_assets.intelligence.baselines import Observation, Trailing, trailing_mean
 from regional_assets.intelligence.metrics import BalanceOf, metric_of
 from regional_assets.intelligence.scoring import Lane, TriggerRules
-from regional_assets.intelligence.stored import Threshold, Triggers
-from regional_assets.intelligence.stored import Trigger as StoredTrigger
 
 if TYPE_CHECKING:
-    # Definitions need this module's names alone; its readers load when a run needs them.
+    # Definitions need this module's names alone; readers and schemas load when a run needs them.
+    from regional_assets.intelligence.stored import Trigger as StoredTrigger
+    from regional_assets.intelligence.stored import Triggers
     from regional_assets.intelligence.world import World
 
 TriggerState = Literal["active", "watching", "dormant"]
@@ -85,8 +85,11 @@ class TriggerReading(msgspec.Struct, frozen=True):
     state: TriggerState
     fault: Exception | None = None
 
-    def stored(self, now: int) -> StoredTrigger:
+    def stored(self, now: int) -> "StoredTrigger":
         """The entry of a snapshot's `triggers`."""
+        from regional_assets.intelligence.stored import Threshold
+        from regional_assets.intelligence.stored import Trigger as StoredTrigger
+
         trigger, active = self.trigger, self.state == "active"
         return StoredTrigger(
             trigger.id,
@@ -101,11 +104,14 @@ class TriggerReading(msgspec.Struct, frozen=True):
             active,
             now if active else 0,
             trigger.lane,
+            evidence_ids=(),
         )
 
 
-def by_state(readings: Iterable[TriggerReading], now: int) -> Triggers:
+def by_state(readings: Iterable[TriggerReading], now: int) -> "Triggers":
     """The snapshot's `triggers`."""
+    from regional_assets.intelligence.stored import Triggers
+
     found: dict[TriggerState, list[StoredTrigger]] = {state: [] for state in STATES}
     for reading in readings:
         found[reading.state].append(reading.stored(now))

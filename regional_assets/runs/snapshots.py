@@ -15,7 +15,7 @@ import uuid_utils
 from msgspec.structs import replace
 
 from regional_assets.errors import PreviousSnapshotError, StoreError
-from regional_assets.intelligence.diff import read_previous
+from regional_assets.intelligence.diff import Previous, read_previous
 from regional_assets.intelligence.snapshot import (
     Content,
     Snapshot,
@@ -127,7 +127,7 @@ def take_snapshots(
     world = build_world(store.model, stored.values, now)
     assessed, results = _assess(store, stored, world, chosen)
     # Closed even by what ends the run, so that no question outlives it.
-    with closing(_narrated(store, narrator, assessed)) as batches:
+    with closing(_narrated(store, narrator, assessed, stored.latest)) as batches:
         for batch in batches:
             results |= _commit(store, batch, stored.latest, force)
     return RunResult(world, tuple(results[region] for region in chosen))
@@ -154,16 +154,29 @@ def _assess(
 
 
 def _narrated(
-    store: SnapshotStore, narrator: "Narrator | None", assessed: Sequence[_Assessed]
+    store: SnapshotStore,
+    narrator: "Narrator | None",
+    assessed: Sequence[_Assessed],
+    latest: Mapping[str, LatestRead],
 ) -> Generator[Sequence[_Assessed], None, None]:
-    """The regions in the batches in which they are committed: all at once without a narrator."""
+    """The regions in the batches in which they are committed: all at once without a narrator. No
+    model is asked about those that cannot be settled."""
     if narrator is None:
         yield assessed
         return
     from regional_assets.runs.narration import narrations
 
     of_region = {one.content.region_id: one for one in assessed}
-    with closing(narrations(store, narrator, [one.content for one in assessed])) as batches:
+    lost = []
+    for region in list(of_region):
+        try:
+            _previous(store, region, latest[region])
+        except PreviousSnapshotError:
+            lost.append(of_region.pop(region))
+    yield lost
+    with closing(
+        narrations(store, narrator, [one.content for one in of_region.values()])
+    ) as batches:
         for batch in batches:
             yield [replace(of_region[region], narration=n) for region, n in batch.items()]
 
@@ -222,20 +235,7 @@ def _commit(
 def _settle(store: SnapshotStore, one: _Assessed, latest: LatestRead) -> Snapshot:
     """The snapshot that the content makes after the region's latest one."""
     content, narration = one.content, one.narration
-    region = content.region_id
-    anew = f"to start the region anew, delete {store.keys.latest(region)}"
-    if latest.error:
-        raise PreviousSnapshotError(f"the previous snapshot cannot be read: {latest.error}; {anew}")
-    previous = None
-    if stored := latest.snapshot:
-        versions = store.model.stored_versions
-        try:
-            previous = read_previous(region, stored.snapshot_id, stored.body, versions)
-        except PreviousSnapshotError as error:
-            raise PreviousSnapshotError(
-                f"the previous snapshot {stored.key} is {error}; {anew}, and ZREM "
-                f"{stored.snapshot_id} from {store.keys.index(region)}"
-            ) from None
+    previous = _previous(store, content.region_id, latest)
     # Ids sort by the time the snapshot is of, as the index does.
     snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
     if narration is None:
@@ -248,6 +248,24 @@ def _settle(store: SnapshotStore, one: _Assessed, latest: LatestRead) -> Snapsho
         provider=narration.provider,
         model_name=narration.model,
     )
+
+
+def _previous(store: SnapshotStore, region: str, latest: LatestRead) -> Previous | None:
+    """What the region is compared with (None: it has no snapshot). Raises
+    `PreviousSnapshotError`."""
+    anew = f"to start the region anew, delete {store.keys.latest(region)}"
+    if latest.error:
+        raise PreviousSnapshotError(f"the previous snapshot cannot be read: {latest.error}; {anew}")
+    stored = latest.snapshot
+    if stored is None:
+        return None
+    try:
+        return read_previous(region, stored.snapshot_id, stored.body, store.model.stored_versions)
+    except PreviousSnapshotError as error:
+        raise PreviousSnapshotError(
+            f"the previous snapshot {stored.key} is {error}; {anew}, and ZREM "
+            f"{stored.snapshot_id} from {store.keys.index(region)}"
+        ) from None
 
 
 def _replies(

@@ -127,9 +127,11 @@ def uses(keys: Keys, model: Model, rest: str = "0") -> Iterator[Use]:
 
 
 def uses_of_own(keys: Keys) -> Iterator[Use]:
-    """Commands on further keys of this project's own."""
+    """Commands on further keys of this project's own, and a script on them and others."""
+    own = keys.own("0")
     for command in _PROBED_ON_OWN:
-        yield _use(command, keys.own("0"))
+        yield _use(command, own)
+    yield Use(("EVALSHA", "sha", "2", keys.alert_queue, own), own)
 
 
 def _written(keys: Keys, region: str, rest: str) -> Mapping[str, tuple[str, ...]]:
@@ -174,7 +176,8 @@ def _writer(keys: Keys, model: Model) -> Iterator[str]:
     yield from _allowed([*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY])
     if keys.in_cluster:
         yield from _allowed([*_OF_CLUSTERS, *_HELPFUL_IN_CLUSTERS])
-    yield from (f"~{key}" for key in written)
+    # A later version's script may have keys of both kinds.
+    yield from (f"~{key}" for key in (*written, keys.own("*")))
     inputs = [f"%R~{key}" for key in read_only_keys(keys, model)]
     yield from inputs
     yield _selector(["GET" if keys.in_cluster else "MGET"], inputs)

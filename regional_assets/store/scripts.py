@@ -100,7 +100,9 @@ def _send(
         replies = pipeline.execute(raise_on_error=False)
     if not load:
         return replies
-    for script, loaded in zip(scripts, replies, strict=False):
-        if isinstance(loaded, Exception) and script == calls[0].script:
-            return [loaded] * (len(calls) + (1 if wait else 0))
-    return replies[len(scripts) :]
+    loaded, replies = dict(zip(scripts, replies, strict=False)), replies[len(scripts) :]
+    for i, call in enumerate(calls):
+        # That says why there is no such script.
+        if isinstance(loaded[call.script], Exception):
+            replies[i] = loaded[call.script]
+    return replies

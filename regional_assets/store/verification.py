@@ -10,7 +10,7 @@ import redis
 from redis.client import Pipeline
 from redis.exceptions import NoPermissionError
 
-from regional_assets.intelligence.diff import versions_of
+from regional_assets.intelligence.diff import is_of_other_versions
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
@@ -206,8 +206,14 @@ class _Check:
                 members[id] = index.get(id, generated_at)
             except BodyError as error:
                 found = f"{self._keys.snapshot_by_id(id)} is {'absent' if body is None else error}"
-                self.problems.append(f"{view.latest} names {id}: {found}")
+                if not self._may_differ(id, body):
+                    self.problems.append(f"{view.latest} names {id}: {found}")
         return members
+
+    def _may_differ(self, id: str, body: bytes | None) -> bool:
+        """Whether it is a snapshot of other versions, which may have another form."""
+        versions = self._view.versions
+        return is_of_other_versions(self._view.region, id, body or b"", versions)
 
     def compare(self, stored: Iterator[tuple["_Value", "_Value"]]) -> None:
         """Compares all there is with the snapshots: `stored` gives the next members."""
@@ -268,9 +274,7 @@ class _Check:
             try:
                 snapshot = read_body(view.region, id, by_id.body)
             except BodyError as error:
-                stated = versions_of(by_id.body)
-                # One of another version may have another form.
-                if not all(stated.values()) or stated == view.versions:
+                if not self._may_differ(id, by_id.body):
                     self.problems.append(f"{by_id.name} is {error}")
                 continue
             indexed[id] = Indexed(snapshot, by_id.expires_at)

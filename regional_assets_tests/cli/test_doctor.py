@@ -17,6 +17,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import access, embedded
 from regional_assets.store.diagnosis import Finding
+from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.proxy import proxy
@@ -225,6 +226,23 @@ def test_a_right_that_is_missing_is_named(
         client.acl_deluser("limited")
     assert finding.verdict == ("problem" if found else "ok")
     assert finding.found.startswith(found)
+
+
+@pytest.mark.parametrize("prefix", ["", "staging:"])
+def test_rights_that_the_next_versions_need_are_a_warning(
+    server_url: str, folder: Path, prefix: str
+) -> None:
+    with redis.Redis.from_url(server_url) as client:
+        writer, _ = access.rules(Keys(prefix), MODEL)
+        rule = writer.replace(f"{prefix}regional-writer", "of-before")
+        rule = re.sub(r"\([^()]*regional-own[^()]*\)|~\S*regional-own\S*", "", rule)
+        client.execute_command(*rule.split())
+        doctor(server_url, folder)  # The script is known, so nobody has to load it.
+        found = doctor(user(server_url, "of-before"), folder, REGIONAL_KEY_PREFIX=prefix)["rights"]
+        client.acl_deluser("of-before")
+    assert found.verdict == "warning"
+    assert f"lacks rights on {prefix}intelligence:regional-own:v1:*" in found.found
+    assert "`regional-assets acl`" in found.advice
 
 
 @pytest.mark.parametrize(

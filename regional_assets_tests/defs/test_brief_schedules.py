@@ -1,6 +1,5 @@
 """When weekly briefs are written: Sundays, and at most twice a day where a week lacks some."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +20,7 @@ from regional_assets.intelligence.timing import HOUR_MS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.briefs import stored_brief
 from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import WITH_BRIEFS, a_run, outcomes
 from regional_assets_tests.support.model_server import Models, configure
@@ -96,8 +96,7 @@ def ranges(requests: list[dg.RunRequest] | str) -> list[tuple[str, str]]:
 
 def write(client: redis.Redis, written: Mapping[str, datetime]) -> None:
     for region, at in written.items():
-        brief = {"region_id": region, "generated_at": int(at.timestamp() * 1000)}
-        client.set(keys.brief(region), json.dumps(brief))
+        client.set(keys.brief(region), stored_brief(region, int(at.timestamp() * 1000)))
 
 
 def test_their_times() -> None:

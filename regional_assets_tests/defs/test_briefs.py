@@ -19,6 +19,7 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.briefs import stored_brief
 from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import (
     WITH_BRIEFS,
@@ -60,10 +61,6 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 def stored(client: redis.Redis, name: str) -> Any:
     return json.loads(client.get(name) or b"null")
-
-
-def an_old_brief(region: str, at: int) -> str:
-    return json.dumps({"region_id": region, "generated_at": at})
 
 
 def test_a_run_writes_all_briefs_and_their_summary(
@@ -142,6 +139,8 @@ def test_it_is_asked_from_the_stored_snapshot_and_the_weeks_changes(
         keys.regime_history("mena"),
         json.dumps(
             {
+                "region_id": "mena",
+                "snapshot_id": "old",
                 "label": "calm",
                 "previous_label": "escalation_ladder",
                 "transitioned_at": current_time() - WEEK - HOUR_MS,
@@ -161,8 +160,8 @@ def test_young_briefs_are_skipped_unless_asked_for(
     instance: dg.DagsterInstance, told: redis.Redis, models: Models
 ) -> None:
     now = current_time()
-    told.set(keys.brief("mena"), an_old_brief("mena", now - STANDS + HOUR_MS))
-    told.set(keys.brief("europe"), an_old_brief("europe", now - STANDS))
+    told.set(keys.brief("mena"), stored_brief("mena", now - STANDS + HOUR_MS))
+    told.set(keys.brief("europe"), stored_brief("europe", now - STANDS))
     told.set(keys.brief("latam"), "no brief")
     result = run(instance, tags=ALL_BRIEFS)
     assert result.success
@@ -271,7 +270,7 @@ def test_a_region_without_a_young_snapshot_is_skipped_with_the_reason(
     body["generated_at"] = now - 40 * DAY_MS
     told.set(keys.snapshot_by_id(body["meta"]["snapshot_id"]), json.dumps(body))
     told.delete(keys.confirmed("mena"))
-    told.set(keys.brief("mena"), an_old_brief("mena", now - 30 * DAY_MS))
+    told.set(keys.brief("mena"), stored_brief("mena", now - 30 * DAY_MS))
     result = run(instance, tags=ALL_BRIEFS)
     assert result.success
     said = {

@@ -12,6 +12,7 @@ import redis
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.checks import CHECKS, regional_snapshot_checks
 from regional_assets.defs.partitions import range_tags
+from regional_assets.errors import SettingsError
 from regional_assets.intelligence.readers import HORIZONS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots

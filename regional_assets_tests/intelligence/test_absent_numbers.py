@@ -88,7 +88,7 @@ def said(world: World) -> list[Any]:
     """Everything that snapshots say of a world."""
     assessment = assess(world, HISTORY)
     contents = [region_content(assessment, region) for region in REGION_IDS]
-    return [(content.digest, content.balance.defaulted_terms) for content in contents]
+    return [(content.digest, content.weighed.defaulted_terms) for content in contents]
 
 
 def active(world: World) -> set[str]:
@@ -122,12 +122,12 @@ def test_an_absent_number_activates_nothing_and_is_counted(path: tuple[Any, ...]
     del left_out[path[0]]
     for region in REGION_IDS:
         axes, others = (
-            content_of(world, region).balance for world in (without, world_of(**left_out))
+            content_of(world, region).said.balance for world in (without, world_of(**left_out))
         )
         if path[0] in ("risk_scores", "forecasts", "national_debt", "stress_index"):
             # As if the record were not there.
             for axis in ("domestic_fragility", "capital_stress"):
-                assert axes.axes[axis] == others.axes[axis]
+                assert axes.axis(axis) == others.axis(axis)
 
 
 @pytest.mark.parametrize("case", TRANSITS["cases"], ids=lambda case: case["name"])
@@ -143,7 +143,7 @@ def test_transits_as_writers_write_them(case: dict[str, Any]) -> None:
     readings = {r.trigger.id: r.value for r in content_of(world, "mena", HISTORY).triggers}
     # What is None is not observed.
     assert (readings[HORMUZ] is None) == (case["today"] is None)
-    defaulted = content_of(world, "mena").balance.defaulted_terms
+    defaulted = content_of(world, "mena").weighed.defaulted_terms
     assert ("maritime_access.hormuz.wow_change_pct = 0" in defaulted) == (
         case["wow_change_pct"] is None
     )

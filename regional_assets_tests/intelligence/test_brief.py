@@ -9,14 +9,15 @@ import pytest
 from regional_assets.intelligence.brief import (
     STANDS,
     WEEK,
-    Transition,
     is_of_this_week,
     lacking,
+    of_the_week,
     stands,
-    transitions,
     week_start,
     written_at,
 )
+from regional_assets.intelligence.stored import Transition, WeeklyBrief, read_transitions
+from regional_assets_tests.support.briefs import stored_brief
 from regional_assets_tests.support.worlds import NOW
 
 HOUR = 3_600_000
@@ -78,16 +79,32 @@ def test_regions_that_lack_a_brief() -> None:
         (b'{"region_id": "mena", "generated_at": "7"}', None),
         (b'{"region_id": "mena", "generated_at": NaN}', None),
         (b'{"region_id": "latam", "generated_at": 7}', None),
-        (b'{"region_id": "mena", "generated_at": 7}', 7),
+        # Damaged, whatever it says of its time.
+        (b'{"region_id": "mena", "generated_at": 7}', None),
+        (stored_brief("mena", 7 + WEEK), 7 + WEEK),
     ],
 )
 def test_when_a_stored_brief_was_written(stored: bytes | None, at: int | None) -> None:
     assert written_at("mena", stored) == at
 
 
+@pytest.mark.parametrize("name", WeeklyBrief.__struct_fields__)
+def test_a_brief_that_is_damaged_in_any_field_is_a_lacking_one(name: str) -> None:
+    whole: dict[str, Any] = json.loads(stored_brief("mena", NOW))
+    assert written_at("mena", json.dumps(whole).encode()) == NOW
+    assert written_at("latam", json.dumps(whole).encode()) is None
+    lacks = {field: value for field, value in whole.items() if field != name}
+    for damaged in (lacks, whole | {name: None}, whole | {name: {}}, whole | {name: [None]}):
+        at = written_at("mena", json.dumps(damaged).encode())
+        assert at is None
+        assert lacking({"mena": at}, NOW) == ["mena"]
+
+
 def entry(**changes: Any) -> bytes:
     return json.dumps(
         {
+            "region_id": "mena",
+            "snapshot_id": "s",
             "label": "calm",
             "previous_label": "stressed_equilibrium",
             "transitioned_at": NOW - HOUR,
@@ -98,21 +115,25 @@ def entry(**changes: Any) -> bytes:
 
 
 def test_the_weeks_changes_newest_first_and_malformed_ones_skipped() -> None:
-    found = transitions(
+    changes, _ = read_transitions(
+        "mena",
         [
             entry(),
             b"not JSON",
             b"[]",
             b"[" * 100_000,
             entry(label=7),
+            entry(label="serene"),
+            entry(previous_label="serene"),
+            entry(region_id="europe"),
             entry(transitioned_at="yesterday"),
             entry(transitioned_at=1e300),
             entry(transitioned_at=NOW - WEEK, label="coercive_stalemate"),
             entry(transitioned_at=NOW - WEEK - 1),
         ],
-        NOW,
     )
-    assert found == [
-        Transition(NOW - HOUR, "stressed_equilibrium", "calm", "regime_shift"),
-        Transition(NOW - WEEK, "stressed_equilibrium", "coercive_stalemate", "regime_shift"),
+    driver = "regime_shift"
+    assert of_the_week(changes, NOW) == [
+        Transition("mena", "calm", "stressed_equilibrium", NOW - HOUR, driver, "s"),
+        Transition("mena", "coercive_stalemate", "stressed_equilibrium", NOW - WEEK, driver, "s"),
     ]

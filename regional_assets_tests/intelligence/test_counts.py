@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from regional_assets.intelligence import digest, inputs, readers, snapshot
 from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.stored import Body
 from regional_assets.intelligence.world import build_world
 from regional_assets.store import commit
 from regional_assets.store.keys import Keys
@@ -43,14 +44,14 @@ def test_each_input_is_parsed_once_and_each_body_encoded_once(count: Count) -> N
     world = build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, NOW)
     for found in snapshots_of(world).values():
         commit.commit_call(Keys(), found, force=False, expiry=1)
-    bodies = [value for value in bodies_encoded if "balance" in value]
+    bodies = [value for value in bodies_encoded if isinstance(value, Body)]
     assert Counter(parsed) == Counter(values.values())
-    assert [body["region_id"] for body in bodies] == list(REGION_IDS)
+    assert [body.region_id for body in bodies] == list(REGION_IDS)
     assert len(digests) == len(REGION_IDS)
 
 
 def test_each_balance_is_computed_once(count: Count) -> None:
-    worlds = count(snapshot, "balance")
+    worlds = count(snapshot, "weighed")
     snapshots_of(world_of())
     assert len(worlds) == len(REGION_IDS)
 

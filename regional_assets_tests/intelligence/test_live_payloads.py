@@ -53,7 +53,7 @@ def test_chokepoint_ids_have_one_spelling(live: str, id: str) -> None:
     assert world.chokepoints == {id: "high"}
     assert world.transits[id].wow_change_pct == -9
     for region in REGION_IDS:
-        for item in evidence(world, region):
+        for item, _ in evidence(world, region):
             assert item.id == f"chokepoint:{id}"
             assert item.corridor == id
 
@@ -74,7 +74,7 @@ def test_a_transit_summary_without_data_is_absent() -> None:
 
 def test_trend_prefixes_are_dropped() -> None:
     row = {"region": "IR", "combinedScore": 80, "trend": "TREND_DIRECTION_RISING"}
-    [item] = evidence(world_of(risk_scores={"ciiScores": [row]}), "mena")
+    [(item, _)] = evidence(world_of(risk_scores={"ciiScores": [row]}), "mena")
     assert item.summary == "IR instability index at 80, rising"
 
 
@@ -99,8 +99,8 @@ def test_eu_gas_speaks_of_europe_only() -> None:
         energy_mix={"DE": {"importShare": 0}, "JP": {"importShare": 0}},
         strategic_reserves={"daysOfCover": 90},
     )
-    assert content_of(world, "europe").balance.axes["energy_vulnerability"] == 0
-    assert content_of(world, "east-asia").balance.axes["energy_vulnerability"] == 0.125
+    assert content_of(world, "europe").said.balance.energy_vulnerability == 0
+    assert content_of(world, "east-asia").said.balance.energy_vulnerability == 0.125
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_signals_that_are_evidence_but_not_coercion(kind: str) -> None:
         "severity": "CROSS_SOURCE_SIGNAL_SEVERITY_CRITICAL",
     }
     quiet = world_of(cross_source_signals={"signals": [signal]})
-    assert content_of(quiet, "mena").balance.axes["coercive_pressure"] == 0
-    assert [item.id for item in evidence(quiet, "mena")] == ["x"]
+    assert content_of(quiet, "mena").said.balance.coercive_pressure == 0
+    assert [item.id for item, _ in evidence(quiet, "mena")] == ["x"]
     signal["type"] = "CROSS_SOURCE_SIGNAL_TYPE_THERMAL_SPIKE"
     loud = world_of(cross_source_signals={"signals": [signal]})
-    assert content_of(loud, "mena").balance.axes["coercive_pressure"] > 0
+    assert content_of(loud, "mena").said.balance.coercive_pressure > 0
 
 
 def test_projections_give_each_horizon_its_probability() -> None:
@@ -199,9 +199,9 @@ def alert(**fields: Any) -> dict[str, Any]:
 )
 def test_what_closes_an_airport(fields: dict[str, Any], status: str) -> None:
     world = world_of(intl_delays={"alerts": [alert(**fields)]})
-    [airport] = mobility(world, "mena")["airports"]
-    assert airport["status"] == status
-    assert airport["name"] == "IST"
+    [airport] = mobility(world, "mena").airports
+    assert airport.status == status
+    assert airport.name == "IST"
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,11 @@ def test_a_notam_without_an_alert_is_placed_by_its_icao_prefix() -> None:
         # An alert places it elsewhere, the last one decides, of whatever severity.
         intl_delays={"alerts": [alert(), alert(country="Greece", severity="normal")]},
     )
-    assert mobility(world, "mena")["notam_closures"] == ["OIIE: " + "x" * 200]
-    assert mobility(world, "europe")["notam_closures"] == ["LTFM: closed", "ENGM: closed"]
+    assert mobility(world, "mena").notam_closures == ("OIIE: " + "x" * 200,)
+    assert mobility(world, "europe").notam_closures == (
+        "LTFM: closed",
+        "ENGM: closed",
+    )
 
 
 def test_an_unlabelled_jamming_hex_is_placed_by_its_position() -> None:
@@ -249,7 +252,7 @@ def test_an_unlabelled_jamming_hex_is_placed_by_its_position() -> None:
     ]
     world = world_of(gps_jamming={"hexes": hexes})
     assert set(world.jamming) == {"mena", "south-asia", "east-asia"}
-    assert "1 high, 0 medium, 0 low" in mobility(world, "mena")["airspace"][0]["reason"]
+    assert "1 high, 0 medium, 0 low" in mobility(world, "mena").airspace[0].reason
 
 
 def test_flights_on_the_ground_do_not_count() -> None:
@@ -279,7 +282,7 @@ def test_the_region_of_a_flight(lat: Any, lon: Any, region: str | None) -> None:
 
 
 def test_axes_without_data_and_defaulted_terms_are_named() -> None:
-    nothing = content_of(world_of(), "mena").balance
+    nothing = content_of(world_of(), "mena").weighed
     assert nothing.axes_without_data == (
         "coercive_pressure",
         "domestic_fragility",
@@ -290,6 +293,6 @@ def test_axes_without_data_and_defaulted_terms_are_named() -> None:
     )
     assert "capital_stress.debt_to_gdp = 60" in nothing.defaulted_terms
     assert "maritime_access = 0.7" in nothing.defaulted_terms
-    something = content_of(world_of(macro_signals={"verdict": "CASH"}), "mena").balance
+    something = content_of(world_of(macro_signals={"verdict": "CASH"}), "mena").weighed
     assert "capital_stress" not in something.axes_without_data
     assert not [t for t in something.defaulted_terms if t.startswith("capital_stress.macro")]

@@ -125,7 +125,7 @@ from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.snapshot import assess, region_content
 from regional_assets.intelligence.world import build_world
 model = Model(regions=(Region("north", "North"),))
-print(region_content(assess(build_world(model, {}, 0)), "north").regime)
+print(region_content(assess(build_world(model, {}, 0)), "north").said.regime.label)
 """
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (printed.stdout, printed.stderr) == ("calm\n", "")

@@ -8,11 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from regional_assets.errors import PreviousSnapshotError
-from regional_assets.intelligence.alerts import Alert
-from regional_assets.intelligence.diff import read_previous
+from regional_assets.intelligence import snapshot as snapshot_module
+from regional_assets.intelligence.diff import VERSIONS, CorridorBreak, read_previous
 from regional_assets.intelligence.snapshot import complete
+from regional_assets.intelligence.stored import Alert, AlertPayload, Body
 from regional_assets.intelligence.text import clean, strings
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.worlds import (
     NOW,
     content_of,
@@ -30,19 +32,18 @@ def forecast(text: str, **fields: Any) -> dict[str, Any]:
 
 def test_aliases_are_whole_words_and_count_once_per_forecast() -> None:
     world = world_of(forecasts={"predictions": [forecast("Russia and Moscow; the kremlin's us")]})
-    actors = content_of(world, "mena").actors
+    actors = content_of(world, "mena").said.actors
     assert [(a.actor_id, a.leverage_score) for a in actors] == [
         ("russia", 0.2),
         ("united-states", 0.2),
     ]
-    assert (
-        content_of(world_of(forecasts={"predictions": [forecast("russian")]}), "mena").actors == ()
-    )
+    russian = world_of(forecasts={"predictions": [forecast("russian")]})
+    assert content_of(russian, "mena").said.actors == ()
 
 
 def test_ten_actors_at_most_in_the_order_of_the_aliases() -> None:
     text = "hamas houthi hezbollah nato riyadh israel usa china moscow irgc iran"
-    found = content_of(world_of(forecasts={"predictions": [forecast(text)]}), "mena").actors
+    found = content_of(world_of(forecasts={"predictions": [forecast(text)]}), "mena").said.actors
     assert [a.name for a in found] == [
         "Iran", "IRGC", "Russia", "China", "United States", "Israel", "Saudi Arabia", "NATO",
         "Hezbollah", "Hamas",
@@ -86,7 +87,7 @@ def test_the_newest_of_many_without_times_or_with_the_same(times: list[int | Non
         for i, age in enumerate(ages)
     ]
     expected = sorted(range(len(ages)), key=lambda i: ages[i] or 0)[:30]
-    found = content_of(world_of(cross_source_signals={"signals": rows}), "mena").evidence
+    found = content_of(world_of(cross_source_signals={"signals": rows}), "mena").said.evidence
     assert [item.id for item in found] == [f"s{i}" for i in expected]
 
 
@@ -122,7 +123,7 @@ def test_clean_and_strings() -> None:
 
 def test_first_snapshots() -> None:
     calm = snapshot_of(world_of(), "north-america")
-    assert calm.content.regime == "calm"
+    assert calm.content.said.regime.label == "calm"
     regime = stored_body(calm)["regime"]
     assert regime == {
         "label": "calm",
@@ -137,7 +138,7 @@ def test_first_snapshots() -> None:
 def edited(snapshot: Any, **balance: float) -> Any:
     body = stored_body(snapshot)
     body["balance"] |= balance
-    return read_previous("before", json.dumps(body).encode())
+    return read_previous("mena", "before", encode(body), MODEL.stored_versions)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def edited(snapshot: Any, **balance: float) -> Any:
 )
 def test_falls_of_maritime_access(before: float, breaks: int, failures: int) -> None:
     content = content_of(world_of(), "mena")
-    assert content.balance.axes["maritime_access"] == 0.7
+    assert content.said.balance.maritime_access == 0.7
     previous = edited(complete(content, None, "x"), maritime_access=before)
     changes = complete(content, previous, "y").changes
     assert len(changes.corridor_breaks) == breaks
@@ -163,27 +164,33 @@ def test_falls_of_maritime_access(before: float, breaks: int, failures: int) -> 
 def test_falls_are_told_in_two_decimals_halves_up() -> None:
     content = content_of(world_of(), "mena")
     # As stored by a run with corridors; 0.985 is between two doubles, told as 0.99.
-    content.balance.axes["maritime_access"] = 0.125
+    balance = replace(content.said.balance, maritime_access=0.125)
+    content = replace(content, said=replace(content.said, balance=balance))
     previous = edited(complete(content, None, "x"), maritime_access=0.985)
     [fall] = complete(content, previous, "y").changes.corridor_breaks
-    assert fall == {"corridor_id": "aggregate", "from": "0.99", "to": "0.13"}
+    assert fall == CorridorBreak("aggregate", "0.99", "0.13")
+    assert json.loads(encode(fall)) == {"corridor_id": "aggregate", "from": "0.99", "to": "0.13"}
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"{}", b'{"regime": {"label": 1}}', b"\xff", b"[" * 100_000, b"null"],
+    [b"", b"{", b"[]", b"{}", b"\xff", b"[" * 100_000, b"null"],
 )
 def test_a_previous_snapshot_that_is_none_is_an_error(body: bytes) -> None:
     with pytest.raises(PreviousSnapshotError, match="not a snapshot"):
-        read_previous("x", body)
+        read_previous("mena", "x", body, MODEL.stored_versions)
+
+
+def alert(kind: str, title: str) -> Alert:
+    return Alert(eventType=kind, payload=AlertPayload(title, "mena"), publishedAt=NOW)
 
 
 def test_the_guard_hash_of_an_alert() -> None:
     def guard(title: str) -> str:
-        return Alert("regional_regime_shift", "high", title, {}).guard_hash
+        return alert("regional_regime_shift", title).guard_hash
 
     # Worked out by hand for a short text: h("a:b") = (97·31 + 58)·31 + 98.
-    assert Alert("a", "high", "b", {}).guard_hash == "21e1"
+    assert alert("a", "b").guard_hash == "21e1"
     assert int("21e1", 36) == (97 * 31 + 58) * 31 + 98
     # UTF-16 code units, so an astral character counts as two.
     assert guard("😀") != guard("\U0001f601")
@@ -192,7 +199,7 @@ def test_the_guard_hash_of_an_alert() -> None:
 
 def test_alert_messages() -> None:
     snapshot = snapshots_of(sample_world())["mena"]
-    messages = [a.as_json("mena", snapshot.snapshot_id, NOW) for a in snapshot.alerts]
+    messages = [json.loads(encode(a)) for a in snapshot.alerts]
     assert [m["eventType"] for m in messages] == [
         "regional_regime_shift",
         *["regional_trigger_activation"] * 3,
@@ -227,8 +234,8 @@ def test_the_digest_does_not_change_when_a_future_item_becomes_past() -> None:
         "chokepoints": {"chokepoints": [{"id": "suez", "threatLevel": "high"}]},
     }
     before, after = world_of(**ahead), world_of(now=NOW + 120_000, **ahead)
-    assert [e.id for e in content_of(before, "mena").evidence] == ["a", "chokepoint:suez"]
-    assert [e.id for e in content_of(after, "mena").evidence] == ["chokepoint:suez", "a"]
+    assert [e.id for e in content_of(before, "mena").said.evidence] == ["a", "chokepoint:suez"]
+    assert [e.id for e in content_of(after, "mena").said.evidence] == ["chokepoint:suez", "a"]
     assert content_of(before, "mena").digest == content_of(after, "mena").digest
 
 
@@ -251,16 +258,29 @@ def test_the_digest_changes_exactly_when_what_is_stored_does(undated: int, dated
 
 
 def test_what_the_digest_is_of_is_what_the_body_says() -> None:
-    """Whatever is added to the content is stored, and changes the digest."""
+    """Whatever the content says is stored, and changes the digest."""
     snapshot = snapshot_of(sample_world(), "mena")
-    body = stored_body(snapshot)
-    content = snapshot.content
+    body, content, other = snapshot.body, snapshot.content, content_of(world_of(), "mena")
     # `leverage_edges` is always empty.
     clocked = {"region_id", "generated_at", "meta", "leverage_edges", "narrative"}
-    assert list(content.blocks) == [name for name in body if name not in clocked]
-    assert content.about.items() <= body["meta"].items()
-    block = replace(content, blocks={**content.blocks, "weather": "fair"})
-    about = replace(content, about={**content.about, "tide": "low"})
-    assert stored_body(complete(block, None, "s"))["weather"] == "fair"
-    assert stored_body(complete(about, None, "s"))["meta"]["tide"] == "low"
-    assert len({content.digest, block.digest, about.digest}) == 3
+    blocks = [name for name in Body.__struct_fields__ if name not in clocked]
+    about = ("snapshot_confidence", "missing_inputs", "stale_inputs", *VERSIONS)
+
+    def digest(said: Body) -> str:
+        return snapshot_module._digest(said, tuple((item, True) for item in said.evidence))
+
+    digests = {digest(content.said)}
+    for name in blocks:
+        said = replace(content.said, **{name: getattr(other.said, name)})
+        digests.add(digest(said))
+        changed = complete(replace(content, said=said, triggers=other.triggers), None, "s").body
+        assert getattr(changed, name) == getattr(complete(other, None, "s").body, name)
+        assert getattr(changed, name) != getattr(body, name)
+    for name in about:
+        value = ("x",) if name.endswith("inputs") else 0.123 if name.endswith("confidence") else "x"
+        said = replace(content.said, meta=replace(content.said.meta, **{name: value}))
+        digests.add(digest(said))
+        changed = complete(replace(content, said=said), None, "s").body
+        assert getattr(changed.meta, name) == value
+        assert getattr(body.meta, name) != value
+    assert len(digests) == 1 + len(blocks) + len(about)

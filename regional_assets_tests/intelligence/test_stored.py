@@ -5,18 +5,28 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from regional_assets.intelligence.diff import read_previous
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.snapshot import Snapshot
-from regional_assets.intelligence.stored import BodyError, read_body, read_transition
+from regional_assets.intelligence.snapshot import Snapshot, complete
+from regional_assets.intelligence.stored import (
+    NO_NARRATIVE,
+    Alert,
+    BodyError,
+    Passage,
+    read_body,
+    read_transition,
+)
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.world import build_world
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.worlds import (
     Case,
+    content_of,
     golden_cases,
     sample_world,
     snapshot_of,
@@ -80,7 +90,7 @@ def accepted(body: dict[str, Any]) -> bool:
     except BodyError:
         return False
     # What is a snapshot can be compared with, too.
-    read_previous("old", encode(body))
+    read_previous("mena", "old", encode(body), MODEL.stored_versions)
     return True
 
 
@@ -123,9 +133,24 @@ def test_what_a_run_stores_is_a_snapshot(case: Case) -> None:
         }
         previous = snapshots_of(build_world(MODEL, inputs, step.now), previous)
         for region, snapshot in previous.items():
-            read_body(region, snapshot.snapshot_id, encode(snapshot.body))
+            body = read_body(region, snapshot.snapshot_id, encode(snapshot.body))
+            assert body == snapshot.body
+            for alert in snapshot.alerts:
+                assert msgspec.json.decode(encode(alert), type=Alert) == alert
             if snapshot.history_entry:
-                read_transition(region, encode(snapshot.history_entry))
+                entry = read_transition(region, encode(snapshot.history_entry))
+                assert entry == snapshot.history_entry
+
+
+def test_a_narrated_snapshot_is_what_is_read_of_it() -> None:
+    passage = Passage("Tense → calm.", ("chokepoint:hormuz",))
+    narrative = replace(NO_NARRATIVE, situation=passage, watch_items=(passage,) * 3)
+    content = content_of(sample_world(), "mena")
+    snapshot = complete(content, None, "s", narrative, provider="good", model_name="m")
+    body = read_body("mena", "s", encode(snapshot.body))
+    assert body == snapshot.body
+    assert body.narrative == narrative
+    assert (body.meta.narrative_provider, body.meta.narrative_model) == ("good", "m")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence.alerts import alerts
-from regional_assets.intelligence.diff import Diff
+from regional_assets.intelligence.diff import BufferFailure, CorridorBreak, Diff
 from regional_assets.intelligence.geography import CORRIDORS
+from regional_assets.intelligence.stored import TransmissionPath
 from regional_assets.intelligence.transmission import TEMPLATES, Step, transmission_paths
 from regional_assets.intelligence.triggers import TriggerReading
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
@@ -40,10 +41,10 @@ def test_the_end_of_a_path_says_low_high_and_unit(step: Step) -> None:
     # A rise is signed, too; a fall has no dash between its numbers that reads as a minus.
     assert ("+" in step.end) is (step.low >= 0)
     assert re.search(" to " if step.low < 0 else r"\d–\d", step.end)
-    assert step.end in {path["end"] for path in _paths()}
+    assert step.end in {path.end for path in _paths()}
 
 
-def _paths() -> list[dict[str, Any]]:
+def _paths() -> list[TransmissionPath]:
     active = [TriggerReading(trigger, 1.0, "active") for trigger in MODEL.applicable_triggers]
     return [
         p for r in REGION_IDS for p in transmission_paths(r, active, MODEL.applicable_templates)
@@ -62,7 +63,7 @@ def _paths() -> list[dict[str, Any]]:
     ],
 )
 def test_ends_of_paths(text: str) -> None:
-    assert text in {path["end"] for path in _paths()}
+    assert text in {path.end for path in _paths()}
 
 
 def every_text(region: str, level: str) -> list[str]:
@@ -94,23 +95,23 @@ def test_threats_to_shipping_in_words() -> None:
         {"id": "hormuz_strait", "threatLevel": "high"},
     ]
     content = content_of(world_of(chokepoints={"chokepoints": rows}), "mena")
-    assert [item.summary for item in content.evidence] == [
+    assert [item.summary for item in content.said.evidence] == [
         "Suez Canal at threat level war zone",
         "Bab el-Mandeb at threat level critical",
         "Strait of Hormuz at threat level high",
     ]
     # The drivers stay in the order of the corridors; evidence ids keep the ids.
-    assert [driver["description"] for driver in content.balance.buffers][:3] == [
+    assert [driver.description for driver in content.said.balance.buffers][:3] == [
         "Strait of Hormuz at threat level high",
         "Suez Canal at threat level war zone",
         "Bab el-Mandeb at threat level critical",
     ]
-    assert [item.id for item in content.evidence] == [
+    assert [item.id for item in content.said.evidence] == [
         "chokepoint:suez",
         "chokepoint:babelm",
         "chokepoint:hormuz",
     ]
-    assert [item.corridor for item in content.evidence] == ["suez", "babelm", "hormuz"]
+    assert [item.corridor for item in content.said.evidence] == ["suez", "babelm", "hormuz"]
 
 
 def test_every_corridor_has_a_name_of_its_own() -> None:
@@ -119,13 +120,14 @@ def test_every_corridor_has_a_name_of_its_own() -> None:
 
 
 def test_two_alerts_for_one_fall_read_apart() -> None:
-    fall = {"corridor_id": "aggregate", "from": "0.90", "to": "0.40"}
-    failure = {"axis": "maritime_access", "from": 0.9, "to": 0.4}
-    changes = Diff(None, [], [], [], [fall], [], [failure])
-    label = MODEL.region("europe").label
+    changes = Diff(
+        corridor_breaks=(CorridorBreak("aggregate", "0.90", "0.40"),),
+        buffer_failures=(BufferFailure("maritime_access", 0.9, 0.4),),
+    )
+    europe = MODEL.region("europe")
     first, second = (
-        a.title.removeprefix("Europe & Central Asia: ")
-        for a in alerts(label, changes, MODEL.scoring.alerts)
+        a.payload.title.removeprefix("Europe & Central Asia: ")
+        for a in alerts(europe, changes, MODEL.scoring.alerts, "s", 0)
     )
     assert first == "sea routes break down, maritime access fell from 0.90 to 0.40"
     assert second == "a buffer fails, maritime access is 0.4 after 0.9"
@@ -148,7 +150,7 @@ def test_evidence_never_has_an_empty_summary(nothing: Any) -> None:
             ]
         },
     )
-    assert [item.summary for item in content_of(world, "mena").evidence] == [
+    assert [item.summary for item in content_of(world, "mena").said.evidence] == [
         "CYBER",
         "signal of an unknown type",
         "military forecast",
@@ -159,4 +161,4 @@ def test_evidence_never_has_an_empty_summary(nothing: Any) -> None:
 def test_the_samples_have_no_empty_summary() -> None:
     world = sample_world()
     for region in REGION_IDS:
-        assert all(item.summary for item in content_of(world, region).evidence)
+        assert all(item.summary for item in content_of(world, region).said.evidence)

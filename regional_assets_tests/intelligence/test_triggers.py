@@ -155,7 +155,7 @@ def watched(world: World, *triggers: Trigger) -> World:
 
 def test_a_trigger_of_one_region_on_the_axis_of_another() -> None:
     world = world_of(macro_signals={"verdict": "CASH"}, stress_index={"compositeScore": 100})
-    [stress] = {content_of(world, r).balance.axes["capital_stress"] for r in ("mena", "latam")}
+    [stress] = {content_of(world, r).said.balance.capital_stress for r in ("mena", "latam")}
     trigger = replace(watching("latam", "balance:mena:capital_stress"), value=stress)
     assessment = assess(watched(world, trigger))
     contents = {region: region_content(assessment, region) for region in REGION_IDS}
@@ -167,14 +167,14 @@ def test_a_trigger_of_one_region_on_the_axis_of_another() -> None:
 def test_the_fault_of_a_region_or_a_trigger_stays_with_what_needs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    balance = snapshot_module.balance  # type: ignore[attr-defined]
+    weighed = snapshot_module.weighed  # type: ignore[attr-defined]
 
     def breaking(world: World, region: str) -> Any:
         if region == "mena":
             raise ZeroDivisionError("a bug")
-        return balance(world, region)
+        return weighed(world, region)
 
-    monkeypatch.setattr(snapshot_module, "balance", breaking)
+    monkeypatch.setattr(snapshot_module, "weighed", breaking)
     trigger = watching("latam", "balance:mena:capital_stress")
     assessment = assess(watched(world_of(), *MODEL.applicable_triggers, trigger))
     with pytest.raises(ZeroDivisionError, match="a bug"):

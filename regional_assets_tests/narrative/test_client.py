@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from regional_assets.intelligence.narrative import Narrative
 
+from regional_assets.intelligence.stored import Narrative
 from regional_assets.narrative import client, endpoint
 from regional_assets.narrative.answer import AnswerError, Reader, Taken, read_narrative
 from regional_assets.narrative.client import Client

@@ -29,7 +29,7 @@ def world(day: str) -> World:
 
 
 def maritime_access(day: str) -> float:
-    return content_of(world(day), "mena").balance.axes["maritime_access"]
+    return content_of(world(day), "mena").said.balance.maritime_access
 
 
 def test_the_series_is_whole() -> None:
@@ -105,9 +105,7 @@ def test_the_blockade_of_2026(valkey_store: SnapshotStore) -> None:
         reached = {
             region
             for region, content in contents.items()
-            if any(
-                p["template_id"] == "hormuz_blockade" for p in content.blocks["transmission_paths"]
-            )
+            if any(p.template_id == "hormuz_blockade" for p in content.said.transmission_paths)
         }
         at = f"{pd.Timestamp(now, unit='ms'):%Y-%m-%d %H}"
         active[at] = states["hormuz_transit_drop"] == "active"

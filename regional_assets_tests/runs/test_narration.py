@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from regional_assets.intelligence.narrative import EMPTY
 
+from regional_assets.intelligence.stored import NO_NARRATIVE
 from regional_assets.narrative.narrator import Narrator
 from regional_assets.narrative.prompt import narrative_prompt
 from regional_assets.narrative.settings import Provider
@@ -18,6 +18,7 @@ from regional_assets.runs.snapshots import RunResult, take_snapshots
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
+from regional_assets.store.wire import encode
 from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.model_server import (
     TOKENS_IN,
@@ -28,6 +29,9 @@ from regional_assets_tests.support.model_server import (
 )
 from regional_assets_tests.support.stores import keys, settings
 from regional_assets_tests.support.worlds import NOW, content_of, sample_values, sample_world
+
+EMPTY = json.loads(encode(NO_NARRATIVE))
+"""As it is stored."""
 
 DEAD = Provider("dead", "http://127.0.0.1:1/v1", "m")
 OTHERS = [region for region in REGION_IDS if region != "mena"]
@@ -71,9 +75,9 @@ def test_each_region_but_global_is_narrated_by_one_call(
     for region in result.regions:
         snapshot = stored(loaded, region.region_id)
         assert region.narration is not None
-        assert snapshot["narrative"] == region.narration.narrative.as_json()
+        assert snapshot["narrative"] == json.loads(encode(region.narration.narrative))
         if region.region_id == "global":
-            assert region.narration.narrative == EMPTY
+            assert region.narration.narrative == NO_NARRATIVE
             continue
         shown = {item["id"] for item in snapshot["evidence"]}
         assert set(snapshot["narrative"]["situation"]["evidence_ids"]) <= shown
@@ -130,7 +134,7 @@ def test_what_is_no_narrative_in_the_cache_is_a_miss(
     [region] = run(loaded, models.provider("good"), regions=["mena"]).regions
     assert region.outcome == "written"
     assert region.narration is not None
-    assert region.narration.narrative.provider == "good"
+    assert region.narration.provider == "good"
     assert region.narration.problem == ""
     assert loaded.client.type(cache_key("mena")) == b"string"
 
@@ -178,7 +182,7 @@ def test_a_cache_that_may_not_be_used_fails_nothing(
         loaded.client.acl_deluser("narrow")
     assert region.outcome == "written"
     assert region.narration is not None
-    assert region.narration.narrative.provider == "good"
+    assert region.narration.provider == "good"
     assert region.narration.problem.startswith(problem)
 
 
@@ -192,7 +196,7 @@ def test_a_broken_provider_leaves_the_narrative_empty_and_fails_nothing(
     for region in result.regions:
         assert region.narration is not None
         snapshot = stored(loaded, region.region_id)
-        assert snapshot["narrative"] == EMPTY.as_json()
+        assert snapshot["narrative"] == EMPTY
         assert snapshot["meta"]["narrative_provider"] == ""
         if region.region_id != "global":
             assert region.narration.problem.startswith(f"{provider}: ")
@@ -245,7 +249,7 @@ def test_a_run_ends_with_its_budget_whatever_the_providers_do(
     assert {r.outcome for r in result.regions} == {"written"}
     for region in result.regions:
         assert region.narration is not None
-        assert region.narration.narrative == EMPTY
+        assert region.narration.narrative == NO_NARRATIVE
         if region.region_id != "global":
             assert region.narration.problem.startswith("busy: ")
 
@@ -317,4 +321,4 @@ def test_when_off_nobody_is_asked_and_nothing_is_told(
     result = take_snapshots(loaded, REGION_IDS, NOW)
     assert models.asked == []
     assert {r.narration for r in result.regions} == {None}
-    assert stored(loaded, "mena")["narrative"] == EMPTY.as_json()
+    assert stored(loaded, "mena")["narrative"] == EMPTY

@@ -51,7 +51,7 @@ def test_another_version_is_no_news(
 ) -> None:
     calm = take(store, NOW)
     assert calm.snapshot
-    assert calm.snapshot.content.regime == "calm"
+    assert calm.snapshot.content.said.regime.label == "calm"
     set_version(store.client, "mena", name, version)
     store.write_inputs(sample_values())
     result = take(store, NOW + 1)

@@ -50,7 +50,7 @@ def test_ids_sort_by_time(store: SnapshotStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", '{"regime": 1}', "\x00", '{"regime": {"label": "\\ud800"}}']
+    "body", ["", "{", "[]", "{}", "\x00", "null", '{"regime": {"label": "\\ud800"}}']
 )
 def test_a_previous_snapshot_that_cannot_be_parsed_is_that_regions_error(
     store: SnapshotStore, body: str
@@ -90,14 +90,14 @@ def test_a_balance_that_fails_is_the_failure_of_its_region_alone(
 ) -> None:
     """Although triggers read it for all regions."""
     store.write_inputs(sample_values())
-    balance = snapshot.balance  # type: ignore[attr-defined]
+    weighed = snapshot.weighed  # type: ignore[attr-defined]
 
     def breaking(world: Any, region: str) -> Any:
         if region == "mena":
             raise ZeroDivisionError("a bug")
-        return balance(world, region)
+        return weighed(world, region)
 
-    monkeypatch.setattr(snapshot, "balance", breaking)
+    monkeypatch.setattr(snapshot, "weighed", breaking)
     assert set(current_contents(store, REGION_IDS, NOW)) == set(REGION_IDS) - {"mena"}
     result = take_snapshots(store, REGION_IDS, NOW)
     assert [(r.region_id, r.error) for r in result.failed] == [("mena", "ZeroDivisionError: a bug")]

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import redis
 
+from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import access, node_diagnosis
 from regional_assets.store.connection import connect
+from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL
 from regional_assets_tests.support.everything import everything
@@ -94,7 +96,9 @@ def test_every_right_of_the_writer_is_used(traffic: list[tuple[str, list[str]]])
         for commands, patterns in (({"*"}, granted(root)[1]), *map(granted, selectors))
         for command in commands
         for pattern in patterns
-        if not any(fnmatchcase(name, command) and fnmatchcase(key, pattern) for name, key in done)
+        # Those on further keys are for the versions to come.
+        if pattern != keys.own("*")
+        and not any(fnmatchcase(name, command) and fnmatchcase(key, pattern) for name, key in done)
     }
     assert unused == set()
 
@@ -244,3 +248,120 @@ def test_scripts_look_at_a_bounded_number_of_rights(
         admin.acl_deluser("limited")
     assert "lacks rights on dedup:snapshot:v1:mena:0" in whole[1]
     assert counted["evalsha_ro"] == math.ceil(len([*access.uses(keys, MODEL)]) / 100)
+
+
+OWN = keys.own("latest-content:mena")
+# By kind of key: commands that write and read it.
+OWN_COMMANDS = {
+    "string": ("SET {} x", "GET {}", "STRLEN {}", "SETEX {} 60 x"),
+    "hash": ("HSET {} a b", "HGETALL {}", "HGET {} a", "HDEL {} a"),
+    "zset": ("ZADD {} 1 a", "ZRANGE {} 0 -1", "ZSCORE {} a", "ZREMRANGEBYSCORE {} 0 1"),
+    "list": ("LPUSH {} a", "LRANGE {} 0 -1", "LTRIM {} 0 9", "RPOP {}"),
+}
+ON_ANY_OWN = ("TYPE {}", "EXISTS {}", "EXPIRE {} 60", "PEXPIRETIME {}", "PERSIST {}", "DEL {}")
+OWN_MAY_NOT = (
+    *("SADD {} a", "XADD {} * a b", "GEOADD {} 1 1 a", "PFADD {} a", "SETBIT {} 1 1"),
+    *("RENAME {} {}:2", "COPY {} {}:2", "DUMP {}", "OBJECT ENCODING {}", "SCAN 0 MATCH {}"),
+    f"MGET {{}} {INPUT_KEYS[0]}",
+    f"MSET {{}} x {keys.latest('mena')} x",
+    f"LMOVE {{}} {keys.alert_queue} LEFT LEFT",
+    f"ZRANGESTORE {{}} {keys.index('mena')} 0 -1",
+    f"ZUNIONSTORE {keys.index('mena')} 1 {{}}",
+    f"EVALSHA {'0' * 40} 2 {{}} of-somebody-else",
+)
+
+
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
+@pytest.mark.parametrize("user", [WRITER], indirect=True)
+def test_the_writer_keeps_further_keys_of_every_kind(
+    user: tuple[str, redis.Redis], store: SnapshotStore
+) -> None:
+    client: Any = user[1]
+    for kind, commands in OWN_COMMANDS.items():
+        for command in (commands[0], *commands, commands[0], *ON_ANY_OWN):
+            client.execute_command(*command.format(OWN).split())
+            if command == "TYPE {}":
+                assert store.client.type(OWN) == kind.encode()
+        assert not store.client.exists(OWN)
+    # A script may have it beside any other key.
+    sha = client.script_load("return redis.call('SET', KEYS[2], redis.call('GET', KEYS[1]))")
+    for other in (keys.latest("mena"), keys.confirmed("mena")):
+        client.evalsha(sha, 2, other, OWN)
+        assert store.client.get(OWN) == store.client.get(other)
+    pipeline = client.pipeline(transaction=True)
+    pipeline.set(OWN, "x").hset(keys.own("a"), "a", "b")
+    assert pipeline.execute() == [True, 1]
+
+
+@pytest.mark.parametrize("server_url", ["redis"], indirect=True)
+def test_nothing_else_is_new(user: tuple[str, redis.Redis], store: SnapshotStore) -> None:
+    name, client = user
+    store.client.set(OWN, "x")
+    commands = [command.format(OWN, OWN) for command in OWN_MAY_NOT]
+    if name == READER:
+        commands += [c.format(OWN) for used in OWN_COMMANDS.values() for c in used]
+        commands += [c.format(OWN) for c in ON_ANY_OWN]
+    else:
+        beside = keys.own("x").replace("regional-own:v1", "regional-own:v2")
+        commands += [c.format(beside) for used in OWN_COMMANDS.values() for c in used]
+        commands += [c.format(beside) for c in ON_ANY_OWN]
+    assert [command for command in commands if not refused(client, command)] == []
+    assert store.client.get(OWN) == b"x"
+
+
+def test_further_keys_lie_in_the_slot_of_the_others_of_a_cluster() -> None:
+    in_cluster = Keys("{regional}:", in_cluster=True)
+    slots = {
+        redis.crc.key_slot(key.encode())
+        for key in (in_cluster.own("a"), in_cluster.own("b:{c}"), in_cluster.latest("mena"))
+    }
+    assert len(slots) == 1
+    [writer, reader] = access.rules(in_cluster, MODEL)
+    assert f"~{in_cluster.own('*')}" in writer
+    assert "regional-own" not in reader
+
+
+@pytest.mark.parametrize("server_url", ["valkey", "redis"], indirect=True)
+def test_a_user_of_before_is_warned_and_goes_on_committing(
+    store: SnapshotStore, folder: Path
+) -> None:
+    rule = RULES[WRITER].replace(WRITER, "of-before")
+    rule = re.sub(r"\([^()]*regional-own[^()]*\)|~\S*regional-own\S*", "", rule)
+    assert "regional-own" not in rule
+    admin: Any = store.client
+    admin.execute_command(*rule.split())
+    path = store.client.get_connection_kwargs()["path"]
+    configured = settings(f"unix://of-before:{access.PASSWORD}@{path}", folder)
+    narrow = SnapshotStore(connect(configured), MODEL, configured)
+    try:
+        verdict, found, advice = node_diagnosis.rights(narrow.client, keys, MODEL)
+        result = take_snapshots(narrow, ["mena"], NOW)
+    finally:
+        narrow.client.close()
+        store.client.acl_deluser("of-before")
+    assert verdict == "warning"
+    assert f"lacks rights on {keys.own('*')}" in found
+    assert "may do all that a run needs" in found
+    assert "`regional-assets acl`" in advice
+    assert [r.outcome for r in result.regions] == ["written"]
+
+
+@pytest.mark.parametrize("server_url", ["redis"], indirect=True)
+@pytest.mark.parametrize(
+    "removed",
+    [r"\([^()]*regional-own[^()]*\)", r"~\S*regional-own:v1:\*(?= )", r"\+@list"],
+)
+def test_any_right_on_further_keys_that_is_missing_is_a_warning(
+    store: SnapshotStore, folder: Path, removed: str
+) -> None:
+    rule = re.sub(removed, "", RULES[WRITER].replace(WRITER, "of-before"))
+    admin: Any = store.client
+    admin.execute_command(*rule.split())
+    path = store.client.get_connection_kwargs()["path"]
+    client = connect(settings(f"unix://of-before:{access.PASSWORD}@{path}", folder))
+    try:
+        verdict, *_ = node_diagnosis.rights(client, keys, MODEL)
+    finally:
+        client.close()
+        store.client.acl_deluser("of-before")
+    assert verdict == "warning"

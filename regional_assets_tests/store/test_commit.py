@@ -1,6 +1,5 @@
 """One region's commit: all of it or nothing, once, in the order of time (SPEC 6)."""
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,7 +48,7 @@ def test_what_a_commit_writes(store: SnapshotStore) -> None:
     assert client.get(f"dedup:snapshot:v1:mena:{snapshot.content.digest}") == id.encode()
     assert client.exists("intelligence:snapshot:v1:mena:live") == 0
     [entry] = client.lrange("intelligence:regime-history:v1:mena", 0, -1)
-    assert json.loads(entry) == snapshot.history_entry
+    assert entry == encode(snapshot.history_entry)
     assert client.llen("wm:events:queue") == 4
     guards = list(client.scan_iter("wm:notif:scan-dedup:regional_*"))
     assert len(guards) == 4
@@ -147,12 +146,12 @@ def touched_keys(snapshot: Snapshot) -> dict[str, str]:
     region = snapshot.content.region_id
     strings = [
         keys.dedup(region, snapshot.content.digest),
-        keys.snapshot_at(region, snapshot.generated_at),
+        keys.snapshot_at(region, snapshot.body.generated_at),
         keys.snapshot_by_id(snapshot.snapshot_id),
         keys.latest(region),
         keys.confirmed(region),
         keys.latest_body(region),
-        *(keys.alert_guard(a.event_type, a.guard_hash) for a in snapshot.alerts),
+        *(keys.alert_guard(a.eventType, a.guard_hash) for a in snapshot.alerts),
     ]
     lists = [keys.regime_history(region), keys.alert_queue]
     zsets = [keys.index(region), *(keys.observations(region, m) for m in snapshot.observations)]

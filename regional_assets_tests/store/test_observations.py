@@ -94,9 +94,9 @@ def test_the_trigger_comes_alive_from_what_runs_have_kept(store: SnapshotStore) 
     contents = current_contents(store, REGION_IDS, at)
     result = take_snapshots(store, REGION_IDS, at)
     active = {
-        r.region_id: [p["template_id"] for p in r.snapshot.content.blocks["transmission_paths"]]
+        r.region_id: [p.template_id for p in r.snapshot.body.transmission_paths]
         for r in result.regions
-        if r.snapshot and r.snapshot.content.blocks["transmission_paths"]
+        if r.snapshot and r.snapshot.body.transmission_paths
     }
     reached = ["mena", "east-asia", "europe", "south-asia"]
     assert active == {region: ["hormuz_blockade"] * 4 for region in reached}

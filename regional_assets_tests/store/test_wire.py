@@ -67,7 +67,7 @@ def test_what_is_not_utf_8_is_refused() -> None:
 def test_a_snapshot_without_json_is_refused_alone(store: SnapshotStore, unfit: Any) -> None:
     snapshots = snapshots_of(sample_world())
     mena = snapshots["mena"]
-    snapshots["mena"] = replace(mena, body={**mena.body, "narrative": unfit})
+    snapshots["mena"] = replace(mena, body=replace(mena.body, narrative=unfit))
     replies = dict(zip(snapshots, store.commit(snapshots.values()), strict=True))
     refused = replies.pop("mena")
     assert isinstance(refused, Refused)
