@@ -60,8 +60,9 @@ types: .venv/.installed-dev
 	$(BIN)/mypy
 
 # Country names and ICAO prefixes anew from the libraries that know them, and the outlines of the
-# world map, which npm fetches.
+# world map, which npm fetches. The tests then also compare the tables with the libraries.
 reference: .venv/.installed-dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group reference
 	$(BIN)/python scripts/make_reference.py
 	$(BIN)/python -m scripts.make_outlines
 

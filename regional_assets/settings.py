@@ -8,28 +8,34 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from regional_assets.errors import SettingsError
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Kind(msgspec.Struct, Generic[T], frozen=True):
+    """What a value has to be, in words, and its parser, which raises ValueError for any other."""
+
+    bounds: str
+    parse: Callable[[str], T]
 
 
 class Setting(msgspec.Struct, Generic[T], frozen=True):
     """One environment variable.
 
     `default` is its value when it is unset or empty, and `default_words` describes that value where
-    it needs words. `bounds` says what a value has to be, and `parse` raises ValueError for any
-    other.
+    it needs words.
     """
 
     name: str
+    kind: Kind[T]
     default: T
     meaning: str
-    bounds: str
-    parse: Callable[[str], T]
     default_words: str = ""
 
     def read(self, environ: Mapping[str, str] = os.environ) -> T:
@@ -38,9 +44,11 @@ class Setting(msgspec.Struct, Generic[T], frozen=True):
         if not text:
             return self.default
         try:
-            return self.parse(text)
+            return self.kind.parse(text)
         except ValueError:
-            raise SettingsError(f"{self.name}={_quoted(text)}: expected {self.bounds}") from None
+            raise SettingsError(
+                f"{self.name}={_quoted(text)}: expected {self.kind.bounds}"
+            ) from None
 
 
 # A value is quoted in messages up to so many characters.
@@ -51,62 +59,40 @@ def _quoted(text: str) -> str:
     return repr(text) if len(text) <= _QUOTED else f"{text[:_QUOTED]!r}... ({len(text)} characters)"
 
 
-def _seconds(name: str, default: float, meaning: str) -> Setting[float]:
+def _number(bounds: str, allowed: Callable[[float], bool]) -> Kind[float]:
     def parse(text: str) -> float:
-        value = float(text)
-        if not 0 < value < 86_400:
+        if not allowed(value := float(text)):
             raise ValueError
         return value
 
-    return Setting(name, default, meaning, "seconds above 0 and below 86400", parse)
+    return Kind(bounds, parse)
 
 
-# No count here is meaningful with more digits.
-_WHOLE = re.compile("[0-9]{1,9}")
+_SECONDS = _number("seconds above 0 and below 86400", lambda value: 0 < value < 86_400)
+_SHARE = _number("a number from 0 to 1", lambda value: 0 <= value <= 1)
 
 
-def _whole(
-    name: str, default: int, least: int, meaning: str, *, default_words: str = ""
-) -> Setting[int]:
+def _whole(least: int) -> Kind[int]:
     def parse(text: str) -> int:
-        if not _WHOLE.fullmatch(text) or int(text) < least:
+        # No count here is meaningful with more digits.
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
             raise ValueError
         return int(text)
 
-    bounds = f"a whole number of at least {least}"
-    return Setting(name, default, meaning, bounds, parse, default_words)
+    return Kind(f"a whole number of at least {least}", parse)
 
 
-def _share(name: str, default: float, meaning: str) -> Setting[float]:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not 0 <= value <= 1:
-            raise ValueError
-        return value
-
-    return Setting(name, default, meaning, "a number from 0 to 1", parse)
+def _prefix(text: str) -> str:
+    # Without what patterns, `redis-cli` or Redis's own rules read in a way of their own.
+    if len(text) > 100 or not re.fullmatch(r"(?:[\w.:/@-]|\{[\w.:/@-]+\})*", text, re.ASCII):
+        raise ValueError
+    return text
 
 
-def _text(name: str, meaning: str, bounds: str, default_words: str) -> Setting[str]:
-    return Setting(name, "", meaning, bounds, str, default_words)
-
-
-# Without the characters that patterns, `redis-cli` or Redis's own rules read in a way of their own.
-_PREFIX = re.compile(r"(?:[A-Za-z0-9.:_/@-]|\{[A-Za-z0-9.:_/@-]+\})*")
-_LONGEST_PREFIX = 100
-
-
-def _prefix(name: str, meaning: str, default_words: str) -> Setting[str]:
-    def parse(text: str) -> str:
-        if not _PREFIX.fullmatch(text) or len(text) > _LONGEST_PREFIX:
-            raise ValueError
-        return text
-
-    bounds = (
-        f"at most {_LONGEST_PREFIX} letters, digits and . : _ / @ -, of which some may stand in "
-        "braces, as in {name}:"
-    )
-    return Setting(name, "", meaning, bounds, parse, default_words)
+_PREFIX = Kind(
+    "at most 100 letters, digits and . : _ / @ -, of which some may stand in braces, as in {name}:",
+    _prefix,
+)
 
 
 def _path(text: str) -> str:
@@ -119,9 +105,7 @@ def _path(text: str) -> str:
         raise ValueError from error
 
 
-def _folder(name: str, meaning: str, default_words: str) -> Setting[str]:
-    bounds = "a folder, its path in UTF-8; ~ only for the home of a user who exists"
-    return Setting(name, "", meaning, bounds, _path, default_words)
+_FOLDER = Kind("a folder, its path in UTF-8; ~ only for the home of a user who exists", _path)
 
 
 def _files(text: str) -> str:
@@ -130,156 +114,156 @@ def _files(text: str) -> str:
     return text if "://" in text else _path(text)
 
 
-_ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
-
-
-_BUILT_IN = re.compile("built-in(:[0-9]+)?")
-
-
 def _model(text: str) -> str:
     if text.endswith(".toml"):
         return _path(text)
-    if not _ATTRIBUTE.fullmatch(text) and not _BUILT_IN.fullmatch(text):
+    if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*|built-in(:[0-9]+)?", text, re.ASCII):
         raise ValueError
     return text
 
 
-REDIS_URL = _text(
+REDIS_URL: Setting[str | None] = Setting(
     "REDIS_URL",
+    Kind("a Redis URL", str),
+    None,
     "The Redis server: `redis://`, `rediss://` (certificates are verified) or `unix://`, with user "
     "and password percent-encoded; or some nodes of a cluster, as "
     "`redis+cluster://host:port,host:port`; or Sentinels and a service, as "
     "`redis+sentinel://host:port,host:port/service/0`, where `?sentinel_username=` and "
     "`?sentinel_password=` log in to the Sentinels (`rediss+...://` with TLS).",
-    "a Redis URL",
     "the embedded server",
 )
-KEY_PREFIX = _prefix(
+KEY_PREFIX = Setting(
     "REGIONAL_KEY_PREFIX",
+    _PREFIX,
+    "",
     "Comes before every Redis key that this project writes, so that several stores, staging and "
     "production for instance, share a server. In a cluster it has to carry a hash tag, a part in "
     "braces, which keeps all these keys in one slot.",
     "none; in a cluster `{regional}:`",
 )
-INPUT_PREFIX = _prefix(
+INPUT_PREFIX = Setting(
     "REGIONAL_INPUT_PREFIX",
+    _PREFIX,
+    "",
     "Comes before every Redis key of the inputs, which other jobs write.",
     "none",
 )
 CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
-STATE_DIR = _folder(
+STATE_DIR = Setting(
     "REGIONAL_STATE_DIR",
+    _FOLDER,
+    "",
     "The folder of the embedded server's data and, unless `DAGSTER_HOME` is set, of Dagster's.",
     "`.state` in the checkout, else in the current folder",
 )
 FILES = Setting(
     "REGIONAL_FILES",
+    Kind("a folder, its path in UTF-8, or an address with ://", _files),
     "",
     "Where runs write files, the histories and the board: a folder, or an address that fsspec "
     "knows, as `s3://bucket/regional` (its driver, here `s3fs`, has to be installed). Processes on "
     "several machines need the same one.",
-    "a folder, its path in UTF-8, or an address with ://",
-    _files,
     "the state folder",
 )
-DAGSTER_HOME = _folder(
+DAGSTER_HOME = Setting(
     "DAGSTER_HOME",
+    _FOLDER,
+    "",
     "The folder of Dagster's instance. One that does not exist is created, with the `dagster.yaml` "
     "of this project.",
     "`dagster` in the state folder",
 )
 MODEL = Setting(
     "REGIONAL_MODEL",
+    Kind("a file that ends in .toml, module:attribute, or built-in", _model),
     "",
     "The model (regions, scoring, triggers, inputs): a TOML file, `module:attribute` or `built-in` "
     "(docs/models.md). All processes of an installation need the same one.",
-    "a file that ends in .toml, module:attribute, or built-in",
-    _model,
     "`built-in`",
 )
 # What it was called.
 OLD_MODEL = "REGIONAL_GEOGRAPHY"
-CONNECT_TIMEOUT = _seconds("REGIONAL_CONNECT_TIMEOUT", 5.0, "Seconds to wait for a connection.")
-ANSWER_TIMEOUT = _seconds("REGIONAL_ANSWER_TIMEOUT", 5.0, "Seconds to wait for an answer.")
-RETRIES = _whole(
-    "REGIONAL_RETRIES", 3, 0, "Further attempts after a lost connection, with jittered pauses."
+CONNECT_TIMEOUT = Setting(
+    "REGIONAL_CONNECT_TIMEOUT", _SECONDS, 5.0, "Seconds to wait for a connection."
 )
-REGION_DEADLINE = _seconds(
+ANSWER_TIMEOUT = Setting("REGIONAL_ANSWER_TIMEOUT", _SECONDS, 5.0, "Seconds to wait for an answer.")
+RETRIES = Setting(
+    "REGIONAL_RETRIES",
+    _whole(0),
+    3,
+    "Further attempts after a lost connection, with jittered pauses.",
+)
+REGION_DEADLINE = Setting(
     "REGIONAL_REGION_DEADLINE",
+    _SECONDS,
     30.0,
     "Seconds after which no further attempt to commit a region starts.",
 )
-REPLICAS = _whole(
+REPLICAS = Setting(
     "REGIONAL_REPLICAS",
-    0,
+    _whole(0),
     0,
     "Replicas that have to have a commit before it counts as done. They are waited for during half "
     "of `REGIONAL_ANSWER_TIMEOUT`.",
 )
-PARTITIONS_PER_RUN = _whole(
+PARTITIONS_PER_RUN = Setting(
     "REGIONAL_PARTITIONS_PER_RUN",
+    _whole(1),
     0,
-    1,
     "At most so many partitions in a run of a backfill, a schedule, a sensor or a command.",
-    default_words="all in one run",
+    "all in one run",
 )
-SETTLE = _whole(
-    "REGIONAL_SETTLE", 60, 0, "Seconds that a change has to last before `input_sensor` acts on it."
-)
-MIN_RUN_INTERVAL = _whole(
-    "REGIONAL_MIN_RUN_INTERVAL", 300, 0, "Seconds between two runs that `input_sensor` requests."
-)
-RECOVERY_PAUSE = _whole(
-    "REGIONAL_RECOVERY_PAUSE",
+SETTLE = Setting(
+    "REGIONAL_SETTLE",
+    _whole(0),
     60,
-    1,
+    "Seconds that a change has to last before `input_sensor` acts on it.",
+)
+MIN_RUN_INTERVAL = Setting(
+    "REGIONAL_MIN_RUN_INTERVAL",
+    _whole(0),
+    300,
+    "Seconds between two runs that `input_sensor` requests.",
+)
+RECOVERY_PAUSE = Setting(
+    "REGIONAL_RECOVERY_PAUSE",
+    _whole(1),
+    60,
     "Seconds before `recovery_sensor` first tries a failed partition again, and before "
     "`input_sensor` repeats a request that brought nothing; doubled each time.",
 )
-RECOVERY_ATTEMPTS = _whole(
-    "REGIONAL_RECOVERY_ATTEMPTS", 5, 0, "How often `recovery_sensor` tries a failed partition."
+RECOVERY_ATTEMPTS = Setting(
+    "REGIONAL_RECOVERY_ATTEMPTS",
+    _whole(0),
+    5,
+    "How often `recovery_sensor` tries a failed partition.",
 )
-CONFIDENCE_FLOOR = _share(
+CONFIDENCE_FLOOR = Setting(
     "REGIONAL_CONFIDENCE_FLOOR",
+    _SHARE,
     0.5,
     "The confidence below which the check `confidence_above_floor` warns.",
 )
-UNPLACED_SHARE = _share(
+UNPLACED_SHARE = Setting(
     "REGIONAL_UNPLACED_SHARE",
+    _SHARE,
     0.2,
     "The share of an input's records in no region above which the check `records_placed` warns.",
 )
-NARRATIVE_PROVIDERS = _text(
+NARRATIVE_PROVIDERS = Setting(
     "REGIONAL_NARRATIVE_PROVIDERS",
+    Kind("names, separated by commas", str),
+    "",
     "Language model endpoints in the order in which they are tried: names of your choice, "
     "separated by commas. Each needs `REGIONAL_NARRATIVE_<NAME>_BASE_URL` and `_MODEL`, and "
     "`_API_KEY` where the server wants one. `_OPTIONS`, a JSON object, is merged into each request "
     "(docs/narratives.md).",
-    "names, separated by commas",
     "none: narratives and briefs are off",
 )
 
-SETTINGS: tuple[Setting[str] | Setting[int] | Setting[float], ...] = (
-    REDIS_URL,
-    KEY_PREFIX,
-    INPUT_PREFIX,
-    STATE_DIR,
-    FILES,
-    DAGSTER_HOME,
-    MODEL,
-    CONNECT_TIMEOUT,
-    ANSWER_TIMEOUT,
-    RETRIES,
-    REGION_DEADLINE,
-    REPLICAS,
-    PARTITIONS_PER_RUN,
-    SETTLE,
-    MIN_RUN_INTERVAL,
-    RECOVERY_PAUSE,
-    RECOVERY_ATTEMPTS,
-    CONFIDENCE_FLOOR,
-    UNPLACED_SHARE,
-    NARRATIVE_PROVIDERS,
+SETTINGS: tuple[Setting[Any], ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Setting)
 )
 
 
@@ -310,37 +294,28 @@ class StoreSettings(msgspec.Struct, frozen=True):
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":
         """The settings of this process; raises `SettingsError`."""
-        return cls(
-            state_dir=state_dir(environ),
-            redis_url=REDIS_URL.read(environ) or None,
-            connect_timeout=CONNECT_TIMEOUT.read(environ),
-            answer_timeout=ANSWER_TIMEOUT.read(environ),
-            retries=RETRIES.read(environ),
-            region_deadline=REGION_DEADLINE.read(environ),
-            key_prefix=KEY_PREFIX.read(environ),
-            input_prefix=INPUT_PREFIX.read(environ),
-            replicas=REPLICAS.read(environ),
-            files=FILES.read(environ),
-        )
+        return _read(cls, environ, state_dir=state_dir(environ))
 
 
 class SensorSettings(msgspec.Struct, frozen=True):
     """How patient the sensors are; times in seconds. The variables' meanings are in `SETTINGS`."""
 
     settle: int = SETTLE.default
-    min_interval: int = MIN_RUN_INTERVAL.default
+    min_run_interval: int = MIN_RUN_INTERVAL.default
     recovery_pause: int = RECOVERY_PAUSE.default
     recovery_attempts: int = RECOVERY_ATTEMPTS.default
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "SensorSettings":
         """The settings of this process; raises `SettingsError`."""
-        return cls(
-            settle=SETTLE.read(environ),
-            min_interval=MIN_RUN_INTERVAL.read(environ),
-            recovery_pause=RECOVERY_PAUSE.read(environ),
-            recovery_attempts=RECOVERY_ATTEMPTS.read(environ),
-        )
+        return _read(cls, environ)
+
+
+def _read(group: type[S], environ: Mapping[str, str], **known: Any) -> S:
+    """A class whose fields are named after their variables, but for those that are `known`."""
+    of_field = {setting.name.removeprefix("REGIONAL_").lower(): setting for setting in SETTINGS}
+    fields = [name for name in group.__struct_fields__ if name not in known]
+    return group(**known, **{name: of_field[name].read(environ) for name in fields})
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:

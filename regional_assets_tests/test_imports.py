@@ -37,7 +37,6 @@ ONLY_IN = {
     "redis": ("store",),
     "click": ("cli",),
     "rich": ("cli",),
-    "openai": ("narrative",),
     "httpx2": ("narrative",),
     "jinja2": ("board",),
 }
@@ -139,12 +138,12 @@ def test_definitions_load_without_what_only_some_runs_need() -> None:
     code = """
 import sys, threading
 from regional_assets.definitions import defs
-later = {"pandas", "openai", "httpx2", "redis", "ahocorasick_rs", "sqlalchemy"}
+later = {"pandas", "httpx2", "redis", "ahocorasick_rs", "sqlalchemy"}
 print(later & set(sys.modules))
 print(defs.resources["narrator"].open(), threading.active_count())
 import regional_assets.runs.snapshots
 later = {"regional_assets.narrative.prompt", "regional_assets.store.verification"}
-print((later | {"openai", "httpx2"}) & set(sys.modules))
+print((later | {"httpx2"}) & set(sys.modules))
 """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("REGIONAL_NARRATIVE_")}
     printed = subprocess.run(

@@ -198,7 +198,7 @@ def _row(cells: Iterable[str]) -> str:
 def _settings() -> Iterator[tuple[str, str, str, str]]:
     for setting in SETTINGS:
         default = setting.default_words or f"{setting.default:g}"
-        yield f"`{setting.name}`", default, setting.bounds, setting.meaning
+        yield f"`{setting.name}`", default, setting.kind.bounds, setting.meaning
 
 
 def key_rows() -> Iterator[tuple[str, str, int | None, str]]:

@@ -4,7 +4,7 @@ Names come from `pycountry`, `babel`, `countryinfo` and `countryguess`, the Unit
 subregions from `countryinfo`, the states of the US from `pycountry`, ICAO prefixes from
 `airportsdata` and `airports-py`. The tables are kept in the repository because a run has no use
 for six libraries and 28,000 airports to learn what two thousand rows say. `make reference` runs
-this; a test compares the tables with the libraries.
+this; a test compares the tables with the libraries where they are installed.
 """
 
 import csv

@@ -2,13 +2,12 @@
 
 import click
 
-from regional_assets.cli.command import open_store, plain_errors
+from regional_assets.cli.command import Command, open_store
 from regional_assets.store.state_folder import use_dagster_home
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--yes", is_flag=True, help="Without asking.")
-@plain_errors
 def adopt(yes: bool) -> None:
     """Make the store that REDIS_URL and REGIONAL_KEY_PREFIX name the one of all runs.
 

@@ -1,7 +1,7 @@
 """`regional-assets alerts`: what waits for the notification relay, left where it is."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any
 
 import click
 import msgspec
@@ -9,7 +9,7 @@ from rich.table import Table
 
 from regional_assets.cli.command import fail_with, open_store
 from regional_assets.cli.render import console, plain
-from regional_assets.intelligence.stored import Time
+from regional_assets.intelligence.stored import Alert
 from regional_assets.intelligence.text import quoted, visible
 from regional_assets.intelligence.timing import age
 from regional_assets.store.reading import read_waiting_alerts
@@ -23,20 +23,6 @@ class _Event(msgspec.Struct):
 
     eventType: str = ""
     payload: Any = None
-
-
-class _Payload(msgspec.Struct):
-    region_id: str
-    title: str
-
-
-class RegionalAlert(msgspec.Struct):
-    """What is shown of a regional alert; `publishedAt` in ms."""
-
-    payload: _Payload
-    publishedAt: Time
-    # The relay takes a missing one for high.
-    severity: Literal["critical", "high"] = "high"
 
 
 def show_alerts(now: int) -> None:
@@ -54,9 +40,9 @@ def show_alerts(now: int) -> None:
     fail_with([f"{queue}: {problem}" for problem in damaged])
 
 
-def regional_alerts(messages: Iterable[bytes]) -> tuple[list[RegionalAlert], list[str]]:
+def regional_alerts(messages: Iterable[bytes]) -> tuple[list[Alert], list[str]]:
     """The regional alerts among the messages, and what is wrong with those that are damaged."""
-    found: list[RegionalAlert] = []
+    found: list[Alert] = []
     damaged: list[str] = []
     for position, message in enumerate(messages, 1):
         where = f"message {position}"
@@ -66,19 +52,19 @@ def regional_alerts(messages: Iterable[bytes]) -> tuple[list[RegionalAlert], lis
                 continue
             if isinstance(event.payload, dict):
                 where += f" (region {visible(str(event.payload.get('region_id')))[:100]})"
-            found.append(msgspec.json.decode(message, type=RegionalAlert))
+            found.append(msgspec.json.decode(message, type=Alert))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             damaged.append(f"{where} is damaged: {quoted(error)}")
     return found, damaged
 
 
-def alerts_table(alerts: Iterable[RegionalAlert], when: str, words: Callable[[int], str]) -> Table:
+def alerts_table(alerts: Iterable[Alert], when: str, words: Callable[[int], str]) -> Table:
     """The alerts as a table whose last column, headed `when`, is the time in `words`."""
     table = Table("region", "severity", "title", when)
     for alert in alerts:
         table.add_row(
             plain(alert.payload.region_id),
-            plain(alert.severity, _STYLE[alert.severity]),
+            plain(alert.severity, _STYLE.get(alert.severity, "")),
             plain(alert.payload.title),
             words(alert.publishedAt),
         )

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from regional_assets.cli.command import fail_with, open_store, plain_errors
+from regional_assets.cli.command import Command, fail_with, open_store
 from regional_assets.intelligence.text import visible
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.files import address, replace, write
 from regional_assets.settings import StoreSettings
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, readable=False, allow_dash=True),
@@ -24,7 +24,6 @@ from regional_assets.settings import StoreSettings
     "asset writes it.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
-@plain_errors
 def board(out: str | None, opened: bool) -> None:
     """Write what the snapshots say as one HTML page, which needs nothing else.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regional_assets.cli.command import FAILED, chosen, echo_json, open_store, plain_errors
+from regional_assets.cli.command import FAILED, Group, chosen, echo_json, open_store
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.timing import utc
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from regional_assets.intelligence.stored import WeeklyBrief
 
 
-class _WriteByDefault(click.Group):
+class _WriteByDefault(Group):
     """A group whose arguments are those of its command `write` unless they begin with another
     command's name."""
 
@@ -36,7 +36,6 @@ def brief() -> None:
     is_flag=True,
     help=f"Write a brief even when the stored one is younger than {STANDS_IN_WORDS}.",
 )
-@plain_errors
 def write_briefs(regions: tuple[str, ...], force: bool) -> None:
     """Write the weekly briefs of REGIONs (default: all but global) in a Dagster run. The word
     `write` may be left out.
@@ -54,7 +53,6 @@ def write_briefs(regions: tuple[str, ...], force: bool) -> None:
 @brief.command("show")
 @click.argument("region")
 @click.option("--json", "as_json", is_flag=True, help="The stored JSON as it is.")
-@plain_errors
 def show_brief(region: str, as_json: bool) -> None:
     """Show the weekly brief of REGION."""
     _briefed([region])
@@ -86,21 +84,21 @@ def _briefed(regions: Iterable[str]) -> tuple[str, ...]:
     return members
 
 
-def _print_brief(brief: "WeeklyBrief") -> None:
+def _print_brief(found: "WeeklyBrief") -> None:
     """The brief on one screen."""
     from regional_assets.cli.render import console, plain
 
     screen = console()
     screen.print(
-        plain(brief.region_id, "bold"),
-        f" {utc(brief.period_start)} to {utc(brief.period_end)}, by",
-        plain(f"{brief.model} ({brief.provider})"),
+        plain(found.region_id, "bold"),
+        f" {utc(found.period_start)} to {utc(found.period_end)}, by",
+        plain(f"{found.model} ({found.provider})"),
     )
     for title, texts in (
-        ("situation", [brief.situation_recap]),
-        ("regime", [brief.regime_trajectory]),
-        ("key developments", brief.key_developments),
-        ("risks", [brief.risk_outlook]),
+        ("situation", [found.situation_recap]),
+        ("regime", [found.regime_trajectory]),
+        ("key developments", found.key_developments),
+        ("risks", [found.risk_outlook]),
     ):
         if any(texts):
             screen.print(f"[bold]{title}[/]")

@@ -2,10 +2,9 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -18,26 +17,27 @@ from regional_assets.settings import StoreSettings
 if TYPE_CHECKING:
     from regional_assets.store.snapshot_store import SnapshotStore
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 # Exit codes: 0 done, 1 something failed or does not agree, 2 the command was used wrongly.
 FAILED = 1
 
 
-def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Errors that a user can do something about, without a traceback."""
+class Command(click.Command):
+    """A command whose errors that a user can do something about have no traceback."""
 
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    def invoke(self, ctx: click.Context) -> object:
         try:
-            return command(*args, **kwargs)
+            return super().invoke(ctx)
         except UnknownRegionError as error:
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(str(error), ctx) from None
         except RegionalAssetsError as error:
             raise click.ClickException(visible(str(error))) from None
 
-    return wrapped
+
+class Group(click.Group):
+    """A group of such commands, and of such groups."""
+
+    command_class = Command
+    group_class = type
 
 
 def chosen() -> Model:

@@ -19,7 +19,7 @@ from dotenv import load_dotenv
 from regional_assets.cli.adopt import adopt
 from regional_assets.cli.board import board
 from regional_assets.cli.briefs import brief
-from regional_assets.cli.command import FAILED, chosen, plain_errors
+from regional_assets.cli.command import FAILED, Group, chosen
 from regional_assets.cli.model import model
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
@@ -30,7 +30,7 @@ from regional_assets.store.state_folder import has_storage, hold_ui_lock, use_da
 _UI_PORT = 3000
 
 
-@click.group()
+@click.group(cls=Group)
 @click.version_option(package_name="regional_assets")
 def main() -> None:
     """Regional-intelligence snapshots, from the input feeds into Redis."""
@@ -50,7 +50,6 @@ def main() -> None:
 @main.command()
 @click.argument("regions", nargs=-1, metavar="[REGION]...")
 @click.option("--force", is_flag=True, help="Write a snapshot even when it says nothing new.")
-@plain_errors
 def run(regions: tuple[str, ...], force: bool) -> None:
     """Take the snapshots of REGIONs (default: all) in a Dagster run.
 
@@ -68,7 +67,6 @@ def run(regions: tuple[str, ...], force: bool) -> None:
 @main.command()
 @click.argument("region")
 @click.option("--json", "as_json", is_flag=True, help="The stored JSON as it is.")
-@plain_errors
 def show(region: str, as_json: bool) -> None:
     """Show the latest snapshot of REGION."""
     chosen().checked_regions([region])
@@ -78,7 +76,6 @@ def show(region: str, as_json: bool) -> None:
 
 
 @main.command()
-@plain_errors
 def status() -> None:
     """Show one line per region: its snapshot's age, when its content was last confirmed, regime,
     confidence; exits 1 when a snapshot is damaged."""
@@ -90,7 +87,6 @@ def status() -> None:
 @main.command()
 @click.argument("region")
 @click.option("--json", "as_json", is_flag=True, help="The changes as a JSON array.")
-@plain_errors
 def history(region: str, as_json: bool) -> None:
     """Show the regime changes of REGION, the newest first; exits 1 when an entry is damaged."""
     chosen().checked_regions([region])
@@ -100,7 +96,6 @@ def history(region: str, as_json: bool) -> None:
 
 
 @main.command()
-@plain_errors
 def alerts() -> None:
     """Show the alerts that wait for the notification relay, the next one first; none is taken."""
     from regional_assets.cli.alerts import show_alerts
@@ -116,7 +111,6 @@ def alerts() -> None:
 )
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
-@plain_errors
 def replay_series(series: Path, first: datetime | None, last: datetime | None) -> None:
     """Replay the daily ship transits of SERIES (default: 2026 at four chokepoints) through the
     snapshot job, as often as its schedule runs it.
@@ -142,7 +136,6 @@ def inputs() -> None:
 @click.option("--if-empty", is_flag=True, help="Only when there is not a single input yet.")
 @click.option("--samples", is_flag=True, help="Samples, also into the server of REDIS_URL.")
 @click.option("--yes", is_flag=True, help="Without asking.")
-@plain_errors
 def load(folder: Path, if_empty: bool, samples: bool, yes: bool) -> None:
     """Load the input files of FOLDER (default: the samples).
 
@@ -155,7 +148,6 @@ def load(folder: Path, if_empty: bool, samples: bool, yes: bool) -> None:
 
 
 @inputs.command("status")
-@plain_errors
 def inputs_status() -> None:
     """Show each input: key, age, fresh or stale, size; its records, how many of them cannot be
     used, lack a value or lie in no region, and up to five of the places that are not known."""
@@ -170,7 +162,6 @@ def server() -> None:
 
 
 @server.command()
-@plain_errors
 def start() -> None:
     """Start the embedded server unless it runs."""
     from regional_assets.store import embedded
@@ -179,7 +170,6 @@ def start() -> None:
 
 
 @server.command()
-@plain_errors
 def stop() -> None:
     """Stop the embedded server; what it holds stays on disk."""
     from regional_assets.store import embedded
@@ -189,7 +179,6 @@ def stop() -> None:
 
 
 @server.command("status")
-@plain_errors
 def server_status() -> None:
     """Tell whether the embedded server runs; exits 1 when it does not."""
     from regional_assets.store import embedded
@@ -202,7 +191,6 @@ def server_status() -> None:
 
 
 @main.command()
-@plain_errors
 def verify() -> None:
     """Check that what is stored of each region agrees with itself; exits 1 when not, and when
     nothing is stored."""
@@ -212,7 +200,6 @@ def verify() -> None:
 
 
 @main.command()
-@plain_errors
 def doctor() -> None:
     """Check settings, server, rights, clocks and inputs in one go; exits 1 on a problem."""
     from regional_assets.cli.doctor import examine, findings_table
@@ -225,7 +212,6 @@ def doctor() -> None:
 
 
 @main.command()
-@plain_errors
 def acl() -> None:
     """Print the commands that create a Redis user who may write what this project writes, and
     one who may read it, with the least rights.
@@ -243,7 +229,6 @@ def acl() -> None:
 @click.option("--host", "-h", default="127.0.0.1", show_default=True)
 @click.option("--port", "-p", type=click.IntRange(1, 65535), help="Default: 3000, or a free one.")
 @click.pass_context
-@plain_errors
 def ui(context: click.Context, host: str, port: int | None) -> None:
     """Open the Dagster UI on localhost, with schedules and sensors able to run.
 

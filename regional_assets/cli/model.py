@@ -2,17 +2,16 @@
 
 import click
 
-from regional_assets.cli.command import chosen, plain_errors
+from regional_assets.cli.command import Group, chosen
 
 
-@click.group()
+@click.group(cls=Group)
 def model() -> None:
     """The model: regions, inputs, scoring, triggers."""
 
 
 @model.command()
 @click.option("--tables", is_flag=True, help="In full: with the large tables, to keep or to send.")
-@plain_errors
 def show(tables: bool) -> None:
     """Print the model in force as TOML, which REGIONAL_MODEL takes.
 

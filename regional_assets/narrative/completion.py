@@ -16,8 +16,7 @@ _ENDED_EARLY = {
 
 
 def decoded(body: bytes) -> dict[str, Any]:
-    """The completion in a body; raises `AnswerError`. The client's own types are not made of it:
-    a body of a hundred thousand choices would take them a minute."""
+    """The completion in a body; raises `AnswerError`."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -54,6 +53,16 @@ def tokens_of(completion: dict[str, Any]) -> tuple[int, int]:
     """The tokens in and out that a completion says it cost; 0 where it does not say."""
     usage = _object(completion.get("usage"))
     return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+
+
+def quota_is_used_up(body: bytes) -> bool:
+    """Whether that is what the body of an error says."""
+    try:
+        value = decoded(body)
+    except AnswerError:
+        return False
+    error = _object(value.get("error", value))
+    return "insufficient_quota" in (error.get("code"), error.get("type"))
 
 
 def _choice(completion: dict[str, Any]) -> dict[str, Any]:

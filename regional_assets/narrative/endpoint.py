@@ -2,6 +2,7 @@
 it."""
 
 import asyncio
+import logging
 import random
 import re
 import time
@@ -15,11 +16,16 @@ from typing import Any, Generic, TypeVar
 import anyio
 import httpx2
 import msgspec
-import openai
 
 from regional_assets.narrative.answer import AnswerError, Reader
-from regional_assets.narrative.bounds import MAX_BODY, TooLongError, bounded_client
-from regional_assets.narrative.completion import decoded, ended_early, model_of, text_of, tokens_of
+from regional_assets.narrative.completion import (
+    decoded,
+    ended_early,
+    model_of,
+    quota_is_used_up,
+    text_of,
+    tokens_of,
+)
 from regional_assets.narrative.prompt import Prompt
 from regional_assets.narrative.settings import Provider, variable
 
@@ -38,6 +44,10 @@ _CONNECT = 5.0
 _HEAD_START = 2.0
 # Seconds; a pause beyond any budget.
 _LONGEST = 999_999_999.0
+# Bytes of a body, after decompression: the longest answer that is read, as escaped JSON.
+MAX_BODY = 2_000_000
+# Questions that have a connection at once; those of more regions wait for one.
+_CONNECTIONS = 1_000
 
 # Sent unless a provider's options say otherwise, or it refuses them. There is no limit of tokens
 # among them, because models that think spend it before they answer.
@@ -107,18 +117,21 @@ class Endpoint:
         self._heard = asyncio.Event()
 
     @cached_property
-    def _client(self) -> openai.AsyncOpenAI:
-        """The client, opened when it is first asked for. Raises `_RefusalError`."""
+    def _client(self) -> httpx2.AsyncClient:
+        """The HTTP client, opened when it is first asked for. Raises `_RefusalError`."""
+        # At lower levels they log what servers say, which may quote the key.
+        for name in ("httpx2", "httpcore2"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        key = self._provider.api_key
         try:
-            return openai.AsyncOpenAI(
+            return httpx2.AsyncClient(
                 base_url=self._provider.base_url,
-                # It insists on one; what is sent is in `_headers`.
-                api_key="none",
-                # Its own retries wait for a Retry-After beyond the budget.
-                max_retries=0,
+                headers={"Authorization": f"Bearer {key}"} if key else None,
                 # The caller limits the whole exchange: other timeouts start anew with every byte.
-                timeout=openai.Timeout(None, connect=_CONNECT),
-                http_client=bounded_client(),
+                timeout=httpx2.Timeout(None, connect=_CONNECT),
+                limits=httpx2.Limits(max_connections=_CONNECTIONS),
+                # A redirect would take the key and the prompt to a server that nobody configured.
+                follow_redirects=False,
             )
         # Addresses have rules of their own; its words may quote one, with its password.
         except Exception as error:
@@ -133,7 +146,7 @@ class Endpoint:
         if "_client" in vars(self):
             # The exchange is over, so an error while closing changes nothing.
             with suppress(Exception):
-                await self._client.close()
+                await self._client.aclose()
 
     async def ask(self, prompt: Prompt, read: Reader[T], ends: float, spent: Spent) -> Answer[T]:
         """A valid answer; raises `NoAnswerError`. No pause reaches beyond `ends` (monotonic)."""
@@ -177,52 +190,62 @@ class Endpoint:
         client = self._client
         while True:
             defaults = dict(self._defaults)
-            options = {**defaults, **self._provider.options}
             spent.tries += 1
             try:
-                completion = decoded(await self._create(client, prompt, options))
-                tokens_in, tokens_out = tokens_of(completion)
-                spent.tokens_in += tokens_in
-                spent.tokens_out += tokens_out
-                return self._answer(completion, read)
-            except openai.APIStatusError as error:
-                if error.status_code not in _NOT_UNDERSTOOD or not defaults:
-                    raise self._trouble(error) from None
-                said = error.response.text
-                named = [d for d in defaults if re.search(rf"\b{d}\b", said)]
-                for default in named or defaults:
-                    self._defaults.pop(default, None)
-            except openai.APITimeoutError:
+                response, body = await self._post(client, prompt, defaults)
+                if response.is_success:
+                    completion = decoded(body)
+                    tokens_in, tokens_out = tokens_of(completion)
+                    spent.tokens_in += tokens_in
+                    spent.tokens_out += tokens_out
+                    return self._answer(completion, read)
+            except httpx2.TimeoutException:
                 # Only a connection has a limit of its own; it leaves no time to try again.
                 raise NoAnswerError(self._unreachable()) from None
-            except openai.APIConnectionError as error:
-                if isinstance(error.__cause__, httpx2.DecodingError):
-                    raise NoAnswerError("its answer cannot be decompressed") from None
-                refused = isinstance(error.__cause__, httpx2.ConnectError)
-                words = self._unreachable() if refused else "the connection broke"
-                raise _HiccupError(words) from None
-            except TooLongError:
-                raise NoAnswerError(f"its answer is longer than {MAX_BODY} bytes") from None
+            except httpx2.ConnectError:
+                raise _HiccupError(self._unreachable()) from None
+            except httpx2.TransportError:
+                raise _HiccupError("the connection broke") from None
+            except httpx2.DecodingError:
+                raise NoAnswerError("its answer cannot be decompressed") from None
             except AnswerError as error:
                 raise NoAnswerError(f"its answer is not valid: {error}") from None
+            except NoAnswerError:
+                raise
             # Whatever else a server can make the client do: its words may quote the answer.
             except Exception as error:
                 raise NoAnswerError(f"its answer is not valid ({type(error).__name__})") from None
+            if response.status_code not in _NOT_UNDERSTOOD or not defaults:
+                raise self._trouble(response, body)
+            # A charset of the server's is the name of a codec of Python's, and some decompress.
+            said = body.decode("utf-8", "replace")
+            named = [d for d in defaults if re.search(rf"\b{d}\b", said)]
+            for default in named or defaults:
+                self._defaults.pop(default, None)
 
-    async def _create(
-        self, client: openai.AsyncOpenAI, prompt: Prompt, options: Mapping[str, Any]
-    ) -> bytes:
-        """The body of the answer."""
-        response = await client.chat.completions.with_raw_response.create(
-            model=self._provider.model,
-            messages=[
+    async def _post(
+        self, client: httpx2.AsyncClient, prompt: Prompt, defaults: Mapping[str, Any]
+    ) -> tuple[httpx2.Response, bytes]:
+        """The head of the answer and its body, of which no more is taken than any valid one has."""
+        options = {**defaults, **self._provider.options}
+        question = {
+            "model": self._provider.model,
+            "messages": [
                 {"role": "system", "content": prompt.system},
                 {"role": "user", "content": prompt.user},
             ],
-            extra_headers=_headers(self._provider),
-            extra_body={name: value for name, value in options.items() if value is not None},
-        )
-        return response.content
+            **{name: value for name, value in options.items() if value is not None},
+        }
+        async with client.stream("POST", "chat/completions", json=question) as response:
+            # Layers multiply: a few kilobytes could keep the decompression busy for hours.
+            if "," in response.headers.get("Content-Encoding", ""):
+                raise httpx2.DecodingError("more than one layer of compression")
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > MAX_BODY:
+                    raise NoAnswerError(f"its answer is longer than {MAX_BODY} bytes")
+            return response, bytes(body)
 
     def _answer(self, completion: dict[str, Any], read: Reader[T]) -> Answer[T]:
         early = ended_early(completion)
@@ -236,14 +259,14 @@ class Endpoint:
             raise AnswerError("it quotes the key that it was asked with")
         return Answer(taken.value, model, (*taken.cut, *early))
 
-    def _trouble(self, error: openai.APIStatusError) -> Exception:
+    def _trouble(self, response: httpx2.Response, body: bytes) -> Exception:
         """The error that an HTTP status stands for."""
-        status = error.status_code
+        status = response.status_code
         words = f"HTTP {status}"
-        if status == 429 and "insufficient_quota" in (error.code, error.type):
+        if status == 429 and quota_is_used_up(body):
             return _RefusalError(f"{words}: its quota is used up")
         if status >= 500 or status in _HICCUPS:
-            pause = retry_after(error.response.headers)
+            pause = retry_after(response.headers)
             if pause is not None:
                 words += f", to be tried again in {round(pause, 1):.9g} s"
             elif status == 429:
@@ -259,16 +282,6 @@ class Endpoint:
 
     def _unreachable(self) -> str:
         return f"cannot be reached (see {variable(self.name, 'BASE_URL')})"
-
-
-def _headers(provider: Provider) -> dict[str, str | openai.Omit]:
-    """Who asks. What is left out here, the client takes from OPENAI_… variables, and would send
-    to whatever server this is."""
-    return {
-        "Authorization": f"Bearer {provider.api_key}" if provider.api_key else openai.Omit(),
-        "OpenAI-Organization": openai.Omit(),
-        "OpenAI-Project": openai.Omit(),
-    }
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

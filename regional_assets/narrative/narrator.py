@@ -73,12 +73,13 @@ class Narrator:
 
 
 def _cannot_import() -> str:
-    """What is wrong with the client's package; before any budget starts, as it takes a second."""
+    """What is wrong with the client's packages; before any budget starts, as that takes time."""
     try:
-        import openai  # noqa: F401
+        import anyio  # noqa: F401
+        import httpx2  # noqa: F401
     except ImportError:
         return (
-            "the client of language models is not installed: pip install 'openai>=3,<4' (the "
-            "extra `narrative` of regional_assets)"
+            "the client of language models is not installed: pip install 'httpx2>=2.16,<3' "
+            "'anyio>=4.10,<5' (the extra `narrative` of regional_assets)"
         )
     return ""

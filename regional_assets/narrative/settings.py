@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from regional_assets.errors import NarrativeSettingsError
+from regional_assets.settings import NARRATIVE_PROVIDERS
 
-PROVIDERS = "REGIONAL_NARRATIVE_PROVIDERS"
+PROVIDERS = NARRATIVE_PROVIDERS.name
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 

@@ -38,7 +38,7 @@ def write(settings: StoreSettings, name: str, content: bytes) -> str:
         files.pipe_file(path, content)
     # A driver of fsspec raises errors of its own.
     except Exception as error:
-        raise FilesError(_words(settings, shown, error)) from None
+        raise FilesError(_failure(settings, shown, error)) from None
     return shown
 
 
@@ -64,7 +64,7 @@ def write_problem(settings: StoreSettings) -> str | None:
         else:
             Path(address(settings, name)).unlink()
     except Exception as error:
-        return _words(settings, address(settings, name), error, "removed")
+        return _failure(settings, address(settings, name), error, "removed")
     return None
 
 
@@ -144,7 +144,7 @@ def _opened(settings: StoreSettings, name: str) -> tuple[Any, str]:
     return files, f"{root.rstrip('/')}/{name}"
 
 
-def _words(settings: StoreSettings, shown: str, error: Exception, done: str = "written") -> str:
+def _failure(settings: StoreSettings, shown: str, error: Exception, done: str = "written") -> str:
     cause = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
     # A driver may quote the login, or the password alone.
     for login in _LOGIN.findall(settings.files):

@@ -35,7 +35,7 @@ from regional_assets.store.commit import (
 )
 from regional_assets.store.errors import one_line
 from regional_assets.store.latest import LatestRead
-from regional_assets.store.snapshot_store import BATCH, SnapshotStore, StoreRead
+from regional_assets.store.snapshot_store import REGIONS_PER_CALL, SnapshotStore, StoreRead
 
 if TYPE_CHECKING:
     from regional_assets.narrative.narrator import Narrator
@@ -275,8 +275,8 @@ def _replies(
     replies: list[CommitReply] = []
     try:
         # Message by message: what the server answered before it was lost is known.
-        for start in range(0, len(snapshots), BATCH):
-            batch = snapshots[start : start + BATCH]
+        for start in range(0, len(snapshots), REGIONS_PER_CALL):
+            batch = snapshots[start : start + REGIONS_PER_CALL]
             replies += store.commit(batch, force=force, deadline=deadline)
     except StoreError as error:
         replies += [Refused(str(error))] * (len(snapshots) - len(replies))

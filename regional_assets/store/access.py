@@ -49,7 +49,7 @@ _ON_OWN = ("EVALSHA", "EVALSHA_RO", "DEL", "EXISTS", "EXPIRE", "PERSIST", "PEXPI
 _PROBED_ON_OWN = (*_ON_OWN, "GET", "SET", "HGETALL", "HSET", "LRANGE", "LPUSH", "ZADD", "ZRANGE")
 
 
-class Stored(NamedTuple):
+class KeyUse(NamedTuple):
     """A key's Redis type, and the commands used on it besides scripts and TYPE."""
 
     kind: str
@@ -66,13 +66,13 @@ def write_only_keys(keys: Keys) -> tuple[str, ...]:
     return keys.brief_summary, keys.brief_seed_meta
 
 
-def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, Stored]:
+def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, KeyUse]:
     """Every key that the project both writes and reads: the keys of a region and those shared by
     all regions. `rest` stands for the part that varies within a region (an id, a time, a metric, a
     digest). "*" for both gives the key patterns."""
 
-    def stored(kind: str, commands: str) -> Stored:
-        return Stored(kind, tuple(commands.split()))
+    def stored(kind: str, commands: str) -> KeyUse:
+        return KeyUse(kind, tuple(commands.split()))
 
     return {
         keys.dedup(region, rest): stored("string", "GET SET"),

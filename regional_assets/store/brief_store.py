@@ -11,11 +11,12 @@ import redis
 from redis.client import Pipeline
 
 from regional_assets.intelligence.stored import WeeklyBrief
+from regional_assets.store.batches import batched
 from regional_assets.store.connection import refusal
 from regional_assets.store.keys import BRIEF_EXPIRY
 from regional_assets.store.latest import LatestRead, StoredSnapshot
 from regional_assets.store.scripts import Call, Script, run
-from regional_assets.store.snapshot_store import BATCH, SnapshotStore, Summary
+from regional_assets.store.snapshot_store import REGIONS_PER_CALL, SnapshotStore, Summary
 from regional_assets.store.wire import encode
 
 _READ = Script.load("read_briefs.lua", read_only=True)
@@ -46,18 +47,11 @@ class BriefStore:
     def read(self, regions: Sequence[str]) -> dict[str, BriefRead]:
         """The sources of the briefs of `regions`: one round trip, and one for every 100 snapshots.
         Raises `StoreError` when the server is unavailable."""
-        names = [
-            (
-                self._keys.latest(region),
-                self._keys.confirmed(region),
-                self._keys.regime_history(region),
-                self._keys.brief(region),
-            )
-            for region in regions
-        ]
+        keys = self._keys
+        kinds = (keys.latest, keys.confirmed, keys.regime_history, keys.brief)
         calls = [
-            Call(_READ, list(chain(*names[start : start + BATCH])), [_ENTRIES])
-            for start in range(0, len(names), BATCH)
+            Call(_READ, [key(region) for region in batch for key in kinds], [_ENTRIES])
+            for batch in batched(regions, REGIONS_PER_CALL)
         ]
 
         def read() -> list[Any]:

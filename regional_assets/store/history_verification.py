@@ -13,13 +13,13 @@ from regional_assets.intelligence.stored import (
     BodyError,
     Transition,
     read_body,
-    read_transition,
+    read_transitions,
 )
 from regional_assets.store.keys import REGIME_HISTORY_LENGTH
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A stored snapshot of the index, and when it expires (ms; negative for never)."""
+class Indexed(msgspec.Struct, frozen=True):
+    """A readable snapshot of the index, and when it expires (ms; negative for never)."""
 
     snapshot: Body
     expires_at: int
@@ -29,7 +29,7 @@ def history_problems(
     name: str,
     region: str,
     history: Sequence[bytes],
-    kept: Mapping[str, Kept],
+    indexed: Mapping[str, Indexed],
     label: str | None,
     oldest: float,
     bodies: Callable[[Sequence[str]], Sequence[bytes | None]],
@@ -37,76 +37,67 @@ def history_problems(
     """What is wrong with the history under the key `name`, newest first, of a region whose latest
     snapshot has the regime `label` (None: it has none).
 
-    `kept` are the snapshots of the index by id. Those from before `oldest` (ms) have expired.
+    `indexed` are the snapshots of the index by id. Those from before `oldest` (ms) have expired.
     `bodies` reads others by id: a region is started anew by taking its snapshot out of the index.
     """
     problems = []
     if len(history) > REGIME_HISTORY_LENGTH:
         problems.append(f"{name} has {len(history)} entries, more than {REGIME_HISTORY_LENGTH}")
-    entries: list[Transition] = []
-    for position, stored in enumerate(history):
-        try:
-            entries.append(read_transition(region, stored))
-        except BodyError as error:
-            problems.append(f"{name}: entry {position} is {error}")
+    entries, damaged = read_transitions(region, history)
+    # By their positions in the list, as LINDEX takes them.
+    problems += [f"{name}: entry {place - 1} is {why}" for place, why in damaged.items()]
     times = Counter(entry.snapshot_id for entry in entries)
     problems += [f"{name} has {id} twice" for id, number in times.items() if number > 1]
-    known_times = [
-        kept[entry.snapshot_id].snapshot.generated_at
-        for entry in entries
-        if entry.snapshot_id in kept
-    ]
-    if any(newer < older for newer, older in pairwise(known_times)):
+    known = [indexed[e.snapshot_id].snapshot for e in entries if e.snapshot_id in indexed]
+    if any(newer.generated_at < older.generated_at for newer, older in pairwise(known)):
         problems.append(f"{name} is not in the order of its snapshots, newest first")
-    others = [entry for entry in entries if entry.snapshot_id not in kept]
-    recent = [entry.snapshot_id for entry in others if entry.transitioned_at > oldest]
-    known = dict(zip(recent, bodies(recent), strict=True)) if recent else {}
+    others = [
+        e.snapshot_id
+        for e in entries
+        if e.snapshot_id not in indexed and e.transitioned_at > oldest
+    ]
+    stored = dict(zip(others, bodies(others), strict=True)) if others else {}
     for entry in entries:
         id = entry.snapshot_id
-        if id in kept:
-            agrees = _is_of(entry, kept[id].snapshot)
-        elif id in known:
-            body = known[id]
-            if body is None:
-                problems.append(f"{name} names {id}, which is not stored")
-            agrees = body is None or _is_of_body(entry, body)
-        else:
-            agrees = True
-        if not agrees:
+        if id in stored and stored[id] is None:
+            problems.append(f"{name} names {id}, which is not stored")
+        elif not _agrees(entry, indexed.get(id), stored.get(id)):
             problems.append(f"{name}: the entry of {id} is not what that snapshot says")
     problems += [
         f"{name} lacks the change to {snapshot.regime.label} by {snapshot.meta.snapshot_id}"
-        for snapshot in _unrecorded(kept.values(), entries, len(history))
+        for snapshot in _unrecorded(indexed.values(), entries, len(history))
     ]
-    return problems + _gaps(name, entries, kept.values(), label)
+    return problems + _gaps(name, entries, indexed.values(), label)
 
 
-def _is_of(entry: Transition, snapshot: Body) -> bool:
+def _agrees(entry: Transition, indexed: Indexed | None, body: bytes | None) -> bool:
+    """Whether the entry is what its snapshot says: that of the index, or else the one in `body`. An
+    expired one says nothing, nor does a damaged one that was taken out of the index."""
+    try:
+        snapshot = indexed.snapshot if indexed else None
+        if body is not None:
+            snapshot = read_body(entry.region_id, entry.snapshot_id, body)
+    except BodyError:
+        return True
+    if snapshot is None:
+        return True
     regime = snapshot.regime
     times = (snapshot.generated_at, regime.transitioned_at)
     regimes = (entry.label, entry.previous_label)
     return regimes == (regime.label, regime.previous_label) and entry.transitioned_at in times
 
 
-def _is_of_body(entry: Transition, body: bytes) -> bool:
-    """As `_is_of`; a damaged snapshot that was taken out of the index says nothing."""
-    try:
-        return _is_of(entry, read_body(entry.region_id, entry.snapshot_id, body))
-    except BodyError:
-        return True
-
-
 def _unrecorded(
-    kept: Collection[Kept], entries: Sequence[Transition], length: int
+    indexed: Collection[Indexed], entries: Sequence[Transition], length: int
 ) -> Iterator[Body]:
     """The snapshots that changed the regime and are not in the history."""
     recorded = {entry.snapshot_id for entry in entries}
     # A region that was started anew has entries since then; a full history lost its oldest.
-    since = max((k.snapshot.generated_at for k in kept if _is_first(k.snapshot)), default=0)
+    since = max((i.snapshot.generated_at for i in indexed if _is_first(i.snapshot)), default=0)
     if length >= REGIME_HISTORY_LENGTH:
         since = max([since, *(entry.transitioned_at for entry in entries[-1:])])
     first_to_expire = math.inf
-    for newer in sorted(kept, key=lambda k: -k.snapshot.generated_at):
+    for newer in sorted(indexed, key=lambda i: -i.snapshot.generated_at):
         snapshot = newer.snapshot
         # A late snapshot was written, so it expires, after a newer one; it makes no entry.
         late = newer.expires_at >= first_to_expire
@@ -118,16 +109,17 @@ def _unrecorded(
 
 
 def _gaps(
-    name: str, entries: Sequence[Transition], kept: Collection[Kept], label: str | None
+    name: str, entries: Sequence[Transition], indexed: Collection[Indexed], label: str | None
 ) -> list[str]:
     """Where a change does not start from the regime that the one before it led to."""
+    snapshots = [i.snapshot for i in indexed]
     # No entry has a calm beginning or a change of scoring.
     starts = [
-        (k.snapshot.generated_at, k.snapshot.regime.label)
-        for k in kept
-        if _is_rescored(k.snapshot) or (_is_first(k.snapshot) and k.snapshot.regime.label == CALM)
+        (s.generated_at, s.regime.label)
+        for s in snapshots
+        if _is_rescored(s) or (_is_first(s) and s.regime.label == CALM)
     ]
-    oldest = min((k.snapshot.generated_at for k in kept), default=math.inf)
+    oldest = min((s.generated_at for s in snapshots), default=math.inf)
 
     def follows(regime: str, change: Transition) -> bool:
         """Whether a region can be in `regime` when `change` was its last."""

@@ -25,7 +25,7 @@ class MetStore(msgspec.Struct, frozen=True):
         return f"{self.address} ({self.identity or 'without an identity'})"
 
 
-class Record(Protocol):
+class KnownStore(Protocol):
     """Where the store of all runs is on record."""
 
     # Whether a store without an id gets one, and the first store comes on record.
@@ -60,7 +60,7 @@ def _present(client: redis.Redis, keys: Keys, identity: bytes | None) -> MetStor
     return MetStore(place, as_text(identity or b""))
 
 
-def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: Record) -> None:
+def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: KnownStore) -> None:
     """Compares the present store, whose `identity` was read, with the one on record. Raises
     `StoreError` when it is another.
 

@@ -9,6 +9,7 @@ import msgspec
 import redis
 
 from regional_assets.intelligence.baselines import Observation
+from regional_assets.store.batches import batched
 from regional_assets.store.connection import refusal
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -73,8 +74,7 @@ def read_histories(
 ) -> Iterator[tuple[str, StoredHistory]]:
     """The history of each region, read lazily: the indexes of up to 400 regions in a round trip,
     then their bodies, up to 400 in each. Raises `StoreError` when the server is unavailable."""
-    for start in range(0, len(regions), _PER_TRIP):
-        batch = regions[start : start + _PER_TRIP]
+    for batch in batched(regions, _PER_TRIP):
         names = [store.keys.index(region) for region in batch]
         indexes = [
             reply if isinstance(reply, Exception) else _entries(reply)
@@ -94,15 +94,14 @@ def read_histories(
 def read_bodies(store: SnapshotStore, snapshot_ids: Iterable[str]) -> Iterator[bytes | None]:
     """The stored snapshots with these ids, None for one that is absent; read lazily, up to 400 in a
     round trip. Raises `StoreError` when the server is unavailable."""
-    names = map(store.keys.snapshot_by_id, snapshot_ids)
-    while batch := list(islice(names, _PER_TRIP)):
+    for batch in batched(map(store.keys.snapshot_by_id, snapshot_ids), _PER_TRIP):
         yield from store.attempt(partial(_mget, store.client, batch))
 
 
 def _mget(client: redis.Redis, names: Sequence[str]) -> list[bytes | None]:
     with client.pipeline(transaction=False) as pipeline:
-        for start in range(0, len(names), _PER_COMMAND):
-            pipeline.mget(names[start : start + _PER_COMMAND])
+        for command in batched(names, _PER_COMMAND):
+            pipeline.mget(command)
         return [body for reply in pipeline.execute() for body in reply]
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import StoreSettings
 from regional_assets.store.attempts import attempt
+from regional_assets.store.batches import batched
 from regional_assets.store.cluster import cluster_of
 from regional_assets.store.commit import (
     CommitReply,
@@ -30,7 +31,7 @@ from regional_assets.store.commit import (
 )
 from regional_assets.store.connection import address, connect, unavailable
 from regional_assets.store.errors import one_line
-from regional_assets.store.identity import Record, meet
+from regional_assets.store.identity import KnownStore, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.scripts import Call, Script, Wait, run, run_and_wait
@@ -49,7 +50,7 @@ _READ = Script.load("read.lua", read_only=True)
 _WATCH_DELAY = 0.02
 
 # Regions per script or message, which bounds its time and size whatever their number.
-BATCH = 64
+REGIONS_PER_CALL = 64
 # A body is some 20 kB, so that a reply stays within a few MB.
 _BODIES = 100
 
@@ -91,7 +92,7 @@ class SnapshotStore:
         model: Model,
         settings: StoreSettings,
         snapshot_expiry: int = SNAPSHOT_EXPIRY,
-        record: Record | None = None,
+        record: KnownStore | None = None,
     ) -> None:
         self.client = client
         self.model = model
@@ -115,7 +116,7 @@ class SnapshotStore:
         model: Model,
         settings: StoreSettings,
         snapshot_expiry: int = SNAPSHOT_EXPIRY,
-        record: Record | None = None,
+        record: KnownStore | None = None,
     ) -> "SnapshotStore":
         """A store on the configured server; snapshots expire after `snapshot_expiry` (s). Its first
         command fails when it is another store than that on `record`."""
@@ -157,10 +158,11 @@ class SnapshotStore:
         triggers = self.model.trailing_triggers if inputs else ()
         observed = [self.keys.observations(t.region, t.metric) for t in triggers]
         copied = [self.keys.latest_body(region) for region in regions] if inputs else []
-        values, copies, found = self._read(plain, observed, regions[:BATCH], copied[:BATCH])
+        first = slice(REGIONS_PER_CALL)
+        values, copies, found = self._read(plain, observed, regions[first], copied[first])
         # A script over more regions would block the server's other clients for too long.
-        for start in range(BATCH, len(regions), BATCH):
-            batch = slice(start, start + BATCH)
+        for start in range(REGIONS_PER_CALL, len(regions), REGIONS_PER_CALL):
+            batch = slice(start, start + REGIONS_PER_CALL)
             _, more, replies = self._read([], [], regions[batch], copied[batch])
             copies += more
             found += replies
@@ -225,8 +227,7 @@ class SnapshotStore:
                     found[region] = read
                 else:
                     named.append(pointer)
-        for start in range(0, len(named), _BODIES):
-            batch = named[start : start + _BODIES]
+        for batch in batched(named, _BODIES):
             names = [self.keys.snapshot_by_id(pointer.snapshot_id) for pointer in batch]
             replies = self.attempt(partial(_get_each, self.client, names), patient=False)
             for pointer, reply in zip(batch, replies, strict=True):
@@ -243,13 +244,11 @@ class SnapshotStore:
         unavailable; the outcome is then unknown, and committing again is safe. A commit that fewer
         than `REGIONAL_REPLICAS` replicas have is `Unreplicated`.
         """
-        expiry = self._snapshot_expiry
         replies: list[CommitReply] = []
-        waiting = iter(snapshots)
-        while batch := [_commit_call(self.keys, s, force, expiry) for s in islice(waiting, BATCH)]:
-            calls = [call for call in batch if isinstance(call, Call)]
-            answered = iter(self._commit(calls, deadline))
-            replies += [next(answered) if isinstance(call, Call) else call for call in batch]
+        for batch in batched(snapshots, REGIONS_PER_CALL):
+            calls = [_commit_call(self.keys, s, force, self._snapshot_expiry) for s in batch]
+            answered = iter(self._commit([c for c in calls if isinstance(c, Call)], deadline))
+            replies += [next(answered) if isinstance(call, Call) else call for call in calls]
         return replies
 
     def _commit(self, calls: Sequence[Call], deadline: float | None) -> Sequence[CommitReply]:

@@ -204,7 +204,7 @@ def test_runs_are_apart(tick: Tick, instance: dg.DagsterInstance, client: redis.
 
 
 def test_a_feed_that_never_rests_does_not_hold_a_run_up_for_ever() -> None:
-    settings = SensorSettings(settle=60, min_interval=300)
+    settings = SensorSettings(settle=60, min_run_interval=300)
     watch = Watch()
     for seconds in range(0, 300, 30):
         watch.see({"mena": f"digest-{seconds}"}, seconds)

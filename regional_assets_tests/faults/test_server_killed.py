@@ -89,7 +89,7 @@ def test_killed_in_the_middle_of_commits(state: Path, repetition: int) -> None:
 def test_what_was_committed_before_the_server_died_is_not_reported_as_failed(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "BATCH", 3)
+    monkeypatch.setattr(snapshots, "REGIONS_PER_CALL", 3)
     store = open_store(state)
     store.write_inputs(sample_values())
     commit = store.commit

@@ -261,10 +261,10 @@ def threads() -> list[str]:
 def test_without_the_client_every_reply_says_how_to_install_it(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.setitem(sys.modules, "httpx2", None)
     reply = ask(models.provider("good"))
     assert reply.value is None
-    assert "pip install 'openai>=3,<4'" in reply.problem
+    assert "pip install 'httpx2>=2.16,<3'" in reply.problem
 
 
 def test_no_question_costs_nothing(models: Models) -> None:

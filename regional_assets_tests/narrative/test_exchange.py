@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from regional_assets.narrative import endpoint
-from regional_assets.narrative.bounds import MAX_BODY
+from regional_assets.narrative.endpoint import MAX_BODY
 from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.model_server import (
     SECRET,

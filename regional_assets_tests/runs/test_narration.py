@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 
 from regional_assets.intelligence.stored import NO_NARRATIVE
@@ -36,8 +35,6 @@ EMPTY = json.loads(encode(NO_NARRATIVE))
 
 DEAD = Provider("dead", "http://127.0.0.1:1/v1", "m")
 OTHERS = [region for region in REGION_IDS if region != "mena"]
-
-assert openai  # imported before any budget starts
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from redis.connection import AbstractConnection
 
 from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import brief_store, past, verification, verification_views
+from regional_assets.store import brief_store, past, verification
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
 from regional_assets_tests.support.built_in import INPUT_KEYS, NARRATED_REGIONS, REGION_IDS
@@ -141,11 +141,10 @@ def test_verifying_is_two_round_trips_per_batch_of_regions(
 ) -> None:
     """With one more where nothing is stored of a region, for all keys; 10,000 regions are at most
     40 together."""
-    batches = math.ceil(10_000 / verification_views.BATCH)
+    batches = math.ceil(10_000 / verification.PER_TRIP)
     # Of a region there may be some ten keys.
     assert 2 * batches + math.ceil(10 * 10_000 / verification._SCANNED) - 2 <= 40
-    for module in (verification, verification_views):
-        monkeypatch.setattr(module, "BATCH", 3)
+    monkeypatch.setattr(verification, "PER_TRIP", 3)
     store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     sent.clear()
@@ -189,7 +188,7 @@ def test_histories_are_read_in_batches(
 def test_the_sources_of_briefs_are_read_by_scripts_over_bounded_numbers_of_regions(
     store: SnapshotStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(brief_store, "BATCH", 3)
+    monkeypatch.setattr(brief_store, "REGIONS_PER_CALL", 3)
     store.write_inputs(sample_values())
     take_snapshots(store, NARRATED_REGIONS, NOW)
     briefs = brief_store.BriefStore(store)

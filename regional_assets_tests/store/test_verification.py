@@ -9,7 +9,7 @@ import redis
 
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import verification, verification_views
+from regional_assets.store import verification
 from regional_assets.store.keys import DAY, REGIME_HISTORY_LENGTH, SNAPSHOT_EXPIRY
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
@@ -345,7 +345,7 @@ def test_a_region_written_meanwhile_is_looked_at_again(
     store: SnapshotStore, client: redis.Redis
 ) -> None:
     """A snapshot of the same time takes the place of the one before between two reads."""
-    before = verification_views.look(client, keys, MODEL, ["mena"])
+    before = verification.look(client, keys, MODEL, ["mena"])
     client.set("military:flights:v1", sample_values()["military:flights:v1"])
     take_snapshots(store, ["mena"], NOW + 1000, force=True)
     assert verification._all_problems(client, keys, before, NOW) != {"mena": []}
@@ -355,8 +355,7 @@ def test_a_region_written_meanwhile_is_looked_at_again(
 def test_many_snapshots_take_few_round_trips(
     store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (verification, verification_views):
-        monkeypatch.setattr(module, "BATCH", 100)
+    monkeypatch.setattr(verification, "PER_TRIP", 100)
     store.write_inputs(sample_values())
     for number in range(150):
         take_snapshots(store, ["mena"], NOW + number, force=True)

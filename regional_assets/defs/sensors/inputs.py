@@ -112,7 +112,7 @@ class Watch(msgspec.Struct):
             for region, change in self.changes.items()
             if (
                 now - change.since >= settings.settle
-                or now - change.first >= max(settings.settle, settings.min_interval)
+                or now - change.first >= max(settings.settle, settings.min_run_interval)
             )
             and now >= self.not_before(region, settings)
         ]
@@ -223,7 +223,7 @@ def _why_not(
     if not chosen:
         wait = min(settings.settle - (now - change.since) for change in watch.changes.values())
         return f"changed: {regions}" + (f"; settling for another {wait:.0f} s" if wait > 0 else "")
-    pause = watch.requested_at + settings.min_interval - now
+    pause = watch.requested_at + settings.min_run_interval - now
     if pause > 0:
         return f"changed: {regions}; the last run was requested lately, next in {pause:.0f} s"
     return None
