@@ -1,5 +1,6 @@
 """The documents: their links lead somewhere, and the code cites sections that exist."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -174,6 +175,38 @@ def test_a_wrong_count_is_found() -> None:
 )
 def test_a_short_page_stays_short(name: str, most: int) -> None:
     assert len((ROOT / "docs" / name).read_text(encoding="utf-8").split()) <= most
+
+
+def texts_of_the_code() -> Iterator[str]:
+    """The texts in the package; "…" stands for what is put into them."""
+    for path in CODE:
+        if not path.is_relative_to(ROOT / "regional_assets"):
+            continue
+        if path.suffix == ".lua":
+            yield path.read_text(encoding="utf-8")
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value for part in node.values if isinstance(part, ast.Constant))
+                yield "…".join(map(str, parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_every_message_of_the_troubleshooting_is_in_the_code() -> None:
+    rows = re.findall(
+        r"^\| (`.+?) \| (.+?) \|", text_of(ROOT / "docs" / "troubleshooting.md"), re.MULTILINE
+    )
+    texts = "\n".join(texts_of_the_code())
+    messages = [
+        message
+        for quoted, meaning in rows
+        if not meaning.startswith("Dagster's:")
+        for message in re.findall("`(.+?)`", quoted)
+    ]
+    assert len(messages) > 20
+    # Each piece for itself: Lua puts its own together.
+    assert [m for m in messages for piece in m.split("…") if piece.strip() not in texts] == []
 
 
 def test_make_bench_replaces_the_figures_of_the_scripts_it_ran() -> None:
