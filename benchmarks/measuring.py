@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import redis
 
@@ -24,13 +25,19 @@ _SENT_BESIDE_SCRIPTS = {"evalsha", "evalsha_ro", "mget", "script|load"}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A row of the table. `met` tells whether the goal is reached; None where there is no goal,
-    because the figure is there to compare with."""
+    """What a script found. `met` tells whether the goal is reached; None where there is no goal,
+    because the figure is there to compare with.
+
+    A figure with a `scope` is also a row of docs/benchmarks.md, without its `detail`: of the
+    "whole", from a launch to its end, or of something "inside" it.
+    """
 
     name: str
     value: str
     goal: str = ""
     met: bool | None = None
+    scope: Literal["whole", "inside"] | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,12 @@ def figures_of(script: str) -> list[Figure]:
 
 
 def show(figures: Iterable[Figure]) -> None:
-    """Prints the rows."""
+    """Prints them."""
     for figure in figures:
         reached = {True: ", reached", False: ", NOT reached", None: ""}[figure.met]
         goal = f"  [goal: {figure.goal}{reached}]" if figure.goal else ""
-        print(f"{figure.name}: {figure.value}{goal}", flush=True)
+        detail = f"; {figure.detail}" if figure.detail else ""
+        print(f"{figure.name}: {figure.value}{detail}{goal}", flush=True)
 
 
 @contextmanager

@@ -55,12 +55,27 @@ def figures() -> list[Figure]:
         Figure(
             f"A run over {PARTITIONS:,} regions / run of an asset that does nothing",
             f"{ratio:.2f}, one pair",
-            "at most 1.25 times, and 15 s",
-            ratio <= 1.25 and own["whole"] <= 15,
+            "at most 1.25",
+            ratio <= 1.25,
         ),
-        Figure("The run over regions", _stages(own)),
-        Figure("The run of nothing, as Dagster stores it", _stages(nothing)),
-        Figure("The run of nothing, in batches as the run over regions", _stages(batched)),
+        Figure(
+            f"One run over {PARTITIONS:,} regions",
+            _seconds(own),
+            "at most 15 s",
+            own["whole"] <= 15,
+            "whole",
+            _stages(own),
+        ),
+        Figure(
+            "A run of nothing over as many, in batches",
+            _seconds(batched),
+            detail=_stages(batched),
+        ),
+        Figure(
+            "A run of nothing over as many, as Dagster stores it",
+            _seconds(nothing),
+            detail=_stages(nothing),
+        ),
     ]
 
 
@@ -81,11 +96,14 @@ def _run(
     return found
 
 
+def _seconds(taken: Mapping[str, float]) -> str:
+    return f"{taken['whole']:.1f} s"
+
+
 def _stages(taken: Mapping[str, float]) -> str:
     return (
-        f"{taken['whole']:.1f} s, of which {taken['planned']:.1f} s from the first planned "
-        f"partition to the last, {taken['materialised']:.1f} s from the first materialisation to "
-        "the last"
+        f"of which {taken['planned']:.1f} s from the first planned partition to the last, "
+        f"{taken['materialised']:.1f} s from the first materialisation to the last"
     )
 
 

@@ -63,12 +63,6 @@ class Longest:
     average: float
     calls: int
 
-    def __str__(self) -> str:
-        return (
-            f"{self.milliseconds:.1f} ms ({self.command}, one of {self.calls:,}, on average "
-            f"{self.average:.2f} ms)"
-        )
-
 
 def figures() -> list[Figure]:
     """All sizes side by side, each with a server and a process of its own, so that none finds what
@@ -122,13 +116,17 @@ def _time(phase: str, rounds: Sequence[Mapping[int, Round]]) -> Figure:
         for size in SIZES
         if size > REFERENCE
     }
-    medians = (f"{statistics.median(seconds(size)) * 1e6:,.0f} µs of {size:,}" for size in SIZES)
+    medians = {size: f"{statistics.median(seconds(size)) * 1e6:,.0f} µs" for size in SIZES}
     ratios = (f"{found} times for {size:,}" for size, found in beside.items())
+    most = SIZES[-1]
     return Figure(
-        f"{phase[0].upper()}{phase[1:]}, time per region",
-        f"{', '.join(medians)}: {', '.join(ratios)}",
-        f"from {REFERENCE} on at most 1.25 times that of {REFERENCE}",
+        f"{phase[0].upper()}{phase[1:]}, per region of {most:,}",
+        f"{medians[most]}, {beside[most].ratio:.2f} times that of {REFERENCE}",
+        "at most 1.25",
         all(found.ratio <= 1.25 for found in beside.values()),
+        "inside" if phase == "committing" else None,
+        f"{', '.join(f'{median} of {size:,}' for size, median in medians.items())}: "
+        f"{', '.join(ratios)}",
     )
 
 
@@ -146,10 +144,12 @@ def _throughput(size: int, rounds: Sequence[Round]) -> Figure:
     rates = compared((taken.seconds["committing"], taken.seconds[SETS]) for taken in rounds)
     return Figure(
         f"Commits / plain SETs of the same bytes, {size:,} regions",
-        f"{rates}: {1 / rates.baseline:,.0f} commits a second, "
-        f"{rounds[-1].body / 1000:.1f} kB stored twice each",
+        str(rates),
         "at least 0.5",
         rates.ratio >= 0.5,
+        "inside" if size == SIZES[-1] else None,
+        f"{1 / rates.baseline:,.0f} commits a second, "
+        f"{rounds[-1].body / 1000:.1f} kB stored twice each",
     )
 
 
@@ -165,10 +165,12 @@ def _longest(administrator: redis.Redis) -> Longest:
 
 def _blocking(size: int, longest: Longest) -> Figure:
     return Figure(
-        f"Longest command in the server's slow log, {size:,} regions",
-        str(longest),
-        f"at most {BLOCKING_MS} ms",
+        f"Longest command of the server, {size:,} regions",
+        f"{longest.milliseconds:.1f} ms",
+        f"at most {BLOCKING_MS}",
         longest.milliseconds <= BLOCKING_MS,
+        "inside" if size == SIZES[-1] else None,
+        f"{longest.command}, one of {longest.calls:,}, on average {longest.average:.2f} ms",
     )
 
 

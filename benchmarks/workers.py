@@ -90,22 +90,29 @@ def _figures(folder: Path) -> list[Figure]:
     return [
         Figure(
             f"{REGIONS:,} regions in runs of {PER_RUN} over {WORKERS} workers",
-            f"{whole:.0f} s; {len(done):,} regions materialised; "
-            f"{failed} of {len(records)} runs failed",
+            f"{whole:.0f} s",
             f"at most {GOAL_SECONDS} s",
             whole <= GOAL_SECONDS and len(done) == REGIONS and not failed,
+            "whole",
+            f"{len(done):,} regions materialised; {failed} of {len(records)} runs failed",
         ),
-        Figure("To queue all runs, with their planned partitions", f"{launched:.1f} s"),
-        Figure("A run, from its start to its end", _spread(runs)),
-        *(Figure(f"Its step {name}", _spread(taken)) for name, taken in steps.items()),
+        Figure(f"To queue these {len(records)} runs", f"{launched:.1f} s", scope="inside"),
+        Figure(
+            f"One run of {PER_RUN} regions", _median(runs), scope="inside", detail=_spread(runs)
+        ),
+        *(
+            Figure(f"Its step {name}", _median(taken), detail=_spread(taken))
+            for name, taken in steps.items()
+        ),
     ]
 
 
+def _median(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.1f} s"
+
+
 def _spread(seconds: Sequence[float]) -> str:
-    return (
-        f"{statistics.median(seconds):.1f} s ({min(seconds):.1f}–{max(seconds):.1f} s), together "
-        f"{sum(seconds):.0f} s"
-    )
+    return f"{min(seconds):.1f}–{max(seconds):.1f} s, together {sum(seconds):.0f} s"
 
 
 @contextmanager
