@@ -166,7 +166,6 @@ INPUT_PREFIX = _prefix(
     "Comes before every Redis key of the inputs, which other jobs write.",
     "none",
 )
-CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 STATE_DIR = _folder(
     "REGIONAL_STATE_DIR",
     "The folder of the embedded server's data and, unless `DAGSTER_HOME` is set, of Dagster's.",
@@ -301,11 +300,6 @@ class StoreSettings(msgspec.Struct, frozen=True):
     input_prefix: str = INPUT_PREFIX.default
     replicas: int = REPLICAS.default
     files: str = FILES.default
-
-    @property
-    def in_cluster(self) -> bool:
-        """Whether `redis_url` names the nodes of a cluster."""
-        return (self.redis_url or "").partition("://")[0] in CLUSTER_SCHEMES
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":

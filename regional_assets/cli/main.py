@@ -173,7 +173,7 @@ def server() -> None:
 @plain_errors
 def start() -> None:
     """Start the embedded server unless it runs."""
-    from regional_assets.store import embedded
+    from regional_assets.redis_link import embedded
 
     click.echo(embedded.ensure_running(_embedded_state_dir()))
 
@@ -182,7 +182,7 @@ def start() -> None:
 @plain_errors
 def stop() -> None:
     """Stop the embedded server; what it holds stays on disk."""
-    from regional_assets.store import embedded
+    from regional_assets.redis_link import embedded
 
     stopped = embedded.stop(_embedded_state_dir())
     click.echo("stopped" if stopped else "was not running")
@@ -192,7 +192,7 @@ def stop() -> None:
 @plain_errors
 def server_status() -> None:
     """Tell whether the embedded server runs; exits 1 when it does not."""
-    from regional_assets.store import embedded
+    from regional_assets.redis_link import embedded
 
     folder = _embedded_state_dir()
     if not embedded.is_running(folder):
@@ -249,7 +249,7 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
 
     Further options go to `dagster dev`, for example `--log-level debug`.
     """
-    from regional_assets.store import redis_url
+    from regional_assets.redis_link import url as redis_url
 
     home = use_dagster_home()
     os.environ["REGIONAL_STATE_DIR"] = str(state_dir())

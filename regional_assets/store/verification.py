@@ -12,6 +12,7 @@ from regional_assets.intelligence.diff import versions_of
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
+from regional_assets.redis_link.text import as_text
 from regional_assets.store.history_verification import Kept, history_problems
 from regional_assets.store.keys import (
     DAY,
@@ -31,7 +32,7 @@ from regional_assets.store.verification_views import (
     milliseconds,
     stored_snapshots,
 )
-from regional_assets.store.wire import as_text, confirmation, observations
+from regional_assets.store.wire import confirmation, observations
 
 # How often to look at a region that other runs keep writing.
 _LOOKS = 3

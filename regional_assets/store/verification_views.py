@@ -9,9 +9,9 @@ import redis
 from redis.client import Pipeline
 
 from regional_assets.intelligence.model import Model
-from regional_assets.store.connection import refusal
+from regional_assets.redis_link.refusals import refusal
+from regional_assets.redis_link.text import as_text
 from regional_assets.store.keys import Keys
-from regional_assets.store.wire import as_text
 
 # Regions that are looked at, and snapshots that are read, in one round trip. More would block the
 # server's other clients for too long.
