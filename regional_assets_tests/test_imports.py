@@ -23,6 +23,7 @@ STOREYS = (
     ("store", "narrative", "board"),
     ("intelligence",),
     ("settings", "redis_link"),
+    ("errors",),
 )
 LEVEL = {room: level for level, rooms in enumerate(STOREYS) for room in rooms}
 # These could be packages of their own: they know nothing of this project, not even its errors.

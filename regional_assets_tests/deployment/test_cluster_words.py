@@ -13,6 +13,7 @@ from redis.crc import key_slot
 
 from regional_assets.cli.doctor import examine
 from regional_assets.errors import SettingsError, StoreError
+from regional_assets.redis_link import url as redis_url
 from regional_assets.redis_link.cluster import Cluster
 from regional_assets.redis_link.server import server_of
 from regional_assets.runs.clock import current_time
