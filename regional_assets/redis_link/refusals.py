@@ -2,8 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Iterator
 from typing import Any
 
 import redis
@@ -55,6 +54,12 @@ _OWN_CERTIFICATE_ADVICE = (
     "a server that asks for a certificate gets it by ssl_certfile=... and ssl_keyfile=... in "
     "REDIS_URL"
 )
+_NO_TLS_ADVICE = "redis:// is for a port without TLS"
+_SILENT_WITHOUT_TLS = "a port without TLS stays silent like this, redis:// is for it"
+_NO_LOGIN = (
+    "wants a password: put it in REDIS_URL, as in redis://user:password@host:6379/0 (without a "
+    "user for the default one)"
+)
 
 
 def refusal(error: Exception) -> str:
@@ -70,116 +75,75 @@ def refusal(error: Exception) -> str:
 def unavailable(server: Server, error: Exception, deadline: float) -> LinkError:
     """The error to raise when the server is unavailable, also after the `deadline` (s). Asks it
     what it is where the error alone does not tell."""
-    failure = _Failure(server, error, deadline)
-    words = next(words for applies, words in _MEANINGS if applies(failure))
-    return LinkError(words.format(failure))
+    # An error of one node of a cluster has a note of which it is.
+    where = " of ".join([*getattr(error, "__notes__", [])[:1], str(server)])
+    if isinstance(error, NoRoute):
+        return LinkError(str(error))
+    if isinstance(error, redis.InvalidResponse):
+        # Its words quote what was received.
+        return LinkError(f"what answers at {where} is no Redis server: correct REDIS_URL")
+    said = next(words for applies, words in _meanings(server, error, deadline) if applies)
+    return LinkError(f"Redis at {where} {said}")
 
 
-class _Failure:
-    """An error that a server gave, or that stands for its silence, and what words are made of."""
-
-    def __init__(self, server: Server, error: Exception, deadline: float) -> None:
-        self.server = server
-        self.error = error
-        # redis-py raises its own error while it handles the socket's.
-        self.cause = error.__context__
-        # An error of one node of a cluster has a note of which it is.
-        self.where = " of ".join([*getattr(error, "__notes__", [])[:1], str(server)])
-        self.reason = refusal(error)
-        self.command = self.reason.partition(":")[0]
-        self.unsettled = server.unsettled.format(deadline=deadline, error=error)
-
-    def has(self, pattern: str) -> bool:
-        return re.search(pattern, self.reason) is not None
-
-    @property
-    def login(self) -> str:
-        if getattr(self.error, "status_code", None) == "NOAUTH":
-            return (
-                "wants a password: put it in REDIS_URL, as in redis://user:password@host:6379/0 "
-                "(without a user for the default one)"
-            )
-        return "refuses the login: check user and password in REDIS_URL"
-
-    @cached_property
-    def wrong_server(self) -> str:
-        """What a new connection finds that no run could work with, and what to do; empty when it
-        finds nothing. HELLO needs no rights, and is not too long for a server that wants a
-        password, which closes the connection at the first long command."""
-        closed = isinstance(self.error, redis.ConnectionError)
-        if isinstance(self.cause, ssl.SSLError):
-            closed = False
-        if not closed and not self.has("unknown command|Protocol error"):
-            return ""
-        connection: Any = self.server.client.connection_pool.make_connection()
-        try:
-            connection.send_command("HELLO")
-            found = fields(connection.read_response())
-            if (mode := found["mode"]) in OTHER_MODES and not self.server.can_move:
-                return "is {}: {}".format(*OTHER_MODES[mode])
-            if (known := product(found, {})).is_too_old:
-                return f"is {known}: {VERSION_ADVICE}"
-        except redis.AuthenticationError as error:
-            return _Failure(self.server, error, 0).login
-        except redis.ResponseError as error:
-            if _UNKNOWN_COMMAND in str(error) and "HELLO" in str(error):
-                return f"is older than Redis 6.0: {VERSION_ADVICE}"
-        # The error that led here is the one to report.
-        except (redis.RedisError, *UNREACHABLE, ValueError, KeyError, TypeError):
-            pass
-        finally:
-            connection.disconnect()
-        return ""
-
-    @property
-    def certificate_advice(self) -> str:
-        return _CERTIFICATE_ADVICE.get(getattr(self.cause, "verify_code", 0), _CA_ADVICE)
-
-    @property
-    def advice(self) -> str:
-        if isinstance(self.cause, ssl.SSLError):
-            return f"redis:// is for a port without TLS; {_OWN_CERTIFICATE_ADVICE}"
-        if self.server.has_tls and isinstance(self.error, redis.TimeoutError):
-            return (
-                f"{self.server.silent}; a port without TLS stays silent like this, redis:// is for "
-                "it"
-            )
-        # The server's reason is sometimes lost when it closes the connection.
-        lost = self.cause is None or isinstance(self.cause, ConnectionResetError | BrokenPipeError)
-        if self.server.has_tls and lost:
-            return f"{self.server.silent}; {_OWN_CERTIFICATE_ADVICE}"
-        return self.server.silent
+def _meanings(server: Server, error: Exception, deadline: float) -> Iterator[tuple[object, str]]:
+    """Whether the error means that, and how it is said; the first that applies counts."""
+    reason = refusal(error)
+    # redis-py raises its own error while it handles the socket's.
+    cause = error.__context__
+    in_tls = isinstance(cause, ssl.SSLError)
+    yield isinstance(error, Moved), server.unsettled.format(deadline=deadline, error=error)
+    yield isinstance(error, redis.AuthenticationError), _login_problem(error)
+    yield (
+        re.search("unknown command ['`]AUTH", reason),
+        f"knows no logins ({reason.partition(':')[0]}): remove user and password from REDIS_URL, "
+        "or correct its address",
+    )
+    yield isinstance(error, BusyLoadingError), f"is not ready ({reason}): run again when it is"
+    # A server that wants a password closes the connection at the first long command.
+    closed = isinstance(error, redis.ConnectionError) and not in_tls
+    if closed or re.search("unknown command|Protocol error", reason):
+        problem = _wrong_server(server)
+        yield problem, problem
+    yield not isinstance(error, UNREACHABLE), f"refuses: {reason}"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        advice = _CERTIFICATE_ADVICE.get(cause.verify_code, _CA_ADVICE)
+        yield True, f"has a certificate that is not accepted ({cause.verify_message}): {advice}"
+    silent = f"does not answer ({reason}): {server.silent}"
+    yield in_tls, f"does not answer ({reason}): {_NO_TLS_ADVICE}; {_OWN_CERTIFICATE_ADVICE}"
+    yield not server.has_tls, silent
+    yield isinstance(error, redis.TimeoutError), f"{silent}; {_SILENT_WITHOUT_TLS}"
+    # The server's reason is sometimes lost when it closes the connection.
+    lost = cause is None or isinstance(cause, ConnectionResetError | BrokenPipeError)
+    yield lost, f"{silent}; {_OWN_CERTIFICATE_ADVICE}"
+    yield True, silent
 
 
-def _is(*kinds: type[Exception]) -> Callable[[_Failure], bool]:
-    return lambda failure: isinstance(failure.error, kinds)
+def _login_problem(error: Exception) -> str:
+    if getattr(error, "status_code", None) == "NOAUTH":
+        return _NO_LOGIN
+    return "refuses the login: check user and password in REDIS_URL"
 
 
-# The first that applies → the message.
-_MEANINGS: tuple[tuple[Callable[[_Failure], object], str], ...] = (
-    (_is(NoRoute), "{0.error}"),
-    (_is(Moved), "Redis at {0.where} {0.unsettled}"),
-    (_is(redis.AuthenticationError), "Redis at {0.where} {0.login}"),
-    # Its words quote what was received.
-    (
-        _is(redis.InvalidResponse),
-        "what answers at {0.where} is no Redis server: correct REDIS_URL",
-    ),
-    (
-        lambda failure: failure.has("unknown command ['`]AUTH['`]"),
-        "Redis at {0.where} knows no logins ({0.command}): remove user and password from "
-        "REDIS_URL, or correct its address",
-    ),
-    (_is(BusyLoadingError), "Redis at {0.where} is not ready ({0.reason}): run again when it is"),
-    (lambda failure: failure.wrong_server, "Redis at {0.where} {0.wrong_server}"),
-    (
-        lambda failure: not isinstance(failure.error, UNREACHABLE),
-        "Redis at {0.where} refuses: {0.reason}",
-    ),
-    (
-        lambda failure: isinstance(failure.cause, ssl.SSLCertVerificationError),
-        "Redis at {0.where} has a certificate that is not accepted ({0.cause.verify_message}): "
-        "{0.certificate_advice}",
-    ),
-    (_is(Exception), "Redis at {0.where} does not answer ({0.reason}): {0.advice}"),
-)
+def _wrong_server(server: Server) -> str:
+    """What a new connection finds that no run could work with, and what to do; empty when it finds
+    nothing. HELLO needs no rights, and is not too long for a server that wants a password."""
+    connection: Any = server.client.connection_pool.make_connection()
+    try:
+        connection.send_command("HELLO")
+        found = fields(connection.read_response())
+        if (mode := found["mode"]) in OTHER_MODES and not server.can_move:
+            return "is {}: {}".format(*OTHER_MODES[mode])
+        if (known := product(found, {})).is_too_old:
+            return f"is {known}: {VERSION_ADVICE}"
+    except redis.AuthenticationError as error:
+        return _login_problem(error)
+    except redis.ResponseError as error:
+        if _UNKNOWN_COMMAND in str(error) and "HELLO" in str(error):
+            return f"is older than Redis 6.0: {VERSION_ADVICE}"
+    # The error that led here is the one to report.
+    except (redis.RedisError, *UNREACHABLE, ValueError, KeyError, TypeError):
+        pass
+    finally:
+        connection.disconnect()
+    return ""

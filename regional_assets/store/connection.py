@@ -6,23 +6,18 @@ from contextlib import contextmanager
 
 import redis
 
-from regional_assets.errors import EmbeddedServerError, SettingsError, StoreError
-from regional_assets.redis_link import client, errors
+from regional_assets.errors import SettingsError, StoreError
+from regional_assets.redis_link import client
 from regional_assets.redis_link.client import Patience
+from regional_assets.redis_link.errors import AddressError, LinkError
 from regional_assets.settings import StoreSettings
 from regional_assets.store.keys import Keys
-
-# The first that fits.
-_ERRORS: tuple[tuple[type[errors.LinkError], type[StoreError] | type[SettingsError]], ...] = (
-    (errors.AddressError, SettingsError),
-    (errors.EmbeddedServerError, EmbeddedServerError),
-    (errors.LinkError, StoreError),
-)
 
 
 def connect(settings: StoreSettings) -> redis.Redis:
     """A client of the configured server, or of the embedded one (started if necessary) when there
-    is no `redis_url`. Raises `SettingsError`, and `EmbeddedServerError`."""
+    is no `redis_url`. Raises `SettingsError`, and `StoreError` when the embedded server does not
+    start."""
     with project_errors():
         if settings.redis_url is None:
             return client.connect_embedded(settings.state_dir, patience(settings))
@@ -46,6 +41,7 @@ def project_errors() -> Iterator[None]:
     words."""
     try:
         yield
-    except errors.LinkError as error:
-        kind = next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))
-        raise kind(str(error)) from None
+    except AddressError as error:
+        raise SettingsError(str(error)) from None
+    except LinkError as error:
+        raise StoreError(str(error)) from None
