@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.store import access, node_diagnosis
+from regional_assets.redis_link.server import Server
+from regional_assets.store import access, rights
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL
@@ -236,10 +237,10 @@ def test_scripts_look_at_a_bounded_number_of_rights(
         rule = re.sub(r"~dedup:[^ )]+", "", RULES[WRITER].replace(WRITER, "limited"))
         admin.execute_command(*rule.split())
         with redis.Redis.from_url(server_url, username="limited", password=access.PASSWORD) as user:
-            whole = node_diagnosis.rights(user, keys, MODEL)
-            monkeypatch.setattr(node_diagnosis, "_PER_SCRIPT", 100)
+            whole = rights.rights(Server(user), keys, MODEL)
+            monkeypatch.setattr(rights, "_PER_SCRIPT", 100)
             admin.config_resetstat()
-            assert node_diagnosis.rights(user, keys, MODEL) == whole
+            assert rights.rights(Server(user), keys, MODEL) == whole
         counted = calls(admin)
         admin.acl_deluser("limited")
     assert "lacks rights on dedup:snapshot:v1:mena:0" in whole[1]
