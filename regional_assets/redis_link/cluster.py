@@ -187,13 +187,13 @@ class Cluster(Routed):
 
     def _ask(self) -> list[tuple[int, int, list[Address]]]:
         silent = []
-        refusal: redis.RedisError | None = None
+        barred: redis.RedisError | None = None
         # In random order, because one of them may be cut off and out of date.
         candidates = random.sample(list(self._clients), len(self._clients))
         for asked in sorted(candidates, key=self._suspects.__contains__):
             at = f"{asked[0]}:{asked[1]}"
             try:
-                with _named(asked):
+                with self._at(asked):
                     reply = self._client(asked).cluster("SLOTS")
                 self._suspects.discard(asked)
                 return [
@@ -202,7 +202,7 @@ class Cluster(Routed):
                 ]
             except (AuthenticationError, NoPermissionError) as error:
                 # Each node has users of its own; another may let this one in.
-                refusal = refusal or error
+                barred = barred or error
             except ResponseError as error:
                 # The second is a Sentinel's.
                 if re.search("cluster support disabled|unknown command", str(error)):
@@ -216,8 +216,8 @@ class Cluster(Routed):
                 if isinstance(error.__context__, ssl.SSLError):
                     raise
                 silent.append(f"{at}: {one_line(error)}")
-        if refusal:
-            raise refusal
+        if barred:
+            raise barred
         raise NoRoute(
             f"no node of the {self} answers ({'; '.join(silent)}): start them, or correct REDIS_URL"
         )
@@ -231,7 +231,7 @@ class Cluster(Routed):
         with ExitStack() as held:
             sent = []
             for address, positions in asked.items():
-                with self._suspected(address):
+                with self._at(address):
                     connection = held.enter_context(_lent(self._client(address)))
                     words: list[Any] = []
                     for position in positions:
@@ -240,7 +240,7 @@ class Cluster(Routed):
                     connection.send_packed_command(connection.pack_commands(words))
                     sent.append((address, positions, connection))
             for address, positions, connection in sent:
-                with self._suspected(address):
+                with self._at(address):
                     for position in positions:
                         if asking:
                             _reply(connection)
@@ -248,12 +248,13 @@ class Cluster(Routed):
         return found
 
     @contextmanager
-    def _suspected(self, node: Address) -> Iterator[None]:
+    def _at(self, node: Address) -> Iterator[None]:
+        """Notes on an error which node it is from."""
         try:
-            with _named(node):
+            with self.suspected(node):
                 yield
-        except (redis.ConnectionError, redis.TimeoutError):
-            self.forget(node)
+        except (redis.RedisError, OSError) as error:
+            error.add_note(f"{node[0]}:{node[1]}")
             raise
 
 
@@ -275,16 +276,6 @@ def _reply(connection: Any) -> Any:
         return connection.read_response()
     except ResponseError as error:
         return error
-
-
-@contextmanager
-def _named(node: Address) -> Iterator[None]:
-    """Notes on an error which node it is from."""
-    try:
-        yield
-    except (redis.RedisError, OSError) as error:
-        error.add_note(f"{node[0]}:{node[1]}")
-        raise
 
 
 def _address(client: redis.Redis) -> Address:

@@ -57,6 +57,15 @@ class Routed(Server):
     def forget(self, suspect: Address | None = None) -> None:
         """Takes notice that what is known is out of date, or that this server does not answer."""
 
+    @contextmanager
+    def suspected(self, at: Address) -> Iterator[None]:
+        """Takes notice when the server at this address does not answer."""
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError):
+            self.forget(at)
+            raise
+
     def start_over(self) -> None:
         """Prepares for another look at the whole, after connections were closed."""
 
@@ -97,13 +106,13 @@ class _Connection(redis.Connection):
         base: Any = super()
         if not self.is_connected:
             self.host, self.port = self._server.lead()
-        with self._suspected():
+        with self._server.suspected((self.host, self.port)):
             base.connect()
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         base: Any = super()
         try:
-            with self._suspected():
+            with self._server.suspected((self.host, self.port)):
                 return base.read_response(*args, **options)
         except ResponseError as error:
             moved = sign_of_move(error)
@@ -112,14 +121,6 @@ class _Connection(redis.Connection):
             base.disconnect()
             self._server.forget()
             raise moved from None
-
-    @contextmanager
-    def _suspected(self) -> Iterator[None]:
-        try:
-            yield
-        except (redis.ConnectionError, redis.TimeoutError):
-            self._server.forget((self.host, self.port))
-            raise
 
 
 class _TLSConnection(_Connection, redis.SSLConnection):
