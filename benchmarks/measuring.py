@@ -13,8 +13,8 @@ from typing import Literal
 
 import redis
 
+from regional_assets.redis_link import embedded
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded
 
 _MEASURING = {
     *("auth", "hello", "client|setinfo", "client|id", "client|list"),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchmarks.measuring import Figure, server, show
 from regional_assets.intelligence.model import BUILT_IN
+from regional_assets.redis_link import embedded
 from regional_assets.replay.replay import Replay, expire
 from regional_assets.replay.series import PORTWATCH_2026, feeds, read_series
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import embedded
 from regional_assets.store.reading import read_waiting_alerts
 from regional_assets.store.snapshot_store import SnapshotStore
 

@@ -17,11 +17,11 @@ from benchmarks.distant import ROUND_TRIP, Distant, Traffic, distant
 from benchmarks.measuring import Figure, administrator, commands, compared, server, show
 from benchmarks.old_way import take_snapshots_in_sequence, take_snapshots_in_threads
 from regional_assets.intelligence.model import BUILT_IN
+from regional_assets.redis_link import embedded
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS, read_input_files
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 

@@ -20,10 +20,10 @@ import redis
 
 from benchmarks.generated_model import generated, inputs
 from benchmarks.measuring import Comparison, Figure, administrator, compared, server, show
+from regional_assets.redis_link import embedded
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded
 from regional_assets.store.connection import connect
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode

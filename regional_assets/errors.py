@@ -7,7 +7,6 @@ what to do next. It never holds a secret.
     ├── ModelError                  a model that cannot be used (intelligence/model_checks.py)
     ├── UnknownRegionError          a region that the model lacks
     ├── StoreError                  Redis cannot be used
-    │   └── EmbeddedServerError     … because it does not start or stop
     ├── PreviousSnapshotError       a stored snapshot that cannot be compared with
     ├── FilesError                  a file that a run cannot write
     ├── InputFilesError             a folder of inputs that cannot be loaded
@@ -36,10 +35,6 @@ class UnknownRegionError(RegionalAssetsError, ValueError):
 class StoreError(RegionalAssetsError):
     """The store cannot be used; the message names the server (never a password) and what to do
     next."""
-
-
-class EmbeddedServerError(StoreError):
-    """The embedded server cannot be started or stopped."""
 
 
 class PreviousSnapshotError(RegionalAssetsError, ValueError):

@@ -149,7 +149,6 @@ INPUT_PREFIX = Setting(
     "Comes before every Redis key of the inputs, which other jobs write.",
     "none",
 )
-CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 STATE_DIR = Setting(
     "REGIONAL_STATE_DIR",
     _FOLDER,
@@ -285,11 +284,6 @@ class StoreSettings(msgspec.Struct, frozen=True):
     input_prefix: str = INPUT_PREFIX.default
     replicas: int = REPLICAS.default
     files: str = FILES.default
-
-    @property
-    def in_cluster(self) -> bool:
-        """Whether `redis_url` names the nodes of a cluster."""
-        return (self.redis_url or "").partition("://")[0] in CLUSTER_SCHEMES
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "StoreSettings":

@@ -12,8 +12,9 @@ import hypothesis
 import pytest
 import redis
 
+from regional_assets.redis_link import embedded
 from regional_assets.settings import DAGSTER_HOME, INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
-from regional_assets.store import access, embedded
+from regional_assets.store import access
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.clusters import kind_of_store

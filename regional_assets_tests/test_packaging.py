@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import pytest
 
 from regional_assets.definitions import defs
-from regional_assets.store import embedded
+from regional_assets.redis_link import embedded
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.installed import ROOT, build
 

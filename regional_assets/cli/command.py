@@ -11,6 +11,7 @@ import click
 from regional_assets.errors import RegionalAssetsError, UnknownRegionError
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.text import quoted, visible
+from regional_assets.redis_link.errors import LinkError
 from regional_assets.runs.models import chosen_model
 from regional_assets.settings import StoreSettings
 
@@ -29,7 +30,7 @@ class Command(click.Command):
             return super().invoke(ctx)
         except UnknownRegionError as error:
             raise click.UsageError(str(error), ctx) from None
-        except RegionalAssetsError as error:
+        except (RegionalAssetsError, LinkError) as error:
             raise click.ClickException(visible(str(error))) from None
 
 

@@ -11,14 +11,15 @@ from regional_assets.cli.render import plain
 from regional_assets.errors import NarrativeSettingsError, SettingsError
 from regional_assets.intelligence.model import BUILT_IN, Model
 from regional_assets.narrative.settings import providers
+from regional_assets.redis_link.folders import write_problem
+from regional_assets.redis_link.server import Result
 from regional_assets.runs.files import address
 from regional_assets.runs.files import write_problem as files_problem
 from regional_assets.runs.models import chosen_model, described
 from regional_assets.settings import DAGSTER_HOME, OLD_MODEL, SETTINGS, StoreSettings, state_dir
 from regional_assets.store.diagnosis import Finding, diagnose, examined
 from regional_assets.store.identity import MetStore
-from regional_assets.store.node_diagnosis import Result
-from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui, write_problem
+from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui
 
 _STYLE = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}
 
@@ -70,12 +71,12 @@ def _model(environ: Mapping[str, str]) -> tuple[Model, Finding]:
 def _files(settings: StoreSettings | None) -> Result:
     """Whether files can be written where they are not in the state folder, which has its check."""
     if settings is None:
-        return "skipped", "needs settings that are understood", ""
+        return Result("skipped", "needs settings that are understood")
     if not settings.files:
-        return "ok", f"go to {settings.state_dir}, of this machine alone", ""
+        return Result("ok", f"go to {settings.state_dir}, of this machine alone")
     if problem := files_problem(settings):
-        return "problem", problem, ""
-    return "ok", address(settings), ""
+        return Result("problem", problem)
+    return Result("ok", address(settings))
 
 
 def _on_record(environ: Mapping[str, str]) -> MetStore | None:
@@ -106,32 +107,32 @@ def _dagster(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _home(home: Path, environ: Mapping[str, str]) -> Result:
     if not home.exists():
-        return "ok", f"{home} will be created when it is needed", ""
+        return Result("ok", f"{home} will be created when it is needed")
     if problem := write_problem(home, DAGSTER_HOME.name):
-        return "problem", problem, ""
+        return Result("problem", problem)
     named = environ.get(DAGSTER_HOME.name)
     if named and not Path(named).expanduser().is_absolute():
-        return (
+        return Result(
             "warning",
             f"{DAGSTER_HOME.name} is relative, so that it depends on where a command starts",
             f"set it to {home}",
         )
     if not (home / "dagster.yaml").exists():
-        return (
+        return Result(
             "warning",
             f"{home} has no dagster.yaml: nothing notices runs whose process died",
             f"copy {CONFIGURATION} there",
         )
-    return "ok", str(home), ""
+    return Result("ok", str(home))
 
 
 def _storage(home: Path) -> Result:
     if not home.is_dir():
-        return "ok", "there is none before the first run", ""
+        return Result("ok", "there is none before the first run")
     # Dagster takes a second to import.
     from regional_assets.defs.instance import describe_storage
 
-    return "ok", describe_storage(home), ""
+    return Result("ok", describe_storage(home))
 
 
 def _daemon(home: Path) -> Result:
@@ -140,13 +141,13 @@ def _daemon(home: Path) -> Result:
     processes = daemons(home)
     shown = ", ".join(map(str, processes))
     if len(processes) > 1:
-        return (
+        return Result(
             "problem",
             f"{found}; {len(processes)} daemons run on {home}, in the processes {shown}: each "
             "starts every schedule",
             "end all but one",
         )
-    return "ok", found + (f"; the daemon is process {shown}" if processes else ""), ""
+    return Result("ok", found + (f"; the daemon is process {shown}" if processes else ""))
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:

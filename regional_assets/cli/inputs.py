@@ -11,7 +11,6 @@ from regional_assets.intelligence.inputs import StoredValue, is_sample, read_inp
 from regional_assets.intelligence.world import build_world
 from regional_assets.runs.input_files import read_input_files
 from regional_assets.settings import StoreSettings
-from regional_assets.store.connection import address
 from regional_assets.store.snapshot_store import SnapshotStore
 
 # A message names so many keys.
@@ -26,18 +25,18 @@ def load_inputs(folder: Path, now: int, *, if_empty: bool, samples: bool, yes: b
     with open_store() as store:
         states = read_inputs(store.model.inputs, store.read([]).values, now)
         if if_empty and any(state.size for state in states.values()):
-            click.echo(f"inputs are there already at {address(store.client)}")
+            click.echo(f"inputs are there already at {store.server}")
             return
         if invented:
             _allow_samples(store, samples, yes)
         store.write_inputs(values)
-        click.echo(f"{len(values)} keys loaded into {address(store.client)}")
+        click.echo(f"{len(values)} keys loaded into {store.server}")
 
 
 def _allow_samples(store: SnapshotStore, asked_for: bool, yes: bool) -> None:
     """Raises unless samples may be loaded: runs take them for real, and the relay sends their
     alerts to people."""
-    where = address(store.client)
+    where = store.server
     embedded = StoreSettings.from_environment().redis_url is None
     if not (embedded or asked_for):
         raise click.ClickException(
@@ -66,7 +65,7 @@ def _refuse_beside_feeds(store: SnapshotStore) -> None:
         others = len(feeds) - _NAMED
         named = ", ".join(feeds[:_NAMED]) + (f" and {others} more" if others > 0 else "")
         raise click.ClickException(
-            f"samples are not loaded into {address(store.client)} beside feeds: {named}; give "
+            f"samples are not loaded into {store.server} beside feeds: {named}; give "
             "samples a server of their own (without REDIS_URL, with REGIONAL_STATE_DIR set to a "
             "new folder), or delete these keys if nothing writes them"
         )

@@ -164,7 +164,7 @@ def server() -> None:
 @server.command()
 def start() -> None:
     """Start the embedded server unless it runs."""
-    from regional_assets.store import embedded
+    from regional_assets.redis_link import embedded
 
     click.echo(embedded.ensure_running(_embedded_state_dir()))
 
@@ -172,7 +172,7 @@ def start() -> None:
 @server.command()
 def stop() -> None:
     """Stop the embedded server; what it holds stays on disk."""
-    from regional_assets.store import embedded
+    from regional_assets.redis_link import embedded
 
     stopped = embedded.stop(_embedded_state_dir())
     click.echo("stopped" if stopped else "was not running")
@@ -181,7 +181,7 @@ def stop() -> None:
 @server.command("status")
 def server_status() -> None:
     """Tell whether the embedded server runs; exits 1 when it does not."""
-    from regional_assets.store import embedded
+    from regional_assets.redis_link import embedded
 
     folder = _embedded_state_dir()
     if not embedded.is_running(folder):
@@ -234,7 +234,7 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
 
     Further options go to `dagster dev`, for example `--log-level debug`.
     """
-    from regional_assets.store import redis_url
+    from regional_assets.redis_link import url as redis_url
 
     home = use_dagster_home()
     os.environ["REGIONAL_STATE_DIR"] = str(state_dir())

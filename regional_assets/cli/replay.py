@@ -16,9 +16,9 @@ from regional_assets.cli.alerts import alerts_table, regional_alerts
 from regional_assets.errors import SeriesError
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import utc
+from regional_assets.redis_link import embedded
 from regional_assets.replay.replay import Replay
 from regional_assets.replay.series import read_series
-from regional_assets.store import embedded
 from regional_assets.store.reading import read_waiting_alerts
 
 _COLUMNS = (

@@ -8,7 +8,7 @@ import dagster as dg
 
 from regional_assets.defs.known_store import keep_store, known_store
 from regional_assets.errors import SettingsError
-from regional_assets.store.errors import one_line
+from regional_assets.redis_link.text import one_line
 from regional_assets.store.identity import MetStore
 from regional_assets.store.state_folder import creating_storage, has_storage
 

@@ -17,9 +17,9 @@ from regional_assets.defs.resources import ClockResource, NarratorResource, Snap
 from regional_assets.errors import ReplayError
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS
+from regional_assets.redis_link import embedded
 from regional_assets.replay.series import feeds
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded
 from regional_assets.store.keys import DAY
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.state_folder import dagster_home

@@ -25,6 +25,7 @@ from regional_assets.intelligence.snapshot import (
 )
 from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, build_world
+from regional_assets.redis_link.text import one_line
 from regional_assets.store.commit import (
     CommitReply,
     Duplicate,
@@ -33,7 +34,6 @@ from regional_assets.store.commit import (
     Unreplicated,
     Written,
 )
-from regional_assets.store.errors import one_line
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.snapshot_store import REGIONS_PER_CALL, SnapshotStore, StoreRead
 

@@ -1,2 +1,2 @@
-"""Redis: key names, connection, the snapshot store and its server-side scripts, the embedded
-server."""
+"""What lies in Redis: key names, the stores and their server-side scripts, verification, rights,
+diagnosis. The link to the server itself is in `redis_link`."""

@@ -32,14 +32,28 @@ _ARGUMENTS = {
 }
 # A script is called with keys of every kind. Redis checks each command that it then runs.
 _ON_EVERY_KEY = ("EVALSHA", "EVALSHA_RO", "PEXPIRETIME", "TYPE")
-_ON_INPUTS = ("EVALSHA_RO", "MGET", "TYPE")
 _WITHOUT_KEY = ("EXEC", "MULTI", "SCRIPT LOAD", "TIME", "UNWATCH")
 # Runs need these for databases other than 0, for REGIONAL_REPLICAS, and in no other case.
 _HELPFUL = ("PING", "SELECT", "WAIT")
-# In a cluster, each input is read alone, from the node that has it.
-_ON_SCATTERED_INPUTS = ("GET", "TYPE")
-_OF_CLUSTERS = ("ASKING", "CLUSTER SLOTS")
-_HELPFUL_IN_CLUSTERS = ("CLUSTER INFO",)
+
+
+class _Route(NamedTuple):
+    """Commands without a key that lead to the keys, those that help a diagnosis, those used on
+    inputs, and the one of them that reads."""
+
+    leading: tuple[str, ...]
+    helpful: tuple[str, ...]
+    on_inputs: tuple[str, ...]
+    reading: str
+
+
+_ONE_SERVER = _Route((), (), ("EVALSHA_RO", "MGET", "TYPE"), "MGET")
+# Each input is read alone, from the node that has it.
+_CLUSTER = _Route(("ASKING", "CLUSTER SLOTS"), ("CLUSTER INFO",), ("GET", "TYPE"), "GET")
+
+
+def _route(keys: Keys) -> _Route:
+    return _CLUSTER if keys.in_cluster else _ONE_SERVER
 
 
 # On further keys of this project's own, whatever a later version keeps there. These kinds of
@@ -111,10 +125,11 @@ class Use(msgspec.Struct, frozen=True):
 
 def uses(keys: Keys, model: Model, rest: str = "0") -> Iterator[Use]:
     """Every command that runs over the model's regions send, on keys like theirs."""
-    for command in (*_WITHOUT_KEY, *(_OF_CLUSTERS if keys.in_cluster else ())):
+    route = _route(keys)
+    for command in (*_WITHOUT_KEY, *route.leading):
         yield _use(command, None)
     for key in read_only_keys(keys, model):
-        for command in _ON_SCATTERED_INPUTS if keys.in_cluster else _ON_INPUTS:
+        for command in route.on_inputs:
             yield _use(command, key)
     for key in write_only_keys(keys):
         yield _use("SET", key)
@@ -173,14 +188,14 @@ def _writer(keys: Keys, model: Model) -> Iterator[str]:
     at = keys.snapshot_at("*", "[0-9]*")
     plain = _written(keys, "*", "*").items()
     written = {at if key == keys.snapshot_at("*", "*") else key: used for key, used in plain}
-    yield from _allowed([*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY])
-    if keys.in_cluster:
-        yield from _allowed([*_OF_CLUSTERS, *_HELPFUL_IN_CLUSTERS])
+    route = _route(keys)
+    always = (*_WITHOUT_KEY, *_HELPFUL, *_ON_EVERY_KEY)
+    yield from _allowed([*always, *route.leading, *route.helpful])
     # A later version's script may have keys of both kinds.
     yield from (f"~{key}" for key in (*written, keys.own("*")))
     inputs = [f"%R~{key}" for key in read_only_keys(keys, model)]
     yield from inputs
-    yield _selector(["GET" if keys.in_cluster else "MGET"], inputs)
+    yield _selector([route.reading], inputs)
     yield _selector(["SET"], [f"%W~{key}" for key in write_only_keys(keys)])
     # A selector has to allow all keys of a command.
     copies = (f"%W~{key}" for key in (at, keys.latest_body("*")))

@@ -11,15 +11,15 @@ import redis
 from redis.client import Pipeline
 
 from regional_assets.intelligence.stored import WeeklyBrief
+from regional_assets.redis_link.refusals import refusal
+from regional_assets.redis_link.scripts import Call, Script, run
 from regional_assets.store.batches import batched
-from regional_assets.store.connection import refusal
 from regional_assets.store.keys import BRIEF_EXPIRY
 from regional_assets.store.latest import LatestRead, StoredSnapshot
-from regional_assets.store.scripts import Call, Script, run
 from regional_assets.store.snapshot_store import REGIONS_PER_CALL, SnapshotStore, Summary
 from regional_assets.store.wire import encode
 
-_READ = Script.load("read_briefs.lua", read_only=True)
+_READ = Script.load(__package__, "read_briefs.lua", read_only=True)
 
 # The platform's other reader of the history looks at as many regime changes.
 _ENTRIES = 50

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from regional_assets.store.connection import refusal
+from regional_assets.redis_link.refusals import refusal
+from regional_assets.redis_link.scripts import Call, Script
+from regional_assets.redis_link.text import as_text
 from regional_assets.store.keys import (
     ALERT_GUARD_EXPIRY,
     DEDUP_EXPIRY,
@@ -13,13 +15,12 @@ from regional_assets.store.keys import (
     REGIME_HISTORY_LENGTH,
     Keys,
 )
-from regional_assets.store.scripts import Call, Script
-from regional_assets.store.wire import as_text, encode, member
+from regional_assets.store.wire import encode, member
 
 if TYPE_CHECKING:
     from regional_assets.intelligence.snapshot import Snapshot
 
-COMMIT = Script.load("commit.lua")
+COMMIT = Script.load(__package__, "commit.lua")
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -10,9 +10,9 @@ import redis
 from msgspec.structs import replace
 
 from regional_assets.errors import StoreError
-from regional_assets.store.connection import address, is_on_this_machine
+from regional_assets.redis_link.server import server_of
+from regional_assets.redis_link.text import as_text
 from regional_assets.store.keys import Keys
-from regional_assets.store.wire import as_text
 
 
 class MetStore(msgspec.Struct, frozen=True):
@@ -51,9 +51,10 @@ def present_store(client: redis.Redis, keys: Keys) -> MetStore:
 
 def _present(client: redis.Redis, keys: Keys, identity: bytes | None) -> MetStore:
     # What follows in brackets, the server in use, is another one after a failover.
-    place = address(client).partition(" (")[0]
+    server = server_of(client)
+    place = str(server).partition(" (")[0]
     # A socket or loopback address names another store on each machine.
-    if is_on_this_machine(client):
+    if server.is_on_this_machine:
         place += f" on {socket.gethostname()}"
     if keys.prefix:
         place += f" with the prefix {keys.prefix}"

@@ -3,6 +3,7 @@
 import msgspec
 
 from regional_assets.errors import SettingsError
+from regional_assets.redis_link.url import names_cluster
 from regional_assets.settings import KEY_PREFIX, StoreSettings
 
 DAY = 86_400
@@ -44,7 +45,8 @@ class Keys(msgspec.Struct, frozen=True):
         """The keys of the store that `settings` name. Raises `SettingsError` for a prefix that
         would scatter them over the nodes of a cluster."""
         prefix = settings.key_prefix
-        if settings.in_cluster:
+        in_cluster = names_cluster(settings.redis_url or "")
+        if in_cluster:
             prefix = prefix or _CLUSTER_PREFIX
             if "{" not in prefix:
                 raise SettingsError(
@@ -52,7 +54,7 @@ class Keys(msgspec.Struct, frozen=True):
                     f"would lie on several nodes of the cluster: put a part of it in braces, as in "
                     f"{{{prefix.rstrip(':')}}}:"
                 )
-        return cls(prefix, settings.input_prefix, settings.in_cluster)
+        return cls(prefix, settings.input_prefix, in_cluster)
 
     def input(self, key: str) -> str:
         """The key of an input, or of its companion, that the catalogue names `key`."""

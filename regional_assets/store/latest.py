@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from regional_assets.intelligence.stored import Body, BodyError, read_body
 from regional_assets.intelligence.text import visible
-from regional_assets.store.connection import refusal
+from regional_assets.redis_link.refusals import refusal
+from regional_assets.redis_link.text import as_text
 from regional_assets.store.keys import Keys, is_snapshot_id
-from regional_assets.store.wire import as_text, confirmation
+from regional_assets.store.wire import confirmation
 
 
 class StoredSnapshot(msgspec.Struct, frozen=True):

@@ -9,11 +9,12 @@ import msgspec
 import redis
 
 from regional_assets.intelligence.baselines import Observation
+from regional_assets.redis_link.refusals import refusal
+from regional_assets.redis_link.text import as_text
 from regional_assets.store.batches import batched
-from regional_assets.store.connection import refusal
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets.store.wire import as_text, observations
+from regional_assets.store.wire import observations
 
 # A body is some 20 kB, and so is the index of 90 days: a command copies 2 MB of bodies, and a round
 # trip carries 8 MB of either.

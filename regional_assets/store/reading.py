@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 
 from regional_assets.errors import StoreError
 from regional_assets.intelligence.stored import Transition, read_transitions
-from regional_assets.store.connection import refusal
+from regional_assets.redis_link.refusals import refusal
 from regional_assets.store.snapshot_store import SnapshotStore
 
 

@@ -18,10 +18,13 @@ from regional_assets.errors import StoreError
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.model import Model
+from regional_assets.redis_link.attempts import attempt
+from regional_assets.redis_link.refusals import unavailable
+from regional_assets.redis_link.scripts import Call, Script, Wait, run
+from regional_assets.redis_link.server import Server, server_of
+from regional_assets.redis_link.text import as_text, one_line
 from regional_assets.settings import StoreSettings
-from regional_assets.store.attempts import attempt
 from regional_assets.store.batches import batched
-from regional_assets.store.cluster import cluster_of
 from regional_assets.store.commit import (
     CommitReply,
     Refused,
@@ -29,13 +32,11 @@ from regional_assets.store.commit import (
     commit_reply,
     confirmed,
 )
-from regional_assets.store.connection import address, connect, unavailable
-from regional_assets.store.errors import one_line
+from regional_assets.store.connection import connect, patience, project_errors
 from regional_assets.store.identity import KnownStore, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
 from regional_assets.store.latest import LatestRead, Pointer
-from regional_assets.store.scripts import Call, Script, Wait, run, run_and_wait
-from regional_assets.store.wire import as_text, encode, observations
+from regional_assets.store.wire import encode, observations
 
 if TYPE_CHECKING:
     from regional_assets.intelligence.snapshot import Snapshot
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 _backoff = ExponentialWithJitterBackoff(cap=0.1, base=0.025)
 
-_READ = Script.load("read.lua", read_only=True)
+_READ = Script.load(__package__, "read.lua", read_only=True)
 
 # Seconds before a transaction starts over.
 _WATCH_DELAY = 0.02
@@ -102,6 +103,11 @@ class SnapshotStore:
         self._unmet = record
 
     @property
+    def server(self) -> Server:
+        """The server that the client leads to, whichever kind it is of."""
+        return server_of(self.client)
+
+    @property
     def region_deadline(self) -> float:
         """Seconds after which no further attempt for a region is started."""
         return self._settings.region_deadline
@@ -138,15 +144,28 @@ class SnapshotStore:
         confirmations and observations for up to 64 regions. Raises `StoreError` when the server is
         unavailable."""
         names = self._input_names(self.model.input_keys) if inputs else {}
-        cluster = cluster_of(self.client)
-        if not cluster or not inputs:
-            return self._read_from_one(regions, names, inputs=inputs, before=before)
+        if not self.server.apart(list(names.values())):
+            return self._read_together(regions, names, inputs=inputs, before=before)
         with ThreadPoolExecutor(1) as beside:
-            read_values = partial(self._attempt, partial(cluster.values, names), patient=False)
-            values = beside.submit(read_values)
-            return replace(self._read_from_one(regions, {}, inputs=True), values=values.result())
+            values = beside.submit(self._read_apart, names)
+            return replace(self._read_together(regions, {}, inputs=True), values=values.result())
 
-    def _read_from_one(
+    def _read_apart(self, names: Mapping[str, str]) -> dict[str, StoredValue]:
+        """The inputs from all servers that have some, so that they are no view of one moment."""
+        read = partial(self.server.each, [("GET", name) for name in names.values()])
+        found = {}
+        replies = self._attempt(read, patient=False)
+        for (key, name), reply in zip(names.items(), replies, strict=True):
+            if not isinstance(reply, Exception):
+                found[key] = StoredValue(reply, None, name)
+            elif str(reply).startswith("WRONGTYPE"):
+                problem = f"WRONGTYPE {name} holds something else than a string"
+                found[key] = StoredValue(None, problem, name)
+            else:
+                raise self._unavailable(reply)
+        return found
+
+    def _read_together(
         self,
         regions: Sequence[str],
         names: Mapping[str, str],
@@ -197,7 +216,7 @@ class SnapshotStore:
         replies = self._attempt(command, patient=False)
         for reply in replies:
             if isinstance(reply, Exception):
-                raise unavailable(self.client, self._settings, reply)
+                raise self._unavailable(reply)
         if identity:
             self._meet(replies[-2][0])
         values = iter(replies)
@@ -258,9 +277,9 @@ class SnapshotStore:
             return list(map(commit_reply, answered))
         # The answer to WAIT has to come before the connection counts as silent.
         wait = Wait(wanted, self._settings.answer_timeout / 2)
-        command = partial(run_and_wait, self.client, calls, wait)
+        command = partial(run, self.client, calls, wait=wait)
         # Sent again as a whole: another connection knows nothing of what this one wrote.
-        answers, reached = self.attempt(command, deadline=deadline)
+        *answers, reached = self.attempt(command, deadline=deadline)
         return [confirmed(commit_reply(answer), wanted, reached) for answer in answers]
 
     def update_summary(
@@ -309,7 +328,7 @@ class SnapshotStore:
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"the summary was not stored within {self.region_deadline:g} s: other runs "
-                    f"kept writing, or Redis at {address(self.client)} closes or forgets the "
+                    f"kept writing, or Redis at {self.server} closes or forgets the "
                     "connection each time; run it again"
                 )
             update(pipeline)
@@ -335,9 +354,7 @@ class SnapshotStore:
         """Stores input values, by the catalogue's key: all or none, except in a cluster. Raises
         `StoreError`."""
         named = {name: values[key] for key, name in self._input_names(values).items()}
-        cluster = cluster_of(self.client)
-        write = partial(cluster.write, named) if cluster else partial(self.client.mset, named)
-        self.attempt(write)
+        self.attempt(partial(self.server.write, named))
 
     def _input_names(self, catalogued: Iterable[str]) -> dict[str, str]:
         return {key: self.keys.input(key) for key in catalogued}
@@ -363,7 +380,11 @@ class SnapshotStore:
         return self._attempt(command, **limits)
 
     def _attempt(self, command: Callable[[], T], **limits: Any) -> T:
-        return attempt(self.client, self._settings, command, **limits)
+        with project_errors():
+            return attempt(self.server, patience(self._settings), command, **limits)
+
+    def _unavailable(self, error: Exception) -> StoreError:
+        return StoreError(str(unavailable(self.server, error, self.region_deadline)))
 
 
 def _commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> Call | Refused:

@@ -14,8 +14,9 @@ from regional_assets.intelligence.diff import is_of_other_versions
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.stored import BodyError, read_body, read_seed_meta, read_summary
 from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS
+from regional_assets.redis_link.refusals import refusal
+from regional_assets.redis_link.text import as_text
 from regional_assets.store.batches import batched
-from regional_assets.store.connection import refusal
 from regional_assets.store.history_verification import Indexed, history_problems
 from regional_assets.store.keys import (
     DAY,
@@ -26,7 +27,7 @@ from regional_assets.store.keys import (
     is_snapshot_id,
 )
 from regional_assets.store.latest import copied_from
-from regional_assets.store.wire import as_text, confirmation, observations
+from regional_assets.store.wire import confirmation, observations
 
 # Regions that are looked at, and snapshots that are read, in one round trip.
 PER_TRIP = 640

@@ -1,4 +1,4 @@
-"""The encodings of what is stored: JSON, a trigger's observations, the server's text."""
+"""The encodings of what is stored: JSON, a trigger's observations."""
 
 import json
 import math
@@ -27,11 +27,6 @@ def _finite(number: str | bytes) -> float:
     if not math.isfinite(value):
         raise ValueError(f"it holds {number!s}")
     return value
-
-
-def as_text(value: bytes) -> str:
-    """The server's bytes as text; those that are not UTF-8 become replacement characters."""
-    return value.decode("utf-8", "replace")
 
 
 def confirmation(stored: bytes | None) -> int | None:

@@ -10,7 +10,7 @@ import redis
 from click.testing import CliRunner, Result
 
 from regional_assets.cli.main import main
-from regional_assets.store import embedded
+from regional_assets.redis_link import embedded
 from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.commands import Command, How, commands, interpreter
 from regional_assets_tests.support.model_server import SECRET, Models, brief

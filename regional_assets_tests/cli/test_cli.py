@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from regional_assets.defs.partitions import regions_in
-from regional_assets.store import embedded
+from regional_assets.redis_link import embedded
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL, REGION_IDS
 from regional_assets_tests.support.commands import Command
 from regional_assets_tests.support.stored import CONFIRMATIONS, changed, dump

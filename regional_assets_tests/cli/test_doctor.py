@@ -13,9 +13,10 @@ import pytest
 import redis
 
 from regional_assets.cli.doctor import examine
+from regional_assets.redis_link import embedded
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import access, embedded
+from regional_assets.store import access
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore

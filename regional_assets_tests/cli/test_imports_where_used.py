@@ -7,7 +7,7 @@ from regional_assets_tests.support.commands import Command
 # For runs, tables of pandas, narratives and the board's page.
 RUNS = {"dagster", "pandas", "httpx2", "jinja2", "regional_assets.intelligence.snapshot"}
 WORLD = {"ahocorasick_rs", "regional_assets.intelligence.world"}
-CLIENT = {"redis", "asyncio", "ssl", "regional_assets.store.connection"}
+CLIENT = {"redis", "asyncio", "ssl", "regional_assets.redis_link.client"}
 SHOWN = {"rich", "regional_assets.intelligence.stored"}
 VERIFIED = {"regional_assets.store.verification"}
 

@@ -10,8 +10,8 @@ import redis
 from click.testing import CliRunner, Result
 
 from regional_assets.cli.main import main
+from regional_assets.redis_link import embedded
 from regional_assets.runs.input_files import SAMPLE_INPUTS
-from regional_assets.store import embedded
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS
 from regional_assets_tests.support.worlds import COMPANION, KEY, sample_values
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from regional_assets.store import embedded, state_folder
+from regional_assets.redis_link import embedded
+from regional_assets.store import state_folder
 from regional_assets_tests.support.proxy import Stop, proxy
 from regional_assets_tests.support.ui import COMMAND
 from regional_assets_tests.support.waiting import PATIENCE, eventually

@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from regional_assets.cli.doctor import examine
+from regional_assets.redis_link import embedded
 from regional_assets.runs.clock import current_time
-from regional_assets.store import embedded
 from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui
 from regional_assets_tests.support.commands import Command, Finished, commands
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group

@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 import redis
 
+from regional_assets.redis_link import embedded
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import embedded
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.model_server import SECRET, Models, configure

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from regional_assets.board.world_map import RegionMark, world_map
-from regional_assets.store import embedded
+from regional_assets.redis_link import embedded
 from regional_assets_tests.support.browser import chromium, kept, shoot
 from regional_assets_tests.support.built_in import REGION_IDS, REGIONS
 from regional_assets_tests.support.ui import COMMAND, serving_ui

@@ -18,7 +18,8 @@ import redis
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
-from regional_assets.store import embedded, state_folder
+from regional_assets.redis_link import embedded
+from regional_assets.store import state_folder
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, DEFS, a_run, run, statuses
 from regional_assets_tests.support.proxy import Stop, proxy

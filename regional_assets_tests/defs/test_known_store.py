@@ -24,8 +24,8 @@ from regional_assets.defs.known_store import EMPTIED_TAG, STORE_TAG, known_store
 from regional_assets.defs.partitions import range_tags
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import input_sensor
+from regional_assets.redis_link import embedded
 from regional_assets.runs.clock import current_time
-from regional_assets.store import embedded
 from regional_assets.store.identity import MetStore, identified
 from regional_assets.store.keys import Keys
 from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS

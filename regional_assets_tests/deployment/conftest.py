@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regional_assets.store.cluster import Cluster, cluster_of
+from regional_assets.redis_link.cluster import Cluster
 from regional_assets_tests.support.clusters import ClusterServers, Node, cluster
 from regional_assets_tests.support.own_servers import program
 from regional_assets_tests.support.stores import OpenStore
@@ -29,9 +29,8 @@ def store(servers: ClusterServers, folder: Path) -> Iterator[OpenStore]:
 
 @pytest.fixture
 def nodes(store: OpenStore) -> Cluster:
-    found = cluster_of(store.client)
-    assert found
-    return found
+    assert isinstance(store.server, Cluster)
+    return store.server
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from redis.crc import key_slot
 
 from regional_assets.cli.main import main
 from regional_assets.errors import StoreError
+from regional_assets.redis_link.cluster import Cluster
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store.cluster import Cluster
 from regional_assets.store.reading import read_waiting_alerts
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, REGION_IDS
 from regional_assets_tests.support.clusters import ClusterServers, Node, Unprefixed
@@ -124,7 +124,7 @@ def test_inputs_are_followed_while_and_after_their_slot_moves(
     store.write_inputs(sample_values())
     before = store.read([]).values
     slot = key_slot(INPUT_KEYS[0].encode())
-    source = servers.at(nodes.nodes(slot)[0])
+    source = servers.at(nodes.slot_nodes(slot)[0])
     target = next(node for node in servers.primaries() if node is not source)
     servers.begin_move(slot, source, target)
     servers.move_keys(slot, source, target)
@@ -132,7 +132,7 @@ def test_inputs_are_followed_while_and_after_their_slot_moves(
     assert store.read([]).values == before
     servers.end_move(slot, target)
     assert store.read([]).values == before
-    assert servers.at(nodes.nodes(slot)[0]) is target
+    assert servers.at(nodes.slot_nodes(slot)[0]) is target
 
 
 def goes_on(*writers: Writer) -> None:
@@ -192,7 +192,7 @@ def test_a_slot_that_moves_as_a_whole_loses_and_doubles_nothing(
 def test_a_planned_failover_under_two_writers_loses_and_doubles_nothing(
     servers: ClusterServers, store: OpenStore, nodes: Cluster, folder: Path
 ) -> None:
-    replica = servers.at(nodes.nodes(nodes.slot)[1])
+    replica = servers.at(nodes.slot_nodes(nodes.slot)[1])
     with writing(servers.url, folder, ["mena", "europe"], replicas=0) as writers:
         goes_on(*writers)
         replica.client.cluster("FAILOVER")
@@ -212,7 +212,7 @@ def test_a_home_node_that_fails_under_two_writers(
     folder: Path,
     number: signal.Signals,
 ) -> None:
-    replica = servers.at(nodes.nodes(nodes.slot)[1])
+    replica = servers.at(nodes.slot_nodes(nodes.slot)[1])
     with writing(servers.url, folder, ["mena", "europe"], replicas=1) as writers:
         goes_on(*writers)
         home.signal(number)
@@ -228,7 +228,7 @@ def test_a_home_node_that_fails_under_two_writers(
 def inputs_nodes(servers: ClusterServers, nodes: Cluster, home: Node) -> list[Node]:
     """The primary of a slot with inputs that is not the home node, and its replica."""
     slots = [key_slot(key.encode()) for key in INPUT_KEYS]
-    found = ([servers.at(node) for node in nodes.nodes(slot)] for slot in slots)
+    found = ([servers.at(node) for node in nodes.slot_nodes(slot)] for slot in slots)
     return next(pair for pair in found if pair[0] is not home)
 
 

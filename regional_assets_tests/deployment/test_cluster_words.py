@@ -13,11 +13,13 @@ from redis.crc import key_slot
 
 from regional_assets.cli.doctor import examine
 from regional_assets.errors import SettingsError, StoreError
+from regional_assets.redis_link import url as redis_url
+from regional_assets.redis_link.cluster import Cluster
+from regional_assets.redis_link.server import server_of
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import access, redis_url
-from regional_assets.store.cluster import Cluster, cluster_of
-from regional_assets.store.connection import address, connect
+from regional_assets.store import access
+from regional_assets.store.connection import connect
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.keys import Keys
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
@@ -93,7 +95,7 @@ def test_a_prefix_without_hash_tag_is_refused(servers: ClusterServers, folder: P
         "on several nodes of the cluster: put a part of it in braces, as in {staging}:"
     )
     with OpenStore(servers.url, folder, key_prefix="{staging}:") as store:
-        assert cluster_of(store.client).slot == key_slot(b"staging")  # type: ignore[union-attr]
+        assert store.server.slot == key_slot(b"staging")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_the_address_names_the_nodes_and_no_password(folder: Path) -> None:
     url = "rediss+cluster://user:secret@a:1,[::1],b:2/0?ssl_ca_certs=ca.pem"
     assert redis_url.checked(url).startswith("rediss+cluster://user:secret@a:1,[::1],b:2/0?ssl_ca")
     client = connect(settings("redis+cluster://user:secret@a:1,[::1],b", folder))
-    assert address(client) == "cluster a:1,::1:6379,b:6379 (slot 2953 not found yet)"
+    assert str(server_of(client)) == "cluster a:1,::1:6379,b:6379 (slot 2953 not found yet)"
 
 
 # Users and diagnosis.
@@ -154,7 +156,7 @@ def test_the_writers_rights_are_enough(
             assert take_snapshots(written, REGION_IDS, now).failed == ()
         assert written.verify(REGION_IDS, NOW) == NOTHING_WRONG
     found = found_by_doctor(users, folder)
-    primary, _ = nodes.nodes(nodes.slot)
+    primary, _ = nodes.slot_nodes(nodes.slot)
     assert found["cluster"].found == f"slot 2953 on 127.0.0.1:{primary[1]}, 1 replicas"
     checks = ("reachability", "encryption", "cluster", "role", "rights", "key types", "inputs")
     assert {check: found[check].verdict for check in checks} == dict.fromkeys(checks, "ok")
@@ -163,7 +165,7 @@ def test_the_writers_rights_are_enough(
 def test_a_node_without_the_user_is_named(
     servers: ClusterServers, store: OpenStore, nodes: Cluster, users: str, folder: Path
 ) -> None:
-    replica = servers.at(nodes.nodes(nodes.slot)[1])
+    replica = servers.at(nodes.slot_nodes(nodes.slot)[1])
     writer, _ = access.users(store.keys)
     replica.client.execute_command("ACL", "SETUSER", writer, "-evalsha")
     rights = found_by_doctor(users, folder)["rights"]
@@ -189,7 +191,7 @@ def test_a_node_that_refuses_this_user_is_passed_over(
 ) -> None:
     """Each node has users of its own. Of two nodes in the address, the one asked first refuses."""
     monkeypatch.setattr("random.sample", lambda candidates, _count: candidates)
-    primary, replica = map(servers.at, nodes.nodes(nodes.slot))
+    primary, replica = map(servers.at, nodes.slot_nodes(nodes.slot))
     writer, _ = access.users(store.keys)
     replica.client.execute_command("ACL", "SETUSER", writer, *rule.split())
     login, _ = users.split("@")
@@ -254,4 +256,4 @@ def test_a_slot_without_a_node(
         assert "has not settled within 0.3 s (CLUSTERDOWN " in words
         assert "see `redis-cli --cluster check`" in words
     finally:
-        servers.at(nodes.nodes(nodes.slot)[0]).client.cluster("ADDSLOTS", slot)
+        servers.at(nodes.slot_nodes(nodes.slot)[0]).client.cluster("ADDSLOTS", slot)

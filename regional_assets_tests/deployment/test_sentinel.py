@@ -8,10 +8,10 @@ import pytest
 
 from regional_assets.errors import StoreError
 from regional_assets.intelligence.snapshot import complete
+from regional_assets.redis_link.server import server_of
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.commit import Duplicate, Unreplicated, Written
-from regional_assets.store.connection import address
 from regional_assets.store.diagnosis import Finding, diagnose
 from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.own_servers import program
@@ -143,7 +143,7 @@ def test_what_is_wrong_has_words_of_its_own(folder: Path) -> None:
         with OpenStore(login, folder) as store:
             assert store.read([], inputs=False).latest == {}
             named = ",".join(sentinel.address for sentinel in running.sentinels)
-            assert address(store.client) == (
+            assert str(server_of(store.client)) == (
                 f"service {SERVICE} of the Sentinels {named} (primary {running.primary().address})"
             )
         words = _refused(login + "-secret", folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regional_assets.store import embedded
+from regional_assets.redis_link import embedded
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import redis
 from redis.backoff import NoBackoff
 
 from regional_assets.errors import StoreError
+from regional_assets.redis_link import attempts
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import attempts
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.commit import Written
 from regional_assets.store.connection import connect

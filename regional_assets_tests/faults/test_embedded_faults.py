@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from regional_assets.errors import EmbeddedServerError
+from regional_assets.redis_link import embedded
+from regional_assets.redis_link.errors import EmbeddedServerError
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import embedded
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.own_servers import open_store
 from regional_assets_tests.support.stores import keys
@@ -116,7 +116,7 @@ def without_rights(code: str, folder: Path) -> list[str]:
     imports = (
         "import os, sys\nfrom pathlib import Path\nfrom click.testing import CliRunner\n"
         "from regional_assets.cli import main as cli, run\n"
-        "from regional_assets.store import embedded"
+        "from regional_assets.redis_link import embedded"
     )
     ran = subprocess.run(
         [sys.executable, "-c", "\n".join((imports, drop, code))],

@@ -13,9 +13,9 @@ import redis
 
 from regional_assets.errors import StoreError
 from regional_assets.intelligence.snapshot import Snapshot
+from regional_assets.redis_link import embedded
 from regional_assets.runs import snapshots
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import embedded
 from regional_assets.store.commit import CommitReply, Written
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import redis
 
+from regional_assets.redis_link.server import Server
 from regional_assets.runs.snapshots import take_snapshots
-from regional_assets.store import access, node_diagnosis
+from regional_assets.store import access, rights
 from regional_assets.store.connection import connect
 from regional_assets.store.keys import Keys
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -240,10 +241,10 @@ def test_scripts_look_at_a_bounded_number_of_rights(
         rule = re.sub(r"~dedup:[^ )]+", "", RULES[WRITER].replace(WRITER, "limited"))
         admin.execute_command(*rule.split())
         with redis.Redis.from_url(server_url, username="limited", password=access.PASSWORD) as user:
-            whole = node_diagnosis.rights(user, keys, MODEL)
-            monkeypatch.setattr(node_diagnosis, "_PER_SCRIPT", 100)
+            whole = rights.rights(Server(user), keys, MODEL)
+            monkeypatch.setattr(rights, "_PER_SCRIPT", 100)
             admin.config_resetstat()
-            assert node_diagnosis.rights(user, keys, MODEL) == whole
+            assert rights.rights(Server(user), keys, MODEL) == whole
         counted = calls(admin)
         admin.acl_deluser("limited")
     assert "lacks rights on dedup:snapshot:v1:mena:0" in whole[1]
@@ -334,7 +335,7 @@ def test_a_user_of_before_is_warned_and_goes_on_committing(
     configured = settings(f"unix://of-before:{access.PASSWORD}@{path}", folder)
     narrow = SnapshotStore(connect(configured), MODEL, configured)
     try:
-        verdict, found, advice = node_diagnosis.rights(narrow.client, keys, MODEL)
+        verdict, found, advice = rights.rights(narrow.server, keys, MODEL)
         result = take_snapshots(narrow, ["mena"], NOW)
     finally:
         narrow.client.close()
@@ -360,7 +361,7 @@ def test_any_right_on_further_keys_that_is_missing_is_a_warning(
     path = store.client.get_connection_kwargs()["path"]
     client = connect(settings(f"unix://of-before:{access.PASSWORD}@{path}", folder))
     try:
-        verdict, *_ = node_diagnosis.rights(client, keys, MODEL)
+        verdict, *_ = rights.rights(Server(client), keys, MODEL)
     finally:
         client.close()
         store.client.acl_deluser("of-before")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.errors import EmbeddedServerError
+from regional_assets.redis_link import embedded
+from regional_assets.redis_link.errors import EmbeddedServerError
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.worlds import NOW

@@ -7,7 +7,7 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from regional_assets.store.scripts import Call, Script, Wait, run, run_and_wait
+from regional_assets.redis_link.scripts import Call, Script, Wait, run
 
 
 def script(source: str, *, read_only: bool = False) -> Script:
@@ -62,7 +62,7 @@ def test_a_script_that_cannot_be_loaded_leaves_the_other_its_reply(
     assert done == b"OK"
     assert isinstance(broken, ResponseError)
     assert "compiling script" in str(broken)
-    replies, reached = run_and_wait(client, calls, Wait(0, 0.1))
+    *replies, reached = run(client, calls, wait=Wait(0, 0.1))
     assert replies[1] == b"OK"
     assert isinstance(replies[0], ResponseError)
     assert reached == 0

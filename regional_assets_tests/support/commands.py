@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from regional_assets.cli.main import main
-from regional_assets.store import embedded
+from regional_assets.redis_link import embedded
 from regional_assets_tests.support.ui import COMMAND
 from regional_assets_tests.support.worker import PROCESSES
 

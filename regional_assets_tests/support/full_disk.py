@@ -12,9 +12,9 @@ from typing import Any
 from click.testing import CliRunner
 
 from regional_assets.cli.main import main as command
+from regional_assets.redis_link import embedded, folders
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
-from regional_assets.store import embedded, state_folder
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stores import keys
@@ -52,7 +52,7 @@ def experiment(disk: Path) -> dict[str, Any]:
         "acknowledged": len(acknowledged),
         "lost": [i for i in acknowledged if not store.client.exists(keys.snapshot_by_id(i))],
         "disagreements": [p for ps in store.verify(REGION_IDS, at).values() for p in ps],
-        "probe": state_folder.write_problem(state),
+        "probe": folders.write_problem(state),
     }
     store.client.close()
     said = CliRunner().invoke(command, ["run"])

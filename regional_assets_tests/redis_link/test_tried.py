@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from regional_assets.store.connection import fields
-from regional_assets.store.tried import TRIED, product
+from regional_assets.redis_link.tried import TRIED, fields, product
 
 DEPLOYMENT = Path(__file__).parents[2] / "docs" / "deployment.md"
 

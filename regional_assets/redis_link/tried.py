@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from regional_assets.redis_link.text import as_text
+
 OLDEST_REDIS = (7, 0)
 # Name → first and last version that passed the store's tests. docs/deployment.md lists them all.
 TRIED = {
@@ -46,6 +48,16 @@ class Product(NamedTuple):
         """The first two; None of a version that does not begin with them."""
         found = re.match(r"(\d+)\.(\d+)", self.version)
         return (int(found[1]), int(found[2])) if found else None
+
+
+def fields(reply: Any) -> dict[str, str]:
+    """The text fields of the reply to HELLO, which every user may send."""
+    flat = iter(reply)
+    return {
+        as_text(name): as_text(value)
+        for name, value in zip(flat, flat, strict=True)
+        if isinstance(value, bytes)
+    }
 
 
 def product(hello: Mapping[str, str], info: Mapping[str, Any]) -> Product:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from regional_assets.errors import SettingsError
-from regional_assets.store.connection import address, connect
-from regional_assets.store.redis_url import checked
+from regional_assets.redis_link.server import server_of
+from regional_assets.redis_link.url import checked
+from regional_assets.store.connection import connect
 from regional_assets_tests.support.stores import settings
 
 PERCENT = "have to be percent-encoded"
@@ -93,7 +94,7 @@ def test_what_would_be_misread_is_refused(folder: Path, url: str, words: str) ->
 )
 def test_what_is_read_right_is_left_as_it_is(folder: Path, url: str, shown: str) -> None:
     assert checked(url) == url
-    assert address(connect(settings(url, folder))) == shown
+    assert str(server_of(connect(settings(url, folder)))) == shown
 
 
 def test_files_are_named_from_the_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from regional_assets.errors import EmbeddedServerError
-from regional_assets.store import embedded
+from regional_assets.redis_link import embedded
+from regional_assets.redis_link.errors import EmbeddedServerError
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_is_missing_is_named(state: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_many_processes_at_once_start_one(state: Path) -> None:
     code = (
-        "import sys, pathlib; from regional_assets.store import embedded; "
+        "import sys, pathlib; from regional_assets.redis_link import embedded; "
         "print(embedded.ensure_running(pathlib.Path(sys.argv[1])))"
     )
 
@@ -78,7 +78,7 @@ def test_many_processes_at_once_start_one(state: Path) -> None:
 
 def test_it_outlives_the_process_that_started_it(state: Path) -> None:
     code = (
-        "import sys, pathlib; from regional_assets.store import embedded; "
+        "import sys, pathlib; from regional_assets.redis_link import embedded; "
         "embedded.ensure_running(pathlib.Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", code, str(state)], check=True)

@@ -9,31 +9,31 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from regional_assets.settings import StoreSettings
-from regional_assets.store.connection import UNREACHABLE, can_move, unavailable
-from regional_assets.store.route import NoRoute
+from regional_assets.redis_link.client import Patience
+from regional_assets.redis_link.refusals import UNREACHABLE, unavailable
+from regional_assets.redis_link.routed import NoRoute
+from regional_assets.redis_link.server import Server
 
 T = TypeVar("T")
 
 
 def attempt(
-    client: redis.Redis,
-    settings: StoreSettings,
+    server: Server,
+    patience: Patience,
     command: Callable[[], T],
     *,
     deadline: float | None = None,
     patient: bool = True,
 ) -> T:
     """The result of `command`, which is sent again when the connection is lost, until `deadline`
-    (of `time.monotonic`; by default the region deadline from now). Unless `patient`, a timeout is
-    final. Raises `StoreError` when the server is unavailable.
+    (of `time.monotonic`; by default that of `patience` from now). Unless `patient`, a timeout is
+    final. Raises `LinkError` when the server is unavailable.
 
-    Pauses are jittered and double from 0.1 s up to 2 s. There are at most `settings.retries`,
+    Pauses are jittered and double from 0.1 s up to 2 s. There are at most `patience.retries`,
     except where another server can take over, which takes seconds.
     """
     if deadline is None:
-        deadline = time.monotonic() + settings.region_deadline
-    movable = can_move(client)
+        deadline = time.monotonic() + patience.deadline
     unrouted = 0
 
     def is_retryable(error: Exception) -> bool:
@@ -42,21 +42,21 @@ def attempt(
         return (
             not isinstance(error, redis.AuthenticationError)
             # Another server takes over from one that is silent.
-            and (patient or movable or not isinstance(error, redis.TimeoutError))
-            and unrouted <= settings.retries
+            and (patient or server.can_move or not isinstance(error, redis.TimeoutError))
+            and unrouted <= patience.retries
             and time.monotonic() < deadline
         )
 
     def drop(_error: Exception) -> None:
-        if movable:
-            client.connection_pool.disconnect(inuse_connections=False)
+        if server.can_move:
+            server.client.connection_pool.disconnect(inuse_connections=False)
 
     policy = Retry(
         ExponentialWithJitterBackoff(cap=2.0, base=0.1),
-        -1 if movable else settings.retries,
+        -1 if server.can_move else patience.retries,
         supported_errors=UNREACHABLE,
     )
     try:
         return policy.call_with_retry(command, drop, is_retryable=is_retryable)
     except (redis.RedisError, *UNREACHABLE) as error:
-        raise unavailable(client, settings, error) from None
+        raise unavailable(server, error, patience.deadline) from None

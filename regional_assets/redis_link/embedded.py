@@ -26,9 +26,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from regional_assets.errors import EmbeddedServerError
-from regional_assets.store.errors import one_line
-from regional_assets.store.state_folder import not_writable, try_lock, write_problem
+from regional_assets.redis_link.errors import EmbeddedServerError
+from regional_assets.redis_link.folders import not_writable, try_lock, write_problem
+from regional_assets.redis_link.server import Server
+from regional_assets.redis_link.text import one_line
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
@@ -46,6 +47,16 @@ _ADMIN_RIGHTS = "on nopass allkeys allchannels allcommands"
 # Valkey's category @dangerous holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS
 # and whatever later versions add of that kind. `regional-assets doctor` needs the other two.
 _DEFAULT_RIGHTS = "on nopass allkeys allchannels allcommands -@dangerous +info +config|get"
+
+
+class EmbeddedServer(Server):
+    """The embedded server, as its clients see it."""
+
+    @property
+    def silent(self) -> str:
+        """What keeps it from answering, and what to do."""
+        folder = Path(self.client.get_connection_kwargs()["path"]).parent
+        return write_problem(folder) or "the embedded server starts again with the next command"
 
 
 def socket_path(state_dir: Path) -> Path:

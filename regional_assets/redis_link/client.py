@@ -1,0 +1,128 @@
+"""Clients for an address: plain ones of redis-py, whose pools know which kind of server it is."""
+
+import json
+import re
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import DefaultParser
+from redis.retry import Retry
+
+from regional_assets.redis_link.cluster import Cluster
+from regional_assets.redis_link.embedded import EmbeddedServer, ensure_running
+from regional_assets.redis_link.errors import AddressError
+from regional_assets.redis_link.sentinel import SentinelService
+from regional_assets.redis_link.server import Pool, Server
+from regional_assets.redis_link.text import one_line
+from regional_assets.redis_link.url import checked, route
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long clients wait for a connection and for an answer, how often they send a command again
+    and until when they begin to; times in seconds."""
+
+    connect_timeout: float
+    answer_timeout: float
+    retries: int
+    deadline: float
+
+
+def connect(url: str, patience: Patience, hash_tag: str) -> redis.Redis:
+    """A client of the server at this address: in a cluster, of the node that has the slot of
+    `hash_tag`; with Sentinels, of the primary that they name. It connects with the first command.
+    Raises `AddressError`.
+
+    The client itself does not repeat commands: `attempts` does, under a deadline.
+    """
+    found = route(checked(url))
+    clients = [_client(server, patience) for server in found.servers]
+    if found.in_cluster:
+        return Cluster(clients, hash_tag).client
+    if found.sentinels:
+        sentinels = [_client(sentinel, patience) for sentinel in found.sentinels]
+        return SentinelService(clients[0], sentinels, found.service).client
+    return clients[0]
+
+
+def connect_embedded(state_dir: Path, patience: Patience) -> redis.Redis:
+    """A client of the embedded server of the folder, which is started unless it is running. Raises
+    `EmbeddedServerError`."""
+    return EmbeddedServer(_client(ensure_running(state_dir), patience)).client
+
+
+def _client(url: str, patience: Patience) -> redis.Redis:
+    try:
+        pool = Pool.from_url(
+            url,
+            # RESP2 and no client metadata: RESP3's greeting and two CLIENT SETINFO would each
+            # cost a round trip on every new connection, and nothing here needs them.
+            protocol=2,
+            driver_info=None,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=patience.connect_timeout,
+            socket_timeout=patience.answer_timeout,
+        )
+        options = pool.connection_kwargs
+        options["parser_class"] = _parser_without(options.get("password") or "")
+        pool.make_connection()
+    # Their messages may quote a part of the address.
+    except (ValueError, TypeError, redis.RedisError):
+        raise AddressError(
+            "REDIS_URL is not a Redis address: an option has a value that redis-py does not know, "
+            "or is one for rediss:// alone"
+        ) from None
+    if "ssl_ca_certs" in options:
+        _check_ca(options["ssl_ca_certs"])
+    return Server(redis.Redis.from_pool(pool)).client
+
+
+def _check_ca(path: str) -> None:
+    # Otherwise the first connection fails with a message that does not name the file.
+    try:
+        ssl.create_default_context().load_verify_locations(path)
+    except OSError as error:
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise AddressError(f"REDIS_URL: ssl_ca_certs names {path}: {why}") from None
+
+
+# Any so many characters of a secret give it away.
+_TELLING = 4
+
+
+def _without(secret: str, words: str) -> str:
+    """A server's words without any part of the secret. They may quote it cut off, escaped or in
+    another case."""
+    escaped = (json.dumps(secret)[1:-1], repr(secret.encode())[2:-1], quote(secret, safe=""))
+    parts = {
+        re.escape(form[at : at + _TELLING])
+        for form in (secret, one_line(secret), *escaped)
+        for at in range(max(1, len(form) - _TELLING + 1))
+    } - {""}
+    if not parts:
+        return words
+    shown = list(words)
+    for found in re.finditer(f"(?=({'|'.join(parts)}))", words, re.IGNORECASE):
+        shown[slice(*found.span(1))] = "\0" * len(found[1])
+    return re.sub("\0+", "***", "".join(shown))
+
+
+def _parser_without(secret: str) -> type:
+    """A parser of replies whose errors do not hold the secret: the one place where the server's
+    words come in."""
+    parser: Any = DefaultParser
+
+    def parse_error(response: str) -> redis.RedisError:
+        try:
+            error: redis.RedisError = parser.parse_error(response)
+        # A redirection that is malformed.
+        except ValueError:
+            error = redis.ResponseError(response)
+        error.args = (_without(secret, str(error)),)
+        return error
+
+    return type("Parser", (parser,), {"parse_error": staticmethod(parse_error)})

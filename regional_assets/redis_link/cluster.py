@@ -1,0 +1,288 @@
+"""Redis or Valkey in cluster mode: one plain client of the node that has the slot of the keys that
+belong together, and the others, whose keys lie in any slot, from the nodes that have them.
+
+redis-py's own cluster client does not serve: its nodes take no parser of replies, so that a server
+that quotes a password would be quoted; it asks for COMMAND, a right that users do not have; a node
+that hangs costs it one timeout for each key; and its error names one of many silent nodes.
+"""
+
+import random
+import re
+import ssl
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    MovedError,
+    NoPermissionError,
+    ResponseError,
+)
+
+from regional_assets.redis_link.errors import LinkError
+from regional_assets.redis_link.refusals import UNREACHABLE, refusal
+from regional_assets.redis_link.routed import Moved, NoRoute, Routed, sign_of_move
+from regional_assets.redis_link.server import Address, Command, Pool, Result, Server, server_of
+from regional_assets.redis_link.text import as_text, one_line
+
+_SLOTS = 16_384
+# A key that is moved again while it is followed has been moved by hand, or in a loop.
+_REDIRECTS = 5
+
+
+class Cluster(Routed):
+    """The nodes of a cluster, with a plain client of each, and which of them has which slot. Its
+    own client is of the node with the slot of `hash_tag`.
+
+    `seeds` are clients of the nodes that are asked first. Safe to share between threads.
+    """
+
+    unsettled = (
+        "has not settled within {deadline:g} s ({error}): see `redis-cli --cluster check`, and run "
+        "again when its nodes agree and no slot is on the move"
+    )
+
+    def __init__(self, seeds: Sequence[redis.Redis], hash_tag: str) -> None:
+        super().__init__(seeds[0])
+        self.slot = key_slot(hash_tag.encode())
+        self._options = dict(seeds[0].get_connection_kwargs())
+        self._class = seeds[0].connection_pool.connection_class
+        self._seeds = [_address(seed) for seed in seeds]
+        self._clients = dict(zip(self._seeds, seeds, strict=True))
+        self._slots: list[tuple[int, int, list[Address]]] = []
+        self._suspects: set[Address] = set()
+        self._lock = threading.RLock()
+
+    def __str__(self) -> str:
+        seeds = ",".join(f"{host}:{port}" for host, port in self._seeds)
+        home = f"at {self.home[0]}:{self.home[1]}" if self.home else "not found yet"
+        return f"cluster {seeds} (slot {self.slot} {home})"
+
+    def locate(self) -> Address:
+        """The primary of the client's slot."""
+        return self.slot_nodes(self.slot)[0]
+
+    def forget(self, suspect: Address | None = None) -> None:
+        """The nodes are asked again before the slots are next needed, the suspect last."""
+        with self._lock:
+            self._slots = []
+            if suspect:
+                self._suspects.add(suspect)
+
+    def start_over(self) -> None:
+        """Closes the connections to all nodes that are not in use, and asks them again."""
+        with self._lock:
+            for client in self._clients.values():
+                client.connection_pool.disconnect(inuse_connections=False)
+            self.forget()
+
+    def slot_nodes(self, slot: int) -> list[Address]:
+        """The primary of the slot, then its replicas. Raises `LinkError` when what answers is no
+        cluster, `NoRoute` when no node answers, `Moved` while the slot has no node."""
+        for first, last, nodes in self._ranges():
+            if first <= slot <= last:
+                return nodes
+        self.forget()
+        raise Moved(f"CLUSTERDOWN no node has slot {slot}")
+
+    def nodes(self) -> Mapping[str, redis.Redis]:
+        """Every primary and every replica: each has users of its own."""
+        clients = [self._client(node) for _, _, nodes in self._ranges() for node in nodes]
+        return {str(server_of(client)): client for client in clients}
+
+    def apart(self, names: Sequence[str]) -> Sequence[str]:
+        """All of them, in whichever slots they lie."""
+        return names
+
+    def each(self, commands: Iterable[Command]) -> list[Any]:
+        """As of a single server: one round trip for all nodes, which work side by side, and another
+        for keys that have moved meanwhile."""
+        wanted = list(commands)
+        replies: list[Any] = [None] * len(wanted)
+        asked: dict[Address, list[int]] = {}
+        for position, command in enumerate(wanted):
+            primary = self.slot_nodes(key_slot(command[1].encode()))[0]
+            asked.setdefault(primary, []).append(position)
+        for redirects in range(_REDIRECTS):
+            again: dict[Address, list[int]] = {}
+            for address, position, reply in self._exchange(asked, wanted, asking=redirects > 0):
+                replies[position] = reply
+                if isinstance(reply, MovedError):
+                    self.forget()
+                if isinstance(reply, AskError):
+                    # A node without a host of its own is on the one that names it.
+                    node = reply.host or address[0], reply.port
+                    again.setdefault(node, []).append(position)
+            if not again:
+                break
+            asked = again
+        for reply in replies:
+            if isinstance(reply, ResponseError) and (moved := sign_of_move(reply)):
+                self.forget()
+                raise moved
+        return replies
+
+    def write(self, values: Mapping[str, bytes]) -> None:
+        """Stores strings, each on the node that has its key; raises the first error."""
+        for reply in self.each([("SET", name, value) for name, value in values.items()]):
+            if isinstance(reply, Exception):
+                raise reply
+
+    def mode(self, announced: str) -> Result:
+        """Whether the cluster serves all slots, whether the node of the client's slot has replicas,
+        and whether every node lets this user in."""
+        served = sum(last - first + 1 for first, last, _ in self._ranges())
+        primary, *replicas = self.slot_nodes(self.slot)
+        info: Any = self._client(primary).cluster("INFO")
+        if info["cluster_state"] != "ok" or served < _SLOTS:
+            return Result(
+                "problem",
+                f"cluster_state:{info['cluster_state']}, {served} of {_SLOTS} slots have a node",
+                "see `redis-cli --cluster check`",
+            )
+        found = f"slot {self.slot} on {primary[0]}:{primary[1]}, {len(replicas)} replicas"
+        barred = []
+        for client in self.nodes().values():
+            try:
+                client.ping()
+            except (redis.RedisError, *UNREACHABLE) as error:
+                host, port = _address(client)
+                barred.append(f"{host}:{port}: {refusal(error)}")
+        if barred:
+            return Result(
+                "problem",
+                f"{found}; {'; '.join(barred)}",
+                "a node may become the one with the keys at any time: start it, and give every "
+                "node the users of `regional-assets acl`",
+            )
+        if not replicas:
+            return Result(
+                "warning",
+                found,
+                "give that node a replica (redis-cli --cluster add-node ... --cluster-slave): "
+                "without one, its loss stops all runs",
+            )
+        return Result("ok", found)
+
+    def _client(self, address: Address) -> redis.Redis:
+        with self._lock:
+            if address not in self._clients:
+                host, port = address
+                options = {**self._options, "host": host, "port": port}
+                pool = Pool(connection_class=self._class, **options)
+                self._clients[address] = Server(redis.Redis.from_pool(pool)).client
+            return self._clients[address]
+
+    def _ranges(self) -> list[tuple[int, int, list[Address]]]:
+        """Ranges of slots, each with its primary and then its replicas."""
+        with self._lock:
+            if not self._slots:
+                self._slots = self._ask()
+            return self._slots
+
+    def _ask(self) -> list[tuple[int, int, list[Address]]]:
+        silent = []
+        barred: redis.RedisError | None = None
+        # In random order, because one of them may be cut off and out of date.
+        candidates = random.sample(list(self._clients), len(self._clients))
+        for asked in sorted(candidates, key=self._suspects.__contains__):
+            at = f"{asked[0]}:{asked[1]}"
+            try:
+                with self._at(asked):
+                    reply = self._client(asked).cluster("SLOTS")
+                self._suspects.discard(asked)
+                return [
+                    (first, last, [_announced(node, asked) for node in nodes])
+                    for first, last, *nodes in reply
+                ]
+            except (AuthenticationError, NoPermissionError) as error:
+                # Each node has users of its own; another may let this one in.
+                barred = barred or error
+            except ResponseError as error:
+                # The second is a Sentinel's.
+                if re.search("cluster support disabled|unknown command", str(error)):
+                    raise LinkError(
+                        f"Redis at {at} is no node of a cluster: in REDIS_URL, redis:// is for a "
+                        "single server, redis+sentinel:// for Sentinels"
+                    ) from None
+                raise
+            except (redis.RedisError, *UNREACHABLE) as error:
+                # redis-py raises its own error while it handles the socket's.
+                if isinstance(error.__context__, ssl.SSLError):
+                    raise
+                silent.append(f"{at}: {one_line(error)}")
+        if barred:
+            raise barred
+        raise NoRoute(
+            f"no node of the {self} answers ({'; '.join(silent)}): start them, or correct REDIS_URL"
+        )
+
+    def _exchange(
+        self, asked: Mapping[Address, Sequence[int]], commands: Sequence[Command], *, asking: bool
+    ) -> list[tuple[Address, int, Any]]:
+        """Each node, the position of a command that it is asked, and the reply or error. Everything
+        is sent before the first reply is read."""
+        found = []
+        with ExitStack() as held:
+            sent = []
+            for address, positions in asked.items():
+                with self._at(address):
+                    connection = held.enter_context(_lent(self._client(address)))
+                    words: list[Any] = []
+                    for position in positions:
+                        words += [("ASKING",)] if asking else []
+                        words.append(commands[position])
+                    connection.send_packed_command(connection.pack_commands(words))
+                    sent.append((address, positions, connection))
+            for address, positions, connection in sent:
+                with self._at(address):
+                    for position in positions:
+                        if asking:
+                            _reply(connection)
+                        found.append((address, position, _reply(connection)))
+        return found
+
+    @contextmanager
+    def _at(self, node: Address) -> Iterator[None]:
+        """Notes on an error which node it is from."""
+        try:
+            with self.suspected(node):
+                yield
+        except (redis.RedisError, OSError) as error:
+            error.add_note(f"{node[0]}:{node[1]}")
+            raise
+
+
+@contextmanager
+def _lent(client: redis.Redis) -> Iterator[Any]:
+    """A connection of the client's; closed where not all of its replies may have been read."""
+    connection: Any = client.connection_pool.get_connection()
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        client.connection_pool.release(connection)
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _address(client: redis.Redis) -> Address:
+    options = client.get_connection_kwargs()
+    return options.get("host", "localhost"), options.get("port", 6379)
+
+
+def _announced(node: Sequence[Any], asked: Address) -> Address:
+    # One that announces no host is on the host by which it was asked.
+    return as_text(node[0] or b"") or asked[0], node[1]

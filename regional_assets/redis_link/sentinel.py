@@ -1,0 +1,147 @@
+"""A service's primary as its Sentinels name it: one plain client, whose connections look it up."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import redis
+
+from regional_assets.redis_link.errors import LinkError
+from regional_assets.redis_link.refusals import UNREACHABLE
+from regional_assets.redis_link.routed import NoRoute, Routed
+from regional_assets.redis_link.server import Address, Result
+from regional_assets.redis_link.text import one_line
+
+# What a Sentinel says of a service, by redis-py's names.
+State = dict[str, Any]
+
+
+class SentinelService(Routed):
+    """The primary of one service, whose Sentinels are asked through a plain client each."""
+
+    silent = "start it, or wait until its Sentinels have chosen another primary, and run again"
+    unsettled = (
+        "has not taken the command within {deadline:g} s ({error}): see `regional-assets doctor`, "
+        "and run again when the Sentinels agree on a primary"
+    )
+
+    def __init__(self, like: redis.Redis, sentinels: Sequence[redis.Redis], service: str) -> None:
+        super().__init__(like)
+        self._sentinels = list(sentinels)
+        self._service = service
+        self._named = ",".join(map(_address, sentinels))
+
+    def __str__(self) -> str:
+        primary = f"primary {_shown(self.home)}" if self.home else "primary not known yet"
+        return f"service {self._service} of the Sentinels {self._named} ({primary})"
+
+    @property
+    def host(self) -> str:
+        """The primary's."""
+        return self.home[0] if self.home else super().host
+
+    def locate(self) -> Address:
+        """The primary, by the first Sentinel that has one (asked first from then on). Raises
+        `NoRoute` when none answers, `LinkError` when none knows the service, redis-py's error
+        while the primary is down."""
+        silent, unknown, down = [], [], []
+        for sentinel, state in self._ask():
+            at = _address(sentinel)
+            if isinstance(state, Exception):
+                silent.append(f"{at}: {_why(state)}")
+            elif state is None:
+                unknown.append(at)
+            elif problem := _problem(state):
+                down.append(f"{at}: {_primary(state)} {problem}")
+            else:
+                self._sentinels.sort(key=lambda other: other is not sentinel)
+                return state["ip"], state["port"]
+        rest = f" ({'; '.join(silent)})" if silent else ""
+        if down:
+            raise redis.ConnectionError(
+                "its Sentinels name no primary that is alive, and have chosen no other yet: "
+                f"{'; '.join(down)}{rest}"
+            )
+        if unknown:
+            raise LinkError(
+                f"the Sentinels {', '.join(unknown)} know no service {self._service}{rest}: "
+                "correct its name in REDIS_URL, or add it to them (SENTINEL MONITOR)"
+            )
+        raise NoRoute(
+            f"no Sentinel of the service {self._service} answers{rest}: start them, or correct "
+            "REDIS_URL (their password is ?sentinel_password=)"
+        )
+
+    def start_over(self) -> None:
+        """Another Sentinel is asked first, because this one may be cut off and out of date."""
+        self._sentinels = [*self._sentinels[1:], *self._sentinels[:1]]
+
+    def failover(self) -> Result:
+        """Whether the Sentinels agree on a primary, and are enough to choose another."""
+        states: list[State] = []
+        problems = []
+        for sentinel, state in self._ask():
+            if isinstance(state, Exception):
+                problems.append(f"{_address(sentinel)} does not answer")
+            elif state is None:
+                problems.append(f"{_address(sentinel)} does not know the service {self._service}")
+            else:
+                states.append(state)
+        if not states:
+            return Result("problem", "; ".join(problems), "start them, or correct REDIS_URL")
+        quorum = max(state["quorum"] for state in states)
+        primaries = sorted(set(map(_primary, states)))
+        named = f"name {' and '.join(primaries)}, quorum {quorum}"
+        count = len(states) + len(problems)
+        found = "; ".join([f"{len(states)} of {count} Sentinels {named}", *problems])
+        # A majority of all Sentinels, named here or not, has to choose the next primary.
+        known = 1 + max(state["num-other-sentinels"] for state in states)
+        needed = max(quorum, known // 2 + 1)
+        if len(primaries) > 1:
+            advice = "a failover is under way, or a Sentinel is cut off: look again"
+            return Result("warning", found, advice)
+        if len(states) < needed:
+            advice = f"start Sentinels: {needed} of {known} have to agree on a failover"
+            return Result("problem", found, advice)
+        if problems:
+            return Result("warning", found, "start them, or correct REDIS_URL")
+        return Result("ok", found)
+
+    def _ask(self) -> Iterator[tuple[redis.Redis, State | Exception | None]]:
+        """Each Sentinel, and what it says of the service: None when it does not know it; or why it
+        does not answer."""
+        for sentinel in list(self._sentinels):
+            commands: Any = sentinel
+            try:
+                found: dict[str, State] = commands.sentinel_masters()
+            except (redis.RedisError, *UNREACHABLE) as error:
+                yield sentinel, error
+            else:
+                yield sentinel, found.get(self._service)
+
+
+def _problem(state: State) -> str:
+    """Why what a Sentinel names is no primary to connect to; empty when it is one."""
+    if state["is_odown"]:
+        return "is down, as the quorum agrees"
+    if state["is_sdown"]:
+        return "seems down to this one"
+    return "" if state["is_master"] else "is no primary"
+
+
+def _why(error: Exception) -> str:
+    if "unknown command" in str(error):
+        return "it is no Sentinel"
+    return one_line(error) or type(error).__name__
+
+
+def _primary(state: State) -> str:
+    return _shown((state["ip"], state["port"]))
+
+
+def _address(sentinel: redis.Redis) -> str:
+    options = sentinel.get_connection_kwargs()
+    return _shown((options["host"], options["port"]))
+
+
+def _shown(address: Address) -> str:
+    return f"{address[0]}:{address[1]}"

@@ -1,0 +1,192 @@
+"""What `REDIS_URL` may be. Of a password with an unescaped `/`, `#` or `?`, its parser in redis-py
+makes a host's name or a database, and it overlooks what it cannot read.
+
+No message quotes the address: any part of it may be part of a password.
+"""
+
+import inspect
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+import msgspec
+
+from regional_assets.redis_link.errors import AddressError
+
+_SCHEME = re.compile(r"(?:unix|rediss?(?:\+(?P<kind>sentinel|cluster))?)")
+# How answers are read and commands repeated is the link's own matter.
+_RESERVED = ("legacy_responses", "protocol", "retry_on_error", "retry_on_timeout", "timeout")
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+# No server has more databases than have so many digits.
+_DATABASE = re.compile("[0-9]{1,9}")
+# What Sentinel accepts as the name of a service.
+_SERVICE = re.compile("[A-Za-z0-9._-]+")
+# Of the Sentinels themselves, which have users of their own.
+_SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
+_SENTINEL_PORT = 26379
+_ENCODE = (
+    "the characters / ? # and @ of user and password have to be percent-encoded (%2F %3F %23 %40), "
+    "as has an @ further on"
+)
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What an address names, by plain addresses: the server; in a cluster, the nodes to ask first;
+    with Sentinels (`sentinels`, `service`), the primary, with a Sentinel's host and port in the
+    place of its own, which are not known yet."""
+
+    servers: Sequence[str]
+    in_cluster: bool = False
+    sentinels: Sequence[str] = ()
+    service: str = ""
+
+
+def names_cluster(url: str) -> bool:
+    """Whether the address is of a cluster, where only keys of one hash tag lie together."""
+    return url.partition("://")[0].endswith("+cluster")
+
+
+def checked(url: str) -> str:
+    """The address, in which files are named from the root; raises `AddressError` as `route`."""
+    route(url)
+    before, _, query = url.partition("?")
+    options = parse_qsl(query, keep_blank_values=True)
+    if not any(name in _FILES for name, _ in options):
+        return url
+    absolute = [
+        (name, str(Path(value).absolute()) if name in _FILES else value) for name, value in options
+    ]
+    return f"{before}?{urlencode(absolute, safe='/', quote_via=quote)}"
+
+
+def route(url: str) -> Route:
+    """What the address names; raises `AddressError` for anything that redis-py would misread."""
+    scheme, slashes, rest = url.partition("://")
+    known = _SCHEME.fullmatch(scheme)
+    if not known or not slashes or not url.isprintable():
+        _refuse(
+            "expected redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://, such as "
+            "rediss://user:password@host:6379/0, without control characters"
+        )
+    plain = scheme.partition("+")[0]
+    if known["kind"] == "sentinel":
+        return _of_sentinels(plain, rest)
+    if known["kind"] == "cluster":
+        return _of_cluster(plain, rest)
+    _check(url)
+    return Route([url])
+
+
+def _of_cluster(plain: str, rest: str) -> Route:
+    authority = _authority(rest)
+    user, at, hosts = authority.rpartition("@")
+    tail = rest[len(authority) :]
+    seeds = [f"{plain}://{user}{at}{host}{tail}" for host in hosts.split(",")]
+    for parts in [_check(seed) for seed in seeds]:
+        if not parts.hostname:
+            _refuse("redis+cluster:// is followed by host:port,host:port...")
+        if parts.path.strip("/0") or "db" in dict(parse_qsl(parts.query)):
+            _refuse("a cluster has database 0 alone")
+    return Route(seeds, in_cluster=True)
+
+
+def _of_sentinels(plain: str, rest: str) -> Route:
+    # The characters of a password that end an authority would make a service of its rest.
+    if "#" in rest or "@" in rest.partition("/")[2]:
+        _refuse(_ENCODE)
+    before, mark, query = rest.partition("?")
+    authority, _, path = before.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    service, _, database = path.partition("/")
+    try:
+        options = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(mark))
+    except ValueError:
+        _refuse("its options cannot be read")
+    own = [(name, value) for name, value in options if name in _SENTINEL_OPTIONS]
+    if len(dict(own)) < len(own):
+        _refuse("it has an option twice")
+    others = urlencode([pair for pair in options if pair not in own], safe="/", quote_via=quote)
+    tail = f"?{others}" if others else ""
+    name, password = (quote(dict(own).get(option, ""), safe="") for option in _SENTINEL_OPTIONS)
+    login = f"{name}:{password}@" if own else ""
+    each = [
+        host if re.search(r":\d*$", host) else f"{host}:{_SENTINEL_PORT}"
+        for host in hosts.split(",")
+    ]
+    sentinels = [f"{plain}://{login}{host}/{tail}" for host in each]
+    server = f"{plain}://{user}{at}{each[0]}/{database}{tail}"
+    for parts in [_check(address) for address in (*sentinels, server)]:
+        if not parts.hostname:
+            _refuse("redis+sentinel:// is followed by host:port,host:port/service/0")
+    if "db" in dict(options):
+        _refuse("its database comes after the service, as in /service/0")
+    if not _SERVICE.fullmatch(unquote(service)):
+        _refuse(
+            "the name of the service comes after the Sentinels, as in host:26379/mymaster/0; it "
+            "has letters, digits and . - _ alone"
+        )
+    return Route([server], sentinels=sentinels, service=unquote(service))
+
+
+def _check(url: str) -> SplitResult:
+    """The parts of one server's address; raises `AddressError` for what would be misread."""
+    scheme, _, rest = url.partition("://")
+    authority = _authority(rest)
+    remainder = rest[len(authority) :]
+    if "#" in remainder or ("@" in remainder and (authority or scheme != "unix")):
+        _refuse(_ENCODE)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        _refuse(
+            "its host, its port or its options cannot be read; in user and password, "
+            "percent-encode all but letters and digits"
+        )
+    names = [name for name, _ in options]
+    unknown = [name for name in names if name not in _known_options()]
+    # An unescaped & makes options of the rest of a password.
+    which = "" if "password" in names else f" ({', '.join(unknown)})"
+    databases = [value for name, value in options if name == "db"]
+    if scheme != "unix" and parts.path.strip("/"):
+        databases.append(parts.path.removeprefix("/"))
+    place = authority.rpartition("@")[2]
+    for is_wrong, why in (
+        ("%40" in place, "the @ before its host may not be percent-encoded"),
+        (port == 0, "its port has to be 1 to 65535"),
+        (
+            scheme == "unix" and (place or not parts.path.strip("/")),
+            "unix:// is followed by the socket's whole path, as in unix:///run/redis",
+        ),
+        (unknown, f"it has options{which} that are unknown or may not be set here"),
+        (len(set(names)) < len(names), "it has an option twice"),
+        (
+            len(databases) > 1 or not all(map(_DATABASE.fullmatch, databases)),
+            "its database has to be one number, as in /0",
+        ),
+    ):
+        if is_wrong:
+            _refuse(why)
+    return parts
+
+
+def _authority(rest: str) -> str:
+    return re.split("[/?#]", rest, maxsplit=1)[0]
+
+
+@cache
+def _known_options() -> frozenset[str]:
+    # Imported late: who only asks for the kind of an address needs no client.
+    from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
+
+    tls = (name for name in inspect.signature(SSLConnection).parameters if name.startswith("ssl_"))
+    own = ("username", "password", "client_name")
+    return frozenset((*URL_QUERY_ARGUMENT_PARSERS, *tls, *own)) - frozenset(_RESERVED)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise AddressError(f"REDIS_URL is not a Redis address: {why}") from None
