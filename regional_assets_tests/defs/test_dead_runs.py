@@ -15,8 +15,8 @@ import dagster as dg
 import pytest
 import redis
 
+from regional_assets.dagster_kit.liveness import end_dead_runs
 from regional_assets.defs.jobs import SNAPSHOT_JOB
-from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
 from regional_assets.store import embedded, state_folder
 from regional_assets_tests.support.built_in import REGION_IDS
