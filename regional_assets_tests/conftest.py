@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import hypothesis
 import pytest
 import redis
@@ -49,7 +50,7 @@ LONGEST = (
     "deployment/test_sentinel.py",
     "board/test_page.py",
     "cli/test_damaged.py",
-    "defs/test_reporting.py",
+    "dagster_kit/test_backfill.py",
     "cli/test_cli.py",
     "deployment/test_cluster.py",
     "deployment/test_postgres.py",
@@ -85,6 +86,17 @@ def session_folder() -> Iterator[Path]:
     """Such a folder for all tests of a process."""
     with short_folder() as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def new_home(session_folder: Path) -> Path:
+    """The folder of an instance that nobody has used: to make its databases takes longer than most
+    tests, to copy them a moment."""
+    home = session_folder / "new-home"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home)):
+        pass
+    return home
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, T
 from rich.table import Column, Table
 
 from regional_assets.cli.render import plain
+from regional_assets.dagster_kit.liveness import alive
 from regional_assets.definitions import definitions
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED, REGIONAL_SUMMARY
 from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
 from regional_assets.defs.known_store import EMPTIED_TAG
-from regional_assets.defs.liveness import alive
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
 from regional_assets.intelligence.model import Model

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import msgspec
 
+from regional_assets.dagster_kit.private import CheckTarget, check_targets, create_checks
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.dagster_private import CheckTarget, check_targets, create_checks
 from regional_assets.defs.partitions import region_partitions
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.errors import STORE_ERRORS, SettingsError
@@ -144,18 +144,18 @@ CHECKS = (
 )
 def _run_checks(
     context: dg.AssetCheckExecutionContext,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    clock: ClockResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_clock: ClockResource,
 ) -> Iterator[dg.AssetCheckEvaluation]:
     partitioned = context.has_partition_key or context.has_partition_key_range
-    regions = context.partition_keys if partitioned else model.region_ids
+    regions = context.partition_keys if partitioned else regional_model.region_ids
     chosen = [
         c
         for c in CHECKS
         if dg.AssetCheckKey(REGIONAL_SNAPSHOT, c.name) in context.selected_asset_check_keys
     ]
-    found = _look(snapshot_store, model, chosen, regions, clock.now())
+    found = _look(regional_store, regional_model, chosen, regions, regional_clock.now())
     targets = check_targets(context.instance, REGIONAL_SNAPSHOT, regions)
     for check, problems in found.items():
         for region, reasons in problems.items():

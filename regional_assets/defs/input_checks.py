@@ -24,16 +24,16 @@ def placed_inputs(model: Model) -> tuple[str, ...]:
 
 def _look(
     context: dg.AssetCheckExecutionContext,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    clock: ClockResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_clock: ClockResource,
 ) -> Iterator[dg.AssetCheckResult]:
     """One result per input that the run selected; an input that is missing has no such record."""
     from regional_assets.intelligence.world import build_world
 
-    with snapshot_store.open_or_fail(model) as store:
-        tallies = build_world(model, store.read([]).values, clock.now()).tallies
-    for name in placed_inputs(model):
+    with regional_store.open_or_fail(regional_model) as store:
+        tallies = build_world(regional_model, store.read([]).values, regional_clock.now()).tallies
+    for name in placed_inputs(regional_model):
         key = dg.AssetCheckKey(input_key(name), RECORDS_PLACED)
         if key in context.selected_asset_check_keys:
             yield _result(key, tallies.get(name))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from msgspec.structs import asdict
 
-from regional_assets.defs.dagster_private import read_value, write_value
+from regional_assets.dagster_kit.private import read_value, write_value
 
 if TYPE_CHECKING:
     from regional_assets.store.identity import MetStore

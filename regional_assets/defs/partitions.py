@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import dagster as dg
 
-from regional_assets.defs.dagster_private import plan_partitions
+from regional_assets.dagster_kit.reporting import PartitionReport, StepContext
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import PARTITIONS_PER_RUN
 
@@ -35,15 +35,15 @@ def backfill_policy() -> dg.BackfillPolicy:
     return dg.BackfillPolicy.multi_run(per_run) if per_run else dg.BackfillPolicy.single_run()
 
 
-def partitions_of(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+def report_of(
+    context: StepContext,
     asset_key: dg.AssetKey,
     model: Model,
-    partitions: Sequence[str],
-) -> Sequence[str]:
-    """The partitions of the asset that a run was launched for; all `partitions` when it was
-    launched without any, as the launchpad and `dagster job execute` allow. Raises `dg.Failure` when
-    the process that requested the run has another model."""
+    every: Sequence[str],
+    verdict: str,
+) -> PartitionReport:
+    """The report of a run over partitions of the asset (see there). Raises `dg.Failure` when the
+    process that requested the run has another model."""
     for tag, here in model_tags(model).items():
         requested = context.run.tags.get(tag, here)
         if requested != here:
@@ -52,10 +52,7 @@ def partitions_of(
                 "set the same REGIONAL_MODEL for every process and reload the code location",
                 allow_retries=False,
             )
-    if context.has_partition_key or context.has_partition_key_range:
-        return context.partition_keys
-    plan_partitions(context, asset_key, partitions)
-    return partitions
+    return PartitionReport(context, asset_key, every, verdict)
 
 
 def contiguous(model: Model, regions: Iterable[str]) -> list[list[str]]:

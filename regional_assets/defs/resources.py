@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import dagster as dg
 from pydantic import PrivateAttr
 
+from regional_assets.dagster_kit.liveness import alive
 from regional_assets.defs.known_store import RunRecord
-from regional_assets.defs.liveness import alive
 from regional_assets.errors import STORE_ERRORS
 from regional_assets.intelligence.model import Model
 from regional_assets.runs.clock import current_time
@@ -108,8 +108,8 @@ class NarratorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 def resources(model: Model) -> dict[str, Any]:
     """The resources of the model's definitions."""
     return {
-        "model": model,
-        "snapshot_store": SnapshotStoreResource(),
-        "clock": ClockResource(),
-        "narrator": NarratorResource(),
+        "regional_model": model,
+        "regional_store": SnapshotStoreResource(),
+        "regional_clock": ClockResource(),
+        "regional_narrator": NarratorResource(),
     }

@@ -6,6 +6,7 @@ from functools import partial
 
 import dagster as dg
 
+from regional_assets.dagster_kit.liveness import end_dead_runs
 from regional_assets.defs.jobs import (
     BRIEF_JOB,
     CHECK_JOB,
@@ -13,7 +14,6 @@ from regional_assets.defs.jobs import (
     OBSERVE_INPUTS_JOB,
     SNAPSHOT_JOB,
 )
-from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.partitions import regions_in, run_requests
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.defs.sensors.cursors import named
@@ -129,14 +129,16 @@ def observe_inputs_schedule(
 )
 def regional_brief_schedule(
     context: dg.ScheduleEvaluationContext,
-    model: dg.ResourceParam[Model],
-    narrator: NarratorResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_narrator: NarratorResource,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """A run over all regions that have a brief, after the snapshots of its hour."""
-    why_not = narrator.why_not() or _too_early(context, model)
+    why_not = regional_narrator.why_not() or _too_early(context, regional_model)
     if why_not:
         return dg.SkipReason(why_not)
-    requests = _requests(context, model, model.narrated, "regional_brief_schedule")
+    requests = _requests(
+        context, regional_model, regional_model.narrated, "regional_brief_schedule"
+    )
     return _unless_running(context, BRIEF_JOB, requests)
 
 
@@ -178,23 +180,23 @@ def _too_early(context: dg.ScheduleEvaluationContext, model: Model) -> str | Non
 )
 def regional_brief_retry_schedule(
     context: dg.ScheduleEvaluationContext,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    narrator: NarratorResource,
-    clock: ClockResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_narrator: NarratorResource,
+    regional_clock: ClockResource,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Runs over the regions without a brief of this week, if they are too many."""
     from regional_assets.runs.briefs import without_ground
     from regional_assets.store.brief_store import BriefStore
 
-    why_not = narrator.why_not()
+    why_not = regional_narrator.why_not()
     if why_not:
         return dg.SkipReason(why_not)
     now = int(context.scheduled_execution_time.timestamp() * 1000)
     try:
-        with snapshot_store.open(model) as opened:
+        with regional_store.open(regional_model) as opened:
             store = BriefStore(opened)
-            briefs = store.briefs(model.narrated)
+            briefs = store.briefs(regional_model.narrated)
             written = {region: written_at(region, brief) for region, brief in briefs.items()}
             without = lacking(written, now)
             if len(without) <= MAX_LACKING:
@@ -203,14 +205,14 @@ def regional_brief_retry_schedule(
                     f"this week is covered: {have} of {len(briefs)} regions have a brief of it"
                 )
             # The tick says which week it is, the clock how old a snapshot is: a tick may be late.
-            hopeless = without_ground(store.read(without), clock.now())
+            hopeless = without_ground(store.read(without), regional_clock.now())
     except STORE_ERRORS as error:
         return dg.SkipReason(str(error))
     if len(hopeless) == len(without):
         reasons = named((f"{region}: {reason}" for region, reason in hopeless.items()), "; ")
         return dg.SkipReason(f"no brief can be written before there are new snapshots: {reasons}")
     regions = [region for region in without if region not in hopeless]
-    requests = _requests(context, model, regions, "regional_brief_retry_schedule")
+    requests = _requests(context, regional_model, regions, "regional_brief_retry_schedule")
     return _unless_running(context, BRIEF_JOB, requests)
 
 

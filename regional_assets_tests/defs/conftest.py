@@ -22,17 +22,6 @@ from regional_assets_tests.support.model_server import SECRET, Models, configure
 from regional_assets_tests.support.worlds import sample_values
 
 
-@pytest.fixture(scope="session")
-def new_home(session_folder: Path) -> Path:
-    """The folder of an instance that nobody has used: to make its databases takes longer than most
-    tests, to copy them a moment."""
-    home = session_folder / "new-home"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)):
-        pass
-    return home
-
-
 @pytest.fixture
 def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The state folder of the instance's runs; its embedded server, if one was started, is gone at

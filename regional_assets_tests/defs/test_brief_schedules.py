@@ -70,10 +70,10 @@ def tick(
         instance=instance,
         scheduled_execution_time=moment,
         resources={
-            "model": MODEL,
-            "snapshot_store": SnapshotStoreResource(),
-            "narrator": NarratorResource(),
-            "clock": clock or ClockResource(),
+            "regional_model": MODEL,
+            "regional_store": SnapshotStoreResource(),
+            "regional_narrator": NarratorResource(),
+            "regional_clock": clock or ClockResource(),
         },
     ) as context:
         outcome = schedule.evaluate_tick(context)

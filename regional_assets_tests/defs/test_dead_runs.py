@@ -15,8 +15,8 @@ import dagster as dg
 import pytest
 import redis
 
+from regional_assets.dagster_kit.liveness import end_dead_runs
 from regional_assets.defs.jobs import SNAPSHOT_JOB
-from regional_assets.defs.liveness import end_dead_runs
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
 from regional_assets.redis_link import embedded
 from regional_assets.store import state_folder

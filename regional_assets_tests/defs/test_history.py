@@ -247,7 +247,7 @@ def test_in_a_run_over_many_each_says_little(
 ) -> None:
     full = materialisations(instance, history_run(tags=ALL).run_id, REGIONAL_HISTORY)
     before = (state / "history" / "mena.csv").read_bytes()
-    monkeypatch.setattr("regional_assets.defs.reporting.FEW", len(REGION_IDS) - 1)
+    monkeypatch.setattr("regional_assets.dagster_kit.reporting.FEW", len(REGION_IDS) - 1)
     result = history_run(tags=ALL)
     assert result.success
     for region, found in materialisations(instance, result.run_id, REGIONAL_HISTORY).items():
@@ -269,7 +269,7 @@ def test_when_the_server_stops_serving_what_is_written_is_materialised(
     monkeypatch: pytest.MonkeyPatch,
     few: int,
 ) -> None:
-    monkeypatch.setattr("regional_assets.defs.reporting.FEW", few)
+    monkeypatch.setattr("regional_assets.dagster_kit.reporting.FEW", few)
     # Two regions at a time, and the three snapshots of each.
     monkeypatch.setattr(past, "_PER_TRIP", 2)
     client.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@all"])

@@ -32,7 +32,7 @@ from regional_assets_tests.support.dagster_runs import (
 @pytest.fixture
 def tick(instance: dg.DagsterInstance, client: redis.Redis) -> Tick:
     store = SnapshotStoreResource()
-    return ticking(input_sensor, instance, current_time(), snapshot_store=store)
+    return ticking(input_sensor, instance, current_time(), regional_store=store)
 
 
 def execute(instance: dg.DagsterInstance, request: dg.RunRequest) -> dict[str | None, Any]:

@@ -162,9 +162,9 @@ def test_a_tick_compares_and_keeps_nothing(
 ) -> None:
     def tick() -> dg.SensorResult:
         resources = {
-            "model": MODEL,
-            "snapshot_store": SnapshotStoreResource(),
-            "clock": ClockResource(),
+            "regional_model": MODEL,
+            "regional_store": SnapshotStoreResource(),
+            "regional_clock": ClockResource(),
         }
         with dg.build_sensor_context(instance=instance, resources=resources) as context:
             result = input_sensor(context)

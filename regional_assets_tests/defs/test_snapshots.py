@@ -62,7 +62,7 @@ def test_in_a_run_over_many_each_says_little_and_the_run_says_once_what_all_shar
     instance: dg.DagsterInstance, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = materialisations(instance, run(instance, tags=ALL).run_id)
-    monkeypatch.setattr("regional_assets.defs.reporting.FEW", len(REGION_IDS) - 1)
+    monkeypatch.setattr("regional_assets.dagster_kit.reporting.FEW", len(REGION_IDS) - 1)
     client.set(keys.latest("mena"), "")
     result = run(instance, tags=ALL, force=True)
     found = materialisations(instance, result.run_id)

@@ -1,6 +1,8 @@
 """Dagster's storage on PostgreSQL: deploy/dagster.yaml as it is, and what doctor says of it."""
 
 import multiprocessing
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,24 +14,38 @@ import sqlalchemy as sql
 from dagster_postgres import PostgresEventLogStorage
 
 from regional_assets.cli.doctor import examine
-from regional_assets.defs.dagster_private import plan_partitions
+from regional_assets.dagster_kit.private import latest_data_versions
+from regional_assets.dagster_kit.reporting import PartitionReport
 from regional_assets.runs.clock import current_time
 from regional_assets.store.diagnosis import Finding
 from regional_assets.store.state_folder import CONFIGURATION
 from regional_assets_tests.support.deployment import FILES
-from regional_assets_tests.support.many_partitions import (
-    ALL_OF_MANY,
-    MANY,
-    each_of_many_is_reported,
-    logged,
-    many,
-    ran_many,
-)
 from regional_assets_tests.support.postgres import Postgres, postgres_server
 from regional_assets_tests.support.waiting import PATIENCE, eventually
 
 PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
+
+MANY = [f"p{number}" for number in range(120)]
+ALL_OF_MANY = {
+    "dagster/asset_partition_range_start": MANY[0],
+    "dagster/asset_partition_range_end": MANY[-1],
+}
+
+PARTITIONS = dg.StaticPartitionsDefinition(MANY)
+
+
+@dg.multi_asset(specs=[dg.AssetSpec("many", partitions_def=PARTITIONS, skippable=True)])
+def many(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Reports on the last fifty alone."""
+    report = PartitionReport(context, dg.AssetKey("many"), MANY)
+    report.all_materialised((p, {"of": p}, f"v-{p}") for p in report.partitions[70:])
+    yield from report.finish()
+
+
+JOB = dg.Definitions(
+    [many], executor=dg.in_process_executor
+).resolve_implicit_global_asset_job_def()
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +106,33 @@ def instance(postgres: Postgres, folder: Path) -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
+@pytest.mark.parametrize("tags", [ALL_OF_MANY, {}], ids=["a range", "without partitions"])
 def test_of_many_partitions_each_is_reported(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str]
 ) -> None:
-    """Of a batch, which PostgreSQL stores at once, no event is stored by itself."""
+    """50 of 120 are materialised, 70 are not. Of a batch, which PostgreSQL stores at once, no event
+    is stored by itself."""
     one_by_one = stored_singly(monkeypatch)
-    each_of_many_is_reported(instance)
+    result = JOB.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    # Of a run without partitions Dagster itself plans the asset as a whole.
+    single = [kind for kind in one_by_one if kind in (PLANNED, MATERIALISED)]
+    assert single == ([] if tags else [PLANNED])
     assert one_by_one
-    assert not {PLANNED, MATERIALISED} & set(one_by_one)
-
-
-def test_a_batch_stores_the_events_that_dagster_logs(instance: dg.DagsterInstance) -> None:
-    plain, batched = logged(instance, ran_many(instance, "both", partition_key="p0").run_id)
-    assert plain._replace(timestamp=batched.timestamp) == batched
+    found = instance.get_status_by_partition(dg.AssetKey("many"), MANY, PARTITIONS) or {}
+    assert [s.value if s else "" for s in found.values()] == ["FAILED"] * 70 + ["MATERIALIZED"] * 50
+    logged = instance.all_logs(result.run_id, of_type=MATERIALISED)
+    events = [entry.asset_materialization for entry in logged if entry.asset_materialization]
+    assert [event.partition for event in events] == MANY[70:]
+    assert [event.metadata["of"].value for event in events] == MANY[70:]
+    versions = latest_data_versions(instance, dg.AssetKey("many"))
+    assert versions == {name: f"v-{name}" for name in MANY[70:]}
+    [record] = instance.get_asset_records([dg.AssetKey("many")])
+    last = record.asset_entry.last_materialization
+    assert last
+    assert last.asset_materialization == events[-1]
+    planned = instance.all_logs(result.run_id, of_type=PLANNED)
+    each = [event.get_dagster_event().partition for event in planned]
+    assert sorted(filter(None, each)) == sorted(MANY)
 
 
 def test_a_planned_batch_stores_what_dagster_stores_one_by_one(
@@ -113,7 +143,7 @@ def test_a_planned_batch_stores_what_dagster_stores_one_by_one(
     with monkeypatch.context() as off:
         off.setenv("DAGSTER_EVENT_BATCH_SIZE", "0")
         plain = planned(instance)
-    assert one_by_one.count(PLANNED) == len(MANY.get_partition_keys())
+    assert one_by_one.count(PLANNED) == len(MANY)
     one_by_one.clear()
     assert planned(instance) == plain
     assert PLANNED not in one_by_one
@@ -130,32 +160,10 @@ def test_a_planned_batch_stores_what_dagster_stores_one_by_one(
     assert one_by_one.count(PLANNED) == len(plain)
 
 
-def test_a_run_without_partitions_plans_its_own_in_a_batch(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = MANY.get_partition_keys()
-
-    @dg.op
-    def plan(context: dg.OpExecutionContext) -> None:
-        plan_partitions(context, dg.AssetKey("many"), names)
-
-    @dg.job
-    def planning() -> None:
-        plan()
-
-    one_by_one = stored_singly(monkeypatch)
-    run_id = planning.execute_in_process(instance=instance).run_id
-    assert PLANNED not in one_by_one
-    events = instance.all_logs(run_id, of_type=PLANNED)
-    assert [event.get_dagster_event().partition for event in events] == names
-
-
 def planned(instance: dg.DagsterInstance) -> list[dg.EventLogEntry]:
     """The events of the partitions that a new run is going to materialise, without what differs
     between runs, when Dagster knows the run as the asset's last."""
-    job = dg.Definitions([many]).resolve_implicit_global_asset_job_def()
-    config = {"ops": {"many": {"config": {"how": "report"}}}}
-    run_id = instance.create_run_for_job(job, tags=ALL_OF_MANY, run_config=config).run_id
+    run_id = instance.create_run_for_job(JOB, tags=ALL_OF_MANY).run_id
     [record] = instance.get_asset_records([dg.AssetKey("many")])
     assert record.asset_entry.last_run_id == run_id
     found = instance.all_logs(run_id, of_type=PLANNED)
@@ -173,6 +181,29 @@ def stored_singly(monkeypatch: pytest.MonkeyPatch) -> list[dg.DagsterEventType |
 
     monkeypatch.setattr(PostgresEventLogStorage, "store_event", recording)
     return found
+
+
+def test_the_old_lines_of_storage_and_launcher_work_and_say_the_new_ones(
+    instance: dg.DagsterInstance, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = folder / "old"
+    home.mkdir()
+    written = (FILES / "dagster.yaml").read_text()
+    (home / "dagster.yaml").write_text(written.replace(".dagster_kit.", ".defs."))
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://127.0.0.1:1/0")
+    for module in ("postgres_storage", "celery_launcher"):
+        # Each process says it once, when it imports the module.
+        monkeypatch.delitem(sys.modules, f"regional_assets.defs.{module}", raising=False)
+    planned(instance)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        with dg.DagsterInstance.from_config(str(home)) as opened:
+            assert type(opened.run_launcher) is type(instance.run_launcher)
+            assert opened.get_runs_count() == 1
+    assert [each.category for each in said] == [FutureWarning] * 2
+    for each in said:
+        lines = str(each.message).split("\n", 1)[1].split("\n  ")
+        assert all(line.strip() in written for line in lines)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.defs.dagster_private import RunWorker
+from regional_assets.dagster_kit.private import RunWorker
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.runs.clock import current_time
 from regional_assets.store.verification import verify
@@ -200,7 +200,7 @@ def test_a_terminated_run_is_canceled_and_not_tried_again(
 def test_a_run_goes_on_while_the_broker_is_silent_and_restarts(
     deployment: Deployment, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regional_assets.defs.celery_launcher.SILENCE", 0)
+    monkeypatch.setattr("regional_assets.dagster_kit.celery_launcher.SILENCE", 0)
     with held(deployment, client) as run_id:
         deployment.broker.signal(signal.SIGSTOP)
         run = deployment.instance.get_run_by_id(run_id)

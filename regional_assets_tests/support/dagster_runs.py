@@ -100,7 +100,7 @@ def ticking(
         with dg.build_sensor_context(
             instance=instance,
             cursor=given or cursor,
-            resources={"clock": clock, "model": MODEL, **resources},
+            resources={"regional_clock": clock, "regional_model": MODEL, **resources},
         ) as context:
             result = sensor(context)
         assert isinstance(result, dg.SensorResult)

@@ -48,9 +48,9 @@ def main() -> None:
         with dg.build_sensor_context(
             instance=instance,
             resources={
-                "model": MODEL,
-                "snapshot_store": SnapshotStoreResource(),
-                "clock": ClockResource(),
+                "regional_model": MODEL,
+                "regional_store": SnapshotStoreResource(),
+                "regional_clock": ClockResource(),
             },
         ) as context:
             print(f"input_sensor: {input_sensor(context)}")

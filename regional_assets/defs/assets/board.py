@@ -46,20 +46,20 @@ _COLUMNS = dg.TableSchema(
 )
 def _write_board(
     context: dg.OpExecutionContext,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    clock: ClockResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_clock: ClockResource,
 ) -> Any:
     """Writes the page."""
     from regional_assets.errors import FilesError
     from regional_assets.runs.board import BOARD_FILE, make_board
     from regional_assets.runs.files import write
 
-    with snapshot_store.open_or_fail(model) as store:
-        board, page = make_board(store, model.region_ids, clock.now())
+    with regional_store.open_or_fail(regional_model) as store:
+        board, page = make_board(store, regional_model.region_ids, regional_clock.now())
     content = page.encode()
     try:
-        path = write(snapshot_store.settings(), BOARD_FILE, content)
+        path = write(regional_store.settings(), BOARD_FILE, content)
     except FilesError as error:
         raise dg.Failure(str(error)) from None
     # Not as an output: Dagster would look for the partitions of the snapshots it was made of, which
@@ -72,7 +72,7 @@ def _write_board(
                 "bytes": len(content),
                 "regions": len(board.cards),
                 **({"damaged": board.damaged} if board.damaged else {}),
-                **({"chart": chart} if (chart := regions_map(model, board.marks)) else {}),
+                **({"chart": chart} if (chart := regions_map(regional_model, board.marks)) else {}),
                 **changes_metadata({card.id: card.changes for card in board.with_news("some")}),
                 **(_most_pressure(board) if board.hidden else {}),
             },

@@ -14,9 +14,8 @@ from regional_assets.defs.partitions import (
     TAGS,
     backfill_policy,
     brief_partitions,
-    partitions_of,
+    report_of,
 )
-from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.model import Model
@@ -59,27 +58,27 @@ class BriefConfig(dg.Config):
 def _write_briefs(
     context: dg.AssetExecutionContext,
     config: BriefConfig,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    narrator: NarratorResource,
-    clock: ClockResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_narrator: NarratorResource,
+    regional_clock: ClockResource,
 ) -> Iterator[Any]:
     """Writes the briefs of the run's regions, then the summary of the week."""
     from regional_assets.runs.briefs import update_summary, write_briefs
     from regional_assets.runs.narration import spent
     from regional_assets.store.brief_store import BriefStore
 
-    models = narrator.open()
-    why_not = narrator.why_not()
+    models = regional_narrator.open()
+    why_not = regional_narrator.why_not()
     if models is None or why_not:
         raise dg.Failure(why_not, allow_retries=False)
-    now = clock.now()
-    regions = partitions_of(context, REGIONAL_BRIEF, model, model.narrated)
-    report = PartitionReport(context, REGIONAL_BRIEF, regions, "regions have no new brief")
+    now = regional_clock.now()
+    regions, verdict = regional_model.narrated, "regions have no new brief"
+    report = report_of(context, REGIONAL_BRIEF, regional_model, regions, verdict)
     results: list[BriefResult] = []
-    with snapshot_store.open_or_fail(model) as opened:
+    with regional_store.open_or_fail(regional_model) as opened:
         store = BriefStore(opened)
-        written = write_briefs(store, models, regions, now, force=config.force)
+        written = write_briefs(store, models, report.partitions, now, force=config.force)
         # Closed whatever ends the run, so that no request to a model outlives it.
         with closing(written):
             for result in written:

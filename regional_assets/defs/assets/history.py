@@ -12,10 +12,9 @@ from regional_assets.defs.partitions import (
     OWNERS,
     TAGS,
     backfill_policy,
-    partitions_of,
     region_partitions,
+    report_of,
 )
-from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import SnapshotStoreResource
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.scoring import AXES
@@ -65,20 +64,20 @@ class History(msgspec.Struct, frozen=True):
 )
 def _write_histories(
     context: dg.OpExecutionContext,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
 ) -> Iterator[Any]:
     """Writes the table of each of the run's regions."""
     from regional_assets.errors import FilesError
     from regional_assets.runs.files import write
     from regional_assets.store.past import read_histories
 
-    regions = partitions_of(context, REGIONAL_HISTORY, model, model.region_ids)
-    report = PartitionReport(context, REGIONAL_HISTORY, regions, "regions failed")
+    regions = regional_model.region_ids
+    report = report_of(context, REGIONAL_HISTORY, regional_model, regions, "regions failed")
 
     def written(store: "SnapshotStore") -> Iterator[tuple[str, Mapping[str, Any], None]]:
-        settings = snapshot_store.settings()
-        for region, stored in read_histories(store, regions):
+        settings = regional_store.settings()
+        for region, stored in read_histories(store, report.partitions):
             if stored.error:
                 report.failed(region, stored.error)
                 continue
@@ -95,7 +94,7 @@ def _write_histories(
             else:
                 yield region, metadata, None
 
-    with snapshot_store.open_or_fail(model) as store:
+    with regional_store.open_or_fail(regional_model) as store:
         report.all_materialised(written(store))
     yield from report.finish()
 

@@ -73,17 +73,17 @@ def input_assets(model: Model) -> tuple[dg.AssetSpec, ...]:
 
 def _observe(
     context: dg.AssetExecutionContext,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    clock: ClockResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_clock: ClockResource,
 ) -> Iterator[dg.ObserveResult]:
     """Reads all inputs once, then reports those that the run selected."""
     from regional_assets.intelligence.world import build_world
 
-    now = clock.now()
-    with snapshot_store.open_or_fail(model) as store:
+    now = regional_clock.now()
+    with regional_store.open_or_fail(regional_model) as store:
         stored = store.read([]).values
-    world = build_world(model, stored, now)
+    world = build_world(regional_model, stored, now)
     states = {
         input_key(name): state
         for name, state in world.inputs.items()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from regional_assets.dagster_kit.reporting import PartitionReport
 from regional_assets.defs.assets.inputs import input_assets
 from regional_assets.defs.assets.summary import (
     FRESHNESS,
@@ -18,10 +19,9 @@ from regional_assets.defs.partitions import (
     OWNERS,
     TAGS,
     backfill_policy,
-    partitions_of,
     region_partitions,
+    report_of,
 )
-from regional_assets.defs.reporting import PartitionReport
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.scoring import AXES
@@ -64,23 +64,26 @@ class SnapshotConfig(dg.Config):
 def _take_snapshots(
     context: dg.AssetExecutionContext,
     config: SnapshotConfig,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    clock: ClockResource,
-    narrator: NarratorResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_clock: ClockResource,
+    regional_narrator: NarratorResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Takes the snapshots of the run's regions, then writes the summary of all regions."""
     from regional_assets.runs.snapshots import take_snapshots
 
-    now = clock.now()
+    now = regional_clock.now()
     partitioned = context.has_partition_key or context.has_partition_key_range
-    with snapshot_store.open_or_fail(model) as store:
+    with regional_store.open_or_fail(regional_model) as store:
         result = None
         if REGIONAL_SNAPSHOT in context.selected_asset_keys:
-            regions = partitions_of(context, REGIONAL_SNAPSHOT, model, model.region_ids)
-            report = PartitionReport(context, REGIONAL_SNAPSHOT, regions, "regions failed")
+            regions = regional_model.region_ids
+            report = report_of(
+                context, REGIONAL_SNAPSHOT, regional_model, regions, "regions failed"
+            )
+            narrator = regional_narrator.open()
             result = take_snapshots(
-                store, regions, now, force=config.force, narrator=narrator.open()
+                store, report.partitions, now, force=config.force, narrator=narrator
             )
             yield from _report(context, report, result)
         if REGIONAL_SUMMARY in context.selected_asset_keys:

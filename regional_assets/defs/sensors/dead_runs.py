@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from regional_assets.defs.liveness import end_dead_runs
+from regional_assets.dagster_kit.liveness import end_dead_runs
 
 
 @dg.sensor(

@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 import msgspec
 
+from regional_assets.dagster_kit.private import latest_data_versions
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.dagster_private import latest_data_versions
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import run_requests
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
@@ -152,20 +152,20 @@ class Watch(msgspec.Struct):
 )
 def input_sensor(
     context: dg.SensorEvaluationContext,
-    model: dg.ResourceParam[Model],
-    snapshot_store: SnapshotStoreResource,
-    clock: ClockResource,
+    regional_model: dg.ResourceParam[Model],
+    regional_store: SnapshotStoreResource,
+    regional_clock: ClockResource,
 ) -> dg.SensorResult:
     """Makes one round trip to Redis per tick."""
     from regional_assets.runs.snapshots import current_contents
 
     settings = SensorSettings.from_environment()
-    now = clock.now()
+    now = regional_clock.now()
     seconds = now / 1000
     watch = Watch.load(context.cursor, seconds)
     try:
-        with snapshot_store.open(model) as store:
-            contents = current_contents(store, model.region_ids, now)
+        with regional_store.open(regional_model) as store:
+            contents = current_contents(store, regional_model.region_ids, now)
     except STORE_ERRORS as error:
         return dg.SensorResult(skip_reason=str(error), cursor=watch.dump())
     known = latest_data_versions(context.instance, REGIONAL_SNAPSHOT)
@@ -182,13 +182,16 @@ def input_sensor(
     runs = {region: made[request.run_key] for region, request in watch.requests.items()}
     in_progress = {region for region, run in runs.items() if run and not run.is_finished}
     chosen = [r for r in watch.settled(seconds, settings) if r not in in_progress]
-    skip_reason = _why_not(model, watch, chosen, seconds, settings)
+    skip_reason = _why_not(regional_model, watch, chosen, seconds, settings)
     if skip_reason:
         in_vain = named(_in_vain(watch, runs, settings, seconds), "; ")
         reasons = "; ".join(filter(None, [skip_reason, in_vain]))
         return dg.SensorResult(skip_reason=reasons, cursor=watch.dump())
     requests = run_requests(
-        model, chosen, lambda members: watch.request(members, seconds, stored), _REQUESTED_BY
+        regional_model,
+        chosen,
+        lambda members: watch.request(members, seconds, stored),
+        _REQUESTED_BY,
     )
     return dg.SensorResult(run_requests=list(requests), cursor=watch.dump())
 

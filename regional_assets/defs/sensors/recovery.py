@@ -61,14 +61,16 @@ def _dump(troubles: dict[str, Trouble]) -> str:
     ),
 )
 def recovery_sensor(
-    context: dg.SensorEvaluationContext, model: dg.ResourceParam[Model], clock: ClockResource
+    context: dg.SensorEvaluationContext,
+    regional_model: dg.ResourceParam[Model],
+    regional_clock: ClockResource,
 ) -> dg.SensorResult:
     """Looks at the status of the partitions in Dagster alone, not at Redis."""
     settings = SensorSettings.from_environment()
-    now = clock.now() / 1000
+    now = regional_clock.now() / 1000
     statuses = (
         context.instance.get_status_by_partition(
-            REGIONAL_SNAPSHOT, model.region_ids, region_partitions(model)
+            REGIONAL_SNAPSHOT, regional_model.region_ids, region_partitions(regional_model)
         )
         or {}
     )
@@ -79,7 +81,7 @@ def recovery_sensor(
         for region, trouble in _load(context.cursor, now, settings.recovery_pause).items()
         if found.get(region) in ("FAILED", "IN_PROGRESS")
     }
-    failed = [region for region in model.region_ids if found.get(region) == "FAILED"]
+    failed = [region for region in regional_model.region_ids if found.get(region) == "FAILED"]
     for region in failed:
         troubles.setdefault(region, Trouble(0, now + settings.recovery_pause, False, now))
     abandoned = [
@@ -93,7 +95,9 @@ def recovery_sensor(
         region for region in failed if not troubles[region].given_up and troubles[region].due <= now
     ]
     requests = list(
-        run_requests(model, due, lambda members: _run_key(members, troubles), "recovery_sensor")
+        run_requests(
+            regional_model, due, lambda members: _run_key(members, troubles), "recovery_sensor"
+        )
     )
     for region in due:
         trouble = troubles[region]

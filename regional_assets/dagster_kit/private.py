@@ -1,24 +1,21 @@
-"""The private parts of Dagster that this project uses.
+"""The private parts of Dagster that are used, except those of the recipe `reporting`.
 
-A release of Dagster may change any of it without notice; `test_dagster_private.py` says which. The
-rest of the project imports `dagster` alone.
+A release of Dagster may change any of it without notice; `test_private.py` says which. Everything
+else imports `dagster` alone. Only what has no public name belongs here, under a name that says what
+it is for, and nothing that decides.
 """
 
-import logging
-import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
-from dagster._core.events import AssetMaterializationPlannedData, DagsterEventBatchMetadata
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-DATA_VERSION_TAG = "dagster/data_version"
+from regional_assets.dagster_kit.reporting import DATA_VERSION_TAG
 
 # The materialisation that a check's result is about. `AssetCheckEvaluation` takes one, but its type
 # is exported nowhere. Without it Dagster relates the result to an older materialisation and shows
@@ -64,25 +61,7 @@ def execute_run(arguments: str) -> None:
 
 
 # They import all of Dagster that a run needs before it loads its project.
-NEEDED_BY_RUNS = ("dagster", "dagster._cli.api", "dagster._core.storage.sqlite_storage")
-
-
-def plan_partitions(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    asset_key: dg.AssetKey,
-    partitions: Sequence[str],
-) -> None:
-    """Records that the run is about to materialise these partitions. Dagster does so when it
-    creates a run for partitions. A partition counts as failed only when that was recorded."""
-    for number, partition in enumerate(partitions, 1):
-        event = dg.DagsterEvent.build_asset_materialization_planned_event(
-            context.run.job_name,
-            context.op_def.name,
-            AssetMaterializationPlannedData(asset_key, partition=partition),
-        )
-        # Where Dagster's storage can, a batch is stored at once.
-        batch = DagsterEventBatchMetadata(context.run.run_id, number == len(partitions))
-        context.instance.report_dagster_event(event, context.run.run_id, batch_metadata=batch)
+NEEDED_BY_RUNS = ("dagster", "dagster._cli.api", "dagster._core.storage.sqlite_storage", "upath")
 
 
 def read_value(instance: dg.DagsterInstance, key: str) -> str | None:
@@ -94,58 +73,6 @@ def read_value(instance: dg.DagsterInstance, key: str) -> str | None:
 def write_value(instance: dg.DagsterInstance, key: str, value: str) -> None:
     """Stores a text in the instance's storage, SQLite's or PostgreSQL's."""
     instance.daemon_cursor_storage.set_cursor_values({key: value})
-
-
-def log_materialisations(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    materialisations: Sequence[dg.AssetMaterialization],
-) -> None:
-    """Stores the materialisations at once where Dagster's storage can (on PostgreSQL), which takes
-    a tenth of the time. The events are those of `context.log_event`, which stands in for this when
-    a release of Dagster has moved one of the private parts."""
-    storage = context.instance.event_log_storage
-    try:
-        store_batch = storage.store_event_batch
-        events = [_materialisation(context, found) for found in materialisations]
-    except (ImportError, AttributeError, TypeError) as error:
-        context.log.warning(f"materialisations are stored one by one, which is slower: {error!r}")
-        for materialisation in materialisations:
-            context.log_event(materialisation)
-    else:
-        store_batch(events)
-
-
-def _materialisation(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    materialisation: dg.AssetMaterialization,
-) -> dg.EventLogEntry:
-    from dagster._core.events import StepMaterializationData
-
-    step_context = context.get_step_execution_context()
-    step, run = step_context.step, context.run
-    event = dg.DagsterEvent(
-        dg.DagsterEventType.ASSET_MATERIALIZATION.value,
-        run.job_name,
-        step_handle=step.handle,
-        node_handle=step.node_handle,
-        step_kind_value=step.kind.value,
-        logging_tags=step_context.event_tags,
-        event_specific_data=StepMaterializationData(materialisation),
-        message=f"Materialized value {materialisation.label}.",
-        pid=os.getpid(),
-    )
-    # Its constructor has no types.
-    entry: Callable[..., dg.EventLogEntry] = dg.EventLogEntry
-    return entry(
-        error_info=None,
-        level=logging.DEBUG,
-        user_message=event.message,
-        run_id=run.run_id,
-        timestamp=time.time(),
-        step_key=step.key,
-        job_name=run.job_name,
-        dagster_event=event,
-    )
 
 
 def check_targets(

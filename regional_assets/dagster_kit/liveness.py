@@ -6,6 +6,7 @@ system releases the lock when the process ends, however it ends. So a file witho
 to a run that no process executes any more. Any process that finds such a file can end the run,
 after a restart of the machine, too. A run on another machine, without a file here, is left to the
 `max_runtime_seconds` of `dagster.yaml`. The file names the process, so that it can be terminated.
+What becomes of a dead run's partitions is not decided here.
 """
 
 import fcntl
@@ -17,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
 
 import dagster as dg
 
@@ -58,7 +58,8 @@ def end_dead_runs(instance: dg.DagsterInstance, replaced: str = "") -> list[dg.D
     folder = _folder(instance.root_directory)
     ended = []
     for path in sorted(folder.glob("[!.]*")) if folder.exists() else ():
-        if not _is_abandoned(path):
+        # A run that has just ended normally has deleted its file.
+        if _is_locked(path) is not False or not path.exists():
             continue
         run = instance.get_run_by_id(path.name)
         if run and not run.is_finished:
@@ -82,12 +83,7 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
 
 def is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Whether a process holds the run's lock."""
-    path = _folder(instance.root_directory) / run_id
-    try:
-        with path.open("rb") as file:
-            return _is_locked(file)
-    except OSError:
-        return False
+    return bool(_is_locked(_folder(instance.root_directory) / run_id))
 
 
 def signal_process(instance: dg.DagsterInstance, run_id: str, number: signal.Signals) -> bool:
@@ -95,12 +91,11 @@ def signal_process(instance: dg.DagsterInstance, run_id: str, number: signal.Sig
     signal, or its file does not name it, which is so for a run of an older release."""
     path = _folder(instance.root_directory) / run_id
     try:
-        with path.open("rb") as file:
-            # A process of another container has another meaning here, or none.
-            machine, process = file.read().decode().split()
-            if machine != _machine() or not _is_locked(file):
-                return False
-            os.kill(int(process), number)
+        # A process of another container has another meaning here, or none.
+        machine, process = path.read_text().split()
+        if machine != _machine() or not _is_locked(path):
+            return False
+        os.kill(int(process), number)
     except (OSError, ValueError):
         return False
     return True
@@ -118,21 +113,16 @@ def _machine() -> str:
     return socket.gethostname() + namespace
 
 
-def _is_abandoned(path: Path) -> bool:
+def _is_locked(path: Path) -> bool | None:
+    """None when there is no such file, or it cannot be read."""
     try:
         with path.open("rb") as file:
-            # A run that has just ended normally has deleted it.
-            return not _is_locked(file) and path.exists()
-    except OSError:
-        return False
-
-
-def _is_locked(file: BinaryIO) -> bool:
-    try:
-        # Shared, so that two who look do not take each other for the run.
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # Shared, so that two who look do not take each other for the run.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:
+        return None
     return False
 
 

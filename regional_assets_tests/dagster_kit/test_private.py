@@ -6,33 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 
 import regional_assets
-from regional_assets.defs import dagster_private
-from regional_assets.defs.dagster_private import (
+from regional_assets.dagster_kit.private import (
     CheckTarget,
     create_checks,
-    plan_partitions,
     read_value,
     write_value,
 )
-from regional_assets.defs.reporting import PartitionReport
-from regional_assets_tests.support.many_partitions import (
-    each_of_many_is_reported,
-    logged,
-    ran_many,
-)
+from regional_assets.dagster_kit.reporting import PartitionReport
 
 ASSET = dg.AssetKey("reported")
 PARTITIONS = dg.StaticPartitionsDefinition(["a"])
 SPEC = dg.AssetCheckSpec("check", asset=ASSET)
-
-
-@pytest.fixture
-def instance(instance_in_files: dg.DagsterInstance) -> dg.DagsterInstance:
-    """The private functions are those of the storage that users have."""
-    return instance_in_files
 
 
 @dg.multi_asset(specs=[dg.AssetSpec(ASSET, partitions_def=PARTITIONS, skippable=True)])
@@ -103,23 +89,6 @@ def test_a_check_target_links_a_result_to_its_materialisation(
     assert found.target_materialization_data.run_id == record.run_id
 
 
-def test_a_batch_stores_the_events_that_dagster_logs(instance: dg.DagsterInstance) -> None:
-    plain, batched = logged(instance, ran_many(instance, "both", partition_key="p0").run_id)
-    assert plain._replace(timestamp=batched.timestamp) == batched
-
-
-@pytest.mark.parametrize("moved", [False, True], ids=["at once", "one by one"])
-def test_of_many_partitions_each_is_reported(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, moved: bool
-) -> None:
-    """50 of 120 are materialised, 70 are not: on the usual way, and when Dagster has moved what
-    the usual way needs."""
-    if moved:
-        base = "dagster._core.storage.event_log.base.EventLogStorage"
-        monkeypatch.delattr(f"{base}.store_event_batch")
-    each_of_many_is_reported(instance, one_by_one=moved)
-
-
 def test_nothing_else_imports_a_private_module_of_dagster() -> None:
     root = Path(regional_assets.__file__).parent
     private = {
@@ -130,32 +99,7 @@ def test_nothing_else_imports_a_private_module_of_dagster() -> None:
         for name in [getattr(node, "module", None), *(alias.name for alias in node.names)]
         if name and name.partition(".")[0] == "dagster" and name != "dagster"
     }
-    assert private == {Path(str(dagster_private.__file__)).relative_to(root).as_posix()}
-
-
-@dg.multi_asset(specs=[dg.AssetSpec("failing", partitions_def=PARTITIONS, skippable=True)])
-def failing(context: dg.AssetExecutionContext, config: dict[str, bool]) -> Iterator[Any]:
-    """Fails in a run without partitions; its partitions are planned where the config says so."""
-    if config["plan"]:
-        plan_partitions(context, dg.AssetKey("failing"), ["a"])
-    yield from ()
-    raise ValueError
-
-
-@pytest.mark.parametrize(("plan", "status"), [(True, "FAILED"), (False, None)])
-def test_a_partition_that_was_planned_fails_with_its_run(
-    instance: dg.DagsterInstance, plan: bool, status: str | None
-) -> None:
-    """The other case says when the private function is no longer needed."""
-    definitions = dg.Definitions([failing], executor=dg.in_process_executor)
-    definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=instance,
-        raise_on_error=False,
-        run_config={"ops": {"failing": {"config": {"plan": plan}}}},
-    )
-    found = instance.get_status_by_partition(dg.AssetKey("failing"), ["a"], PARTITIONS) or {}
-    named = found.get("a")
-    assert (named.value if named else None) == status
+    assert private == {"dagster_kit/private.py", "dagster_kit/reporting.py"}
 
 
 def test_a_value_of_the_instance_is_there_for_the_next_who_opens_it(folder: Path) -> None:

@@ -17,10 +17,10 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 
-from regional_assets.defs import liveness, preloaded_launcher
-from regional_assets.defs.dagster_private import LAUNCHED_BY_CODE_SERVER_TAG, CodeServer
-from regional_assets.defs.liveness import alive, end_dead_runs, is_alive
-from regional_assets.defs.preloaded_launcher import PreloadedRunLauncher
+from regional_assets.dagster_kit import liveness, preloaded_launcher
+from regional_assets.dagster_kit.liveness import alive, end_dead_runs, is_alive
+from regional_assets.dagster_kit.preloaded_launcher import PreloadedRunLauncher
+from regional_assets.dagster_kit.private import LAUNCHED_BY_CODE_SERVER_TAG, CodeServer
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worker import PROCESSES
 
@@ -45,13 +45,14 @@ OWN = CodeServer("localhost", socket="server")
 
 
 @pytest.fixture
-def instance(
-    new_home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
+def instance(new_home: Path, folder: Path) -> Iterator[dg.DagsterInstance]:
     # Other tests of this process fork from the same server.
-    warm = [*preloaded_launcher._PRELOADED, "regional_assets_tests.support.warm", "pytest"]
-    monkeypatch.setattr(preloaded_launcher, "_PRELOADED", warm)
-    launcher = {"module": PreloadedRunLauncher.__module__, "class": PreloadedRunLauncher.__name__}
+    warm = {"preload": ["regional_assets_tests.support.warm", "pytest", "missing"]}
+    launcher = {
+        "module": PreloadedRunLauncher.__module__,
+        "class": PreloadedRunLauncher.__name__,
+        "config": warm,
+    }
     shutil.copytree(new_home, folder, dirs_exist_ok=True)
     with dg.DagsterInstance.local_temp(str(folder), overrides={"run_launcher": launcher}) as opened:
         yield opened
