@@ -22,12 +22,12 @@ STOREYS = (
     ("runs",),
     ("store", "narrative", "board"),
     ("intelligence",),
-    ("settings", "redis_link"),
+    ("settings", "redis_link", "dagster_kit"),
     ("errors",),
 )
 LEVEL = {room: level for level, rooms in enumerate(STOREYS) for room in rooms}
 # These could be packages of their own: they know nothing of this project, not even its errors.
-FOREIGN = ("redis_link",)
+FOREIGN = ("redis_link", "dagster_kit")
 # The domain has everything as arguments.
 SEALED = {
     "intelligence": {"settings", "os", "time", "pandas"},
@@ -35,7 +35,7 @@ SEALED = {
 }
 # Package → the only places that may import it.
 ONLY_IN = {
-    "dagster": ("defs", "definitions", "replay", "cli/run.py"),
+    "dagster": ("dagster_kit", "defs", "definitions", "replay", "cli/run.py"),
     "redis": ("store", "redis_link"),
     "click": ("cli",),
     "rich": ("cli",),
