@@ -44,7 +44,9 @@ def test_the_daemon_runs_with_the_old_lines_and_says_the_new_ones(folder: Path) 
     (folder / "project.py").write_text(PROJECT)
     around = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     log = folder / "daemon.log"
-    with log.open("w") as said:
+    succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
+    # Two processes that make the same SQLite storage at once break it, so the instance is first.
+    with dg.DagsterInstance.local_temp(str(folder)) as instance, log.open("w") as said:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "dagster._daemon", "run", "-f", str(folder / "project.py")],
             env=with_short_rounds(around | {"DAGSTER_HOME": str(folder)}),
@@ -52,11 +54,9 @@ def test_the_daemon_runs_with_the_old_lines_and_says_the_new_ones(folder: Path) 
             stderr=said,
             start_new_session=True,
         )
-    succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
-    try:
-        with dg.DagsterInstance.local_temp(str(folder)) as instance:
+        try:
             eventually(lambda: instance.get_runs(succeeded))
-    finally:
-        stop_group(daemon)
+        finally:
+            stop_group(daemon)
     assert "FutureWarning: dagster.yaml names regional_assets.defs.preloaded_" in log.read_text()
     assert NEW_LINES in log.read_text()
