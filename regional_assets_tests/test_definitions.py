@@ -53,6 +53,8 @@ def made_of(model: Model) -> Iterator[Any]:
                     yield function(model)
 
 
+# The loader also imports the old places of classes.
+@pytest.mark.filterwarnings("ignore:dagster.yaml names:FutureWarning")
 def test_they_are_what_there_is_in_the_folder() -> None:
     """Dagster's own loader finds what is the same for every model. It takes 170 ms more in every
     process; so it runs only here."""

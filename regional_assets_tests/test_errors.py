@@ -4,6 +4,7 @@ tells it in one line."""
 import importlib
 import pkgutil
 import re
+import warnings
 from collections.abc import Iterator
 
 import click
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 import regional_assets
 from regional_assets import errors
 from regional_assets.cli import snapshots
+from regional_assets.cli.command import Command
 from regional_assets.cli.main import main
 from regional_assets.errors import RegionalAssetsError, UnknownRegionError
 
@@ -27,10 +29,13 @@ def _tree(base: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def _all() -> list[type[Exception]]:
-    for found in pkgutil.walk_packages(regional_assets.__path__, "regional_assets."):
-        # Importing it runs the command.
-        if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
+    with warnings.catch_warnings():
+        # Old places of classes warn whoever imports them.
+        warnings.filterwarnings("ignore", "dagster.yaml names", FutureWarning)
+        for found in pkgutil.walk_packages(regional_assets.__path__, "regional_assets."):
+            # Importing it runs the command.
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
     return list(dict.fromkeys(_tree(RegionalAssetsError)))
 
 
@@ -82,8 +87,4 @@ def _commands(group: click.Group) -> Iterator[click.Command]:
 
 @pytest.mark.parametrize("command", list(_commands(main)), ids=lambda command: command.name)
 def test_every_command_catches_the_base(command: click.Command) -> None:
-    callback, wrappers = command.callback, []
-    while callback is not None:
-        wrappers.append(callback.__code__.co_qualname)
-        callback = getattr(callback, "__wrapped__", None)
-    assert "plain_errors.<locals>.wrapped" in wrappers
+    assert isinstance(command, Command)
