@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import redis
+from msgspec.structs import replace
 
 from regional_assets.defs.assets.inputs import input_assets, input_key
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
@@ -64,6 +65,15 @@ def test_the_inputs_are_upstream_of_the_snapshot_and_explain_themselves() -> Non
             **companion,
         }
     assert sum("companion_key" in asset.metadata for asset in input_assets(MODEL)) == 11
+
+
+def test_an_input_that_nothing_reads_yet_says_so() -> None:
+    """A model of one's own may leave an input unread; the definitions load all the same."""
+    idle = [replace(spec, also=()) for spec in MODEL.inputs if spec.name == "oref_alerts"]
+    model = replace(MODEL, inputs=tuple(idle))
+    assert not any("oref_alerts" in feeds for feeds in model.feeds_of_axis.values())
+    (asset,) = input_assets(model)
+    assert "Feeds nothing. Its writer" in (asset.description or "")
 
 
 def test_every_input_is_observed_once(instance: dg.DagsterInstance, client: redis.Redis) -> None:

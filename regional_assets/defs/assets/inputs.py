@@ -39,7 +39,8 @@ def input_key(name: str) -> dg.AssetKey:
 
 def _asset(model: Model, spec: InputSpec) -> dg.AssetSpec:
     axes = [axis for axis, feeds in model.feeds_of_axis.items() if spec.name in feeds]
-    *others, last = [axis.replace("_", " ") for axis in axes] + list(spec.also)
+    # A model of one's own may leave an input without a reader.
+    *others, last = [axis.replace("_", " ") for axis in axes] + list(spec.also) or ["nothing"]
     feeds = f"{', '.join(others)} and {last}" if others else last
     return dg.AssetSpec(
         input_key(spec.name),
