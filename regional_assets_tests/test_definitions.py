@@ -78,6 +78,22 @@ def test_they_are_what_there_is_in_the_folder() -> None:
     assert set(everything.resources or {}) == set(resources(MODEL))
 
 
+def test_they_merge_with_somebody_elses() -> None:
+    """Their resources have the names that come to mind first."""
+
+    @dg.asset
+    def theirs(model: dg.ResourceParam[str], clock: dg.ResourceParam[str]) -> str:
+        return f"{model} at {clock}"
+
+    others = {name: name for name in ("model", "store", "snapshot_store", "clock", "narrator")}
+    ours = definitions(MODEL, narrated=True)
+    merged = dg.Definitions.merge(ours, dg.Definitions([theirs], resources=others))
+    assert merged.resources == {**resources(MODEL), **others}
+    job = merged.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(asset_selection=[theirs.key])
+    assert result.output_for_node("theirs") == "model at clock"
+
+
 BRIEFS = {
     "assets": {"regional_brief"},
     "jobs": {"regional_brief_job"},

@@ -4,6 +4,7 @@ What only some commands need is imported in them, so that help and the small com
 once.
 """
 
+import gc
 import io
 import os
 import signal
@@ -34,6 +35,9 @@ _UI_PORT = 3000
 @click.version_option(package_name="regional_assets")
 def main() -> None:
     """Regional-intelligence snapshots, from the input feeds into Redis."""
+    # What a command imports lives as long as it does. Searched for garbage as often as Python does
+    # it, a run loads a tenth of a second later.
+    gc.set_threshold(50_000)
     # What a terminal's encoding lacks is shown as an escape; Python does this for standard error
     # anyway.
     if isinstance(sys.stdout, io.TextIOWrapper):
