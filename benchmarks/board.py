@@ -6,8 +6,8 @@ from functools import partial
 
 from benchmarks.generated_inputs import NOW, TYPICAL, generated_inputs
 from benchmarks.measuring import Figure, paired, server, show
+from regional_assets.board.page import make_board
 from regional_assets.intelligence.model import BUILT_IN
-from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.past import read_bodies
 from regional_assets.store.snapshot_store import SnapshotStore

@@ -1,4 +1,5 @@
-"""The project's `Definitions`: `defs` are those of the model that `REGIONAL_MODEL` chooses."""
+"""The project's `Definitions`. Dagster loads `defs`: those of the model that `REGIONAL_MODEL`
+chooses."""
 
 import gc
 
@@ -14,6 +15,8 @@ from regional_assets.defs.sensors import SENSORS
 from regional_assets.intelligence.model import Model
 from regional_assets.runs.models import chosen_model
 from regional_assets.settings import NARRATIVE_PROVIDERS
+
+__all__ = ["definitions", "defs"]
 
 
 def definitions(model: Model, *, narrated: bool = False) -> dg.Definitions:
@@ -31,9 +34,15 @@ def definitions(model: Model, *, narrated: bool = False) -> dg.Definitions:
     )
 
 
-# Without a language model, briefs could only fail, and "Materialize all" with them.
-defs = definitions(chosen_model(), narrated=bool(NARRATIVE_PROVIDERS.read()))
-
-# What is loaded by now is never garbage. To search it would cost every run a sixth of a second in
-# its middle, and as much at its end.
-gc.freeze()
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of this process. Raises `SettingsError`."""
+    # Dagster's objects live as long as the process. Left unfrozen, they are searched for garbage
+    # many times while the definitions are made, which takes longer than making them.
+    gc.freeze()
+    # Without a language model, briefs could only fail, and "Materialize all" with them.
+    made = definitions(chosen_model(), narrated=bool(NARRATIVE_PROVIDERS.read()))
+    # What is loaded by now is never garbage, either. To search it would cost every run a sixth of a
+    # second in its middle, and as much at its end.
+    gc.freeze()
+    return made

@@ -83,7 +83,7 @@ import sys, threading
 from regional_assets.definitions import defs
 later = {"pandas", "httpx2", "redis", "ahocorasick_rs", "sqlalchemy"}
 print(later & set(sys.modules))
-print(defs.resources["regional_narrator"].open(), threading.active_count())
+print(defs().resources["regional_narrator"].open(), threading.active_count())
 import regional_assets.runs.snapshots
 later = {"regional_assets.narrative.prompt", "regional_assets.store.verification"}
 print((later | {"httpx2"}) & set(sys.modules))

@@ -84,9 +84,9 @@ def test_dg_checks_the_definitions(tmp_path: Path) -> None:
 
 def test_dg_lists_the_definitions(tmp_path: Path) -> None:
     listed = json.loads(dg("list", "defs", "--json", home=tmp_path))
-    repository = defs.get_repository_def()
+    repository = defs().get_repository_def()
     for kind, expected in {
-        "jobs": {job.name for job in defs.jobs or ()},
+        "jobs": {job.name for job in defs().jobs or ()},
         "schedules": {schedule.name for schedule in repository.schedule_defs},
         "sensors": {sensor.name for sensor in repository.sensor_defs},
     }.items():

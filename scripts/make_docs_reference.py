@@ -111,7 +111,6 @@ METADATA: dict[str, dict[str, str]] = {
         f"{', '.join(f'`{reason}`' for reason in get_args(TriggerReason))} (the last: none; the "
         "first: that snapshot has other versions).",
         "net_balance": "Buffers less pressures, from -1 to 1.",
-        "balance": "The balance vector as a chart.",
         "coercive_pressure": "Pressure: military and political coercion, from 0 to 1.",
         "domestic_fragility": "Pressure: instability of the region's countries, from 0 to 1.",
         "capital_stress": "Pressure: financial stress, from 0 to 1.",

@@ -1,1 +1,1 @@
-"""The board: what the snapshots say, as one page to look at. It knows neither Redis nor Dagster."""
+"""The board: what the snapshots say, as one page to look at. It knows no Dagster."""

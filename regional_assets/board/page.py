@@ -5,6 +5,7 @@ Every text in it is data. `_shown` cleans and bounds each, and the template esca
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -12,15 +13,29 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 from regional_assets.board.figures import HEIGHT, LATENCIES, WIDTH, latency_share, line_of
-from regional_assets.board.view import Board
+from regional_assets.board.view import Board, board_of
 from regional_assets.board.world_map import MAP_STYLE
 from regional_assets.intelligence.stored import YEAR_10000
 from regional_assets.intelligence.text import visible, words
 from regional_assets.intelligence.timing import age, utc
 from regional_assets.intelligence.transmission import UNITS
+from regional_assets.runs.records import read_records
+from regional_assets.runs.snapshots import uncollected
+from regional_assets.store.snapshot_store import SnapshotStore
+
+# The page's name among the files of `REGIONAL_FILES`.
+BOARD_FILE = "board.html"
 
 # No text of the page is longer; a narrative's passage is at most as long.
 _MOST_CHARACTERS = 1_200
+
+
+@uncollected()
+def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[Board, str]:
+    """The board of `regions` as of `now` (ms), and its page. Of more than `MOST_REGIONS` it has
+    those under most pressure. Raises `StoreError` when the server is unavailable."""
+    board = board_of(read_records(store, regions, now))
+    return board, render(board)
 
 
 def render(board: Board) -> str:

@@ -6,8 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from regional_assets.board.records import Record
-from regional_assets.board.world_map import RegionMark, world_map
+from regional_assets.board.world_map import Picture, RegionMark, picture
 from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.metrics import metric_of
@@ -29,12 +28,10 @@ from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import words
 from regional_assets.intelligence.timing import MINUTE_MS, YOUNG_MS
 from regional_assets.intelligence.triggers import STATES, TriggerState, compared
-from regional_assets.intelligence.world import World
+from regional_assets.runs.records import Record, Records
 
 T = TypeVar("T")
 
-# The page has a card for so many regions.
-MOST_REGIONS = 50
 # No list of a stored snapshot is longer on the page.
 _MOST = 20
 
@@ -142,17 +139,16 @@ class Card(msgspec.Struct, frozen=True):
 
 class Board(msgspec.Struct, frozen=True):
     """The page: a card for each region, and what all of them have in common. `made_at` is in ms;
-    `marks` is what the `map` shows, an SVG element (None: there is none of this geography);
-    `hidden` regions under less pressure have no card; `tallies` are those of inputs with records
-    that are not fully used."""
+    `marks` is what the `map` shows; `hidden` regions under less pressure have no card; `tallies`
+    are those of inputs with records that are not fully used."""
 
     made_at: int
     cards: Sequence[Card]
     inputs: Mapping[str, InputState]
     tallies: Mapping[str, Tally]
     marks: Mapping[str, RegionMark]
-    map: str | None
-    hidden: int = 0
+    map: Picture
+    hidden: int
 
     def of(self, freshness: str) -> list[InputState]:
         """The inputs in that state."""
@@ -169,26 +165,22 @@ class Board(msgspec.Struct, frozen=True):
         return [card for card in self.cards if card.news == news]
 
 
-def board_of(records: Mapping[str, Record], world: World, hidden: int = 0) -> Board:
-    """The board of the regions with these records; `world` is what the inputs are now."""
+def board_of(records: Records) -> Board:
+    """The board of these regions."""
+    world, model = records.world, records.world.model
     marks = {
-        region: RegionMark(
-            record.snapshot.balance.net_balance,
-            record.snapshot.regime.label,
-            len(record.snapshot.triggers.active),
-            stale=world.now - record.confirmed >= YOUNG_MS,
-        )
-        for region, record in records.items()
+        region: RegionMark.of(record.snapshot, stale=world.now - record.confirmed >= YOUNG_MS)
+        for region, record in records.by_region.items()
         if record.snapshot
     }
     return Board(
         made_at=world.now,
-        cards=[_card(world.model, region, record) for region, record in records.items()],
-        marks=marks,
-        map=world_map(world.model.geography.regions, marks),
+        cards=[_card(model, region, record) for region, record in records.by_region.items()],
         inputs=world.inputs,
         tallies={name: tally for name, tally in world.tallies.items() if tally.counts},
-        hidden=hidden,
+        marks=marks,
+        map=picture(model.geography.regions, marks),
+        hidden=records.hidden,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from regional_assets.intelligence.geography import Region
+from regional_assets.intelligence.stored import Body
 
 # Orange when pressures prevail, blue when buffers do: told apart with any colour vision. Most
 # balances are near 0, so the scale is steeper there.
@@ -81,17 +82,49 @@ class RegionMark(msgspec.Struct, frozen=True):
     active_triggers: int
     stale: bool = False
 
+    @classmethod
+    def of(cls, snapshot: Body, *, stale: bool) -> "RegionMark":
+        """The mark of a region with this snapshot."""
+        balance, active = snapshot.balance.net_balance, len(snapshot.triggers.active)
+        return cls(balance, snapshot.regime.label, active, stale)
 
-def world_map(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) -> str | None:
+
+class MapError(ValueError):
+    """There is no map of these regions; the message says why."""
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """An SVG element, or `why_not` there is none."""
+
+    svg: str = ""
+    why_not: str = ""
+
+
+def picture(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) -> Picture:
+    """The world map, if it can be drawn: nothing that goes wrong in a picture costs more than the
+    picture."""
+    try:
+        return Picture(world_map(regions, marks))
+    except MapError as error:
+        return Picture(why_not=str(error))
+    except Exception as error:
+        why = f"the world map cannot be drawn: {type(error).__name__}: {error}"
+        return Picture(why_not=" ".join(why.split()))
+
+
+def world_map(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) -> str:
     """The map as an SVG element that refers to nothing outside it.
 
-    A region that `marks` lacks is hatched and labelled "no readable snapshot". None when the
-    outlines are of other regions than these.
+    A region that `marks` lacks is hatched and labelled "no readable snapshot". Raises `MapError`
+    when the outlines are of other regions than these, or a label has no place.
     """
     drawing = _outlines()
     countries = {id: " ".join(sorted(region.countries)) for id, region in regions.items()}
     if countries != {id: shape["countries"] for id, shape in drawing["regions"].items()}:
-        return None
+        raise MapError("the world map has outlines of the built-in regions only")
+    for id, shape in drawing["regions"].items():
+        if shape["path"] and id not in _PLACES:
+            raise MapError(f"the world map has no place for the label of {id} ({__name__}._PLACES)")
     # The outlines are drawn at twice the size.
     width, height = drawing["width"] // 2, drawing["height"] // 2
     shapes = [f'<path class="map-none" d="{drawing["neutral"]}"/>']

@@ -31,7 +31,7 @@ def board(out: str | None, opened: bool) -> None:
     """
     import webbrowser
 
-    from regional_assets.runs.board import BOARD_FILE, make_board
+    from regional_assets.board.page import BOARD_FILE, make_board
 
     settings = StoreSettings.from_environment()
     printed = out is not None and _is_standard_output(out)

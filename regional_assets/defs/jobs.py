@@ -44,8 +44,7 @@ def jobs(model: Model, *, narrated: bool) -> list[Any]:
         job(
             HISTORY_JOB,
             selection=chosen(REGIONAL_HISTORY),
-            description="Writes the history of the chosen regions: a table of their snapshots and "
-            "a chart.",
+            description="Writes the history of the chosen regions: a table of their snapshots.",
         ),
         dg.define_asset_job(
             OBSERVE_INPUTS_JOB,

@@ -8,10 +8,6 @@ from regional_assets.dagster_kit.reporting import PartitionReport, StepContext
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import PARTITIONS_PER_RUN
 
-# On every asset.
-OWNERS = ["team:regional-intelligence"]
-TAGS = {"domain": "regional-intelligence"}
-
 
 def region_partitions(model: Model) -> dg.StaticPartitionsDefinition:
     """A partition per region."""

@@ -242,9 +242,9 @@ def schedules(model: Model, *, narrated: bool) -> list[dg.ScheduleDefinition]:
             "regional_history_schedule",
             HISTORY_JOB,
             f"30 */{SCHEDULE_HOURS} * * *",
-            "Half an hour after each scheduled run of the snapshots, brings the table and the "
-            "chart of every region's history up to date. A tick is skipped while another such run "
-            "is queued or in progress.",
+            "Half an hour after each scheduled run of the snapshots, brings the table of "
+            "every region's history up to date. A tick is skipped while another such run is queued "
+            "or in progress.",
         ),
         observe_inputs_schedule,
     ]

@@ -65,8 +65,8 @@ def _of_module(module: str, attribute: str) -> Model:
         value = Model(regions=tuple(value))
     if not isinstance(value, Model):
         raise ValueError(
-            f"it is a {type(value).__name__}, not a regional_assets.intelligence.model.Model (or a "
-            "tuple of its Regions)"
+            f"it is a {type(value).__name__}, not a regional_assets.Model (or a tuple of "
+            "regional_assets.Region)"
         )
     return checked(value)
 

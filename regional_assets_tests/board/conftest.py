@@ -7,7 +7,7 @@ import pytest
 import redis
 from playwright.sync_api import Page
 
-from regional_assets.runs.board import make_board
+from regional_assets.board.page import make_board
 from regional_assets_tests.support.browser import chromium
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.month import live_through

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Page
 
+from regional_assets.board.page import make_board
 from regional_assets.intelligence.stored import SECTIONS, BodyError, read_body
-from regional_assets.runs.board import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support import browser as support

@@ -12,9 +12,11 @@ from regional_assets.board.world_map import (
     DARK,
     LIGHT,
     SCALE,
+    MapError,
     RegionMark,
     colour,
     map_text,
+    picture,
     world_map,
 )
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS, REGIONS
@@ -25,9 +27,7 @@ CALM = RegionMark(0.1, "calm", 0)
 
 
 def drawn(marks: dict[str, RegionMark]) -> Element:
-    svg = world_map(REGIONS, marks)
-    assert svg is not None
-    return fromstring(svg)
+    return fromstring(world_map(REGIONS, marks))
 
 
 def texts(image: Element) -> list[str]:
@@ -106,13 +106,23 @@ def test_a_stale_region_is_marked_in_the_picture_and_in_words() -> None:
 
 def test_other_regions_have_no_map() -> None:
     others = replace(MODEL, regions=tuple(r for r in MODEL.regions if r.id != "latam"))
-    assert world_map(others.geography.regions, {}) is None
+    with pytest.raises(MapError, match="outlines of the built-in regions only"):
+        world_map(others.geography.regions, {})
+
+
+def test_a_picture_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fromstring(picture(REGIONS, {}).svg) is not None
+    with_a_wrong_number = {"mena": RegionMark(float("nan"), "calm", 0)}
+    found = picture(REGIONS, with_a_wrong_number)
+    assert found.svg == ""
+    assert found.why_not.endswith("cannot be drawn: ValueError: net balance is no number: nan")
+    monkeypatch.delitem(drawing._PLACES, "mena")
+    assert "no place for the label of mena" in picture(REGIONS, {}).why_not
 
 
 def test_hostile_text_stays_text() -> None:
     hostile = '</text><script>"&\x00\ud800\u202e' + "x" * 10_000
     svg = world_map(REGIONS, dict.fromkeys(REGION_IDS, RegionMark(0.0, hostile, 0)))
-    assert svg is not None
     image = fromstring(svg.encode())
     assert not list(image.iter(f"{SVG}script"))
     assert '+0.000 </text><script>"&??…' in texts(image)
@@ -120,7 +130,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_the_picture_refers_to_nothing_outside_it() -> None:
-    svg = world_map(REGIONS, {}) or ""
+    svg = world_map(REGIONS, {})
     assert re.findall(r"https?:[^\"]*", svg) == ["http://www.w3.org/2000/svg"]
     assert set(re.findall(r"url\(([^)]*)\)", svg)) <= {"#map-missing", "#map-scale"}
     assert "href" not in svg

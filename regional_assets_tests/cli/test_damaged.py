@@ -12,9 +12,9 @@ import redis
 from click.testing import CliRunner, Result
 
 from regional_assets.cli.main import main
-from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.runs.summary import update_summary
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.commands import How, interpreter, typed
 from regional_assets_tests.support.stores import OpenStore, keys
@@ -128,10 +128,9 @@ def test_a_damaged_snapshot_costs_one_line(filled: redis.Redis, folder: Path, na
 
     with OpenStore(os.environ["REDIS_URL"], folder) as store:
         run = take_snapshots(store, ["europe"], current_time(), force=True)
-        summary = materialise_summary(store, current_time(), run)
+        summary = update_summary(store, current_time(), run)
     assert not run.failed
-    words = summary.metadata["outcome"] if summary.metadata else ""
-    assert str(words).startswith(f"stands: mena cannot be read: {key} is ")
+    assert summary.outcome.startswith(f"stands: mena cannot be read: {key} is ")
 
 
 def test_a_long_text_is_quoted_in_part(filled: redis.Redis) -> None:

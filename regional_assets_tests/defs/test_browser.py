@@ -68,13 +68,6 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
     expect(page.get_by_text("coercive_stalemate").first).to_be_visible()
     shoot(page, folder, "partitions")
 
-    page.get_by_text("[Show Markdown]").first.click()
-    chart = page.get_by_role("img", name="balance vector")
-    expect(chart).to_be_visible()
-    # The image is drawn, not only named.
-    assert chart.evaluate("image => image.complete && image.naturalWidth > 0")
-    shoot(page, folder, "balance")
-
     page.goto(f"{ui}/assets/regional_snapshot?view=lineage&lineageScope=neighbors")
     for name in ("military_flights", "regional_snapshot", "regional_summary"):
         expect(page.get_by_text(name).last).to_be_visible()
@@ -99,6 +92,7 @@ def test_materialise_all_partitions_by_clicking(ui: str, page: Page, folder: Pat
     page.get_by_text("[Show Markdown]").first.click()
     world_map = page.get_by_role("img", name="world map")
     expect(world_map).to_be_visible()
+    # The image is drawn, not only named.
     assert world_map.evaluate("image => image.complete && image.naturalWidth > 0")
     # All of it is seen at once.
     box = world_map.bounding_box()

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.board import view
-from regional_assets.defs.assets.summary import materialise_summary
-from regional_assets.runs import board
+from regional_assets.defs.assets.summary import summarise
+from regional_assets.runs import records, summary
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.runs.summary import update_summary
 from regional_assets.store import snapshot_store
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
@@ -53,8 +53,7 @@ def run(
     """What a job does, and the summary's metadata."""
     result = take_snapshots(store, regions, now, force=force)
     assert result.failed == ()
-    found = materialise_summary(store, now, result).metadata
-    return dict(found or {})
+    return summarise(store, now, result)
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_a_run_of_one_region_does_not_make_the_others_fresh(
 def test_of_many_regions_those_under_most_pressure_are_listed(
     store: SnapshotStore, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (view, board):
+    for module in (records, summary):
         monkeypatch.setattr(module, "MOST_REGIONS", 3)
     net = {
         region: json.loads(client.get(keys.snapshot_by_id(latest_id(client, region) or "")) or b"")[
@@ -169,7 +168,7 @@ def test_a_region_that_was_never_written_is_not_ok(store: SnapshotStore) -> None
 
 def test_no_young_region_is_no_data(store: SnapshotStore, client: redis.Redis) -> None:
     """Nothing ran for two schedules, and the summary alone is asked for."""
-    materialise_summary(store, NOW + 12 * HOUR)
+    update_summary(store, NOW + 12 * HOUR)
     assert meta(client) == (NOW, 0)
     assert health(client, NOW + 12 * HOUR) == "EMPTY_DATA"
 
@@ -215,7 +214,7 @@ def test_snapshots_of_the_old_job_count_from_their_own_time(
     assert meta(client) == (NOW, len(REGION_IDS))
     # Switched back for a while: its snapshot is newer than the confirmation.
     client.set(keys.confirmed("mena"), NOW - 13 * HOUR)
-    materialise_summary(store, NOW + 2 * HOUR)
+    update_summary(store, NOW + 2 * HOUR)
     assert meta(client) == (NOW, len(REGION_IDS))
 
 
@@ -243,7 +242,7 @@ def test_a_region_that_is_confirmed_meanwhile_is_not_taken_for_older(
 
     take_snapshots(store, OTHERS, NOW + HOUR)
     monkeypatch.setattr(store, "read", interrupted)
-    materialise_summary(store, NOW + 2 * HOUR)
+    update_summary(store, NOW + 2 * HOUR)
     assert meanwhile == []
     assert meta(client) == (NOW + HOUR, len(REGION_IDS))
 
@@ -261,7 +260,7 @@ def test_a_second_attempt_reads_only_what_other_runs_wrote(
 
     seen: list[dict[str, tuple[str, int | None]]] = []
 
-    def summarise(latest: Mapping[str, LatestRead], stored: bytes | None) -> Summary:
+    def summed(latest: Mapping[str, LatestRead], stored: bytes | None) -> Summary:
         found = {region: read.snapshot for region, read in latest.items()}
         seen.append({r: (s.snapshot_id, s.confirmed_at) for r, s in found.items() if s})
         if len(seen) == 1:
@@ -270,7 +269,7 @@ def test_a_second_attempt_reads_only_what_other_runs_wrote(
         return Summary({}, {})
 
     monkeypatch.setattr(snapshot_store, "_get_each", recording)
-    store.update_summary(REGION_IDS, summarise)
+    store.update_summary(REGION_IDS, summed)
     first, second = seen
     written = latest_id(client, "mena") or ""
     assert second == first | {

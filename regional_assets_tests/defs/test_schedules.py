@@ -97,7 +97,7 @@ def evaluations(result: dg.ExecuteInProcessResult) -> list[Any]:
 def test_they_run_by_default_in_utc_and_explain_themselves(
     schedule: dg.ScheduleDefinition, job: str
 ) -> None:
-    assert schedule.name in {found.name for found in defs.schedules or []}
+    assert schedule.name in {found.name for found in defs().schedules or []}
     assert schedule.job_name == job
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert schedule.execution_timezone == "UTC"

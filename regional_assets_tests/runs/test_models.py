@@ -100,7 +100,7 @@ def test_what_is_wrong_with_a_file_is_one_line(
         ("built-in:7", "there is no such model; there are built-in:1"),
         ("no_such_module:REGIONS", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("own_model:MISSING", "AttributeError: module 'own_model' has no attribute 'MISSING'"),
-        ("own_model:NUMBER", "it is a int, not a regional_assets.intelligence.model.Model"),
+        ("own_model:NUMBER", "it is a int, not a regional_assets.Model"),
         ("own_model:WRONG", "regions.north.countries: unknown country 'QQ'"),
         ("own_failing:REGIONS", "RuntimeError: first line second line"),
         ("own_model:REGIONS", None),

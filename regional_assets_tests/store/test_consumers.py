@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.runs.summary import update_summary
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.worlds import NOW, sample_values
@@ -179,7 +179,7 @@ def client(store: SnapshotStore) -> redis.Redis:
     """A server after a run on the samples, and the summary."""
     store.write_inputs(sample_values())
     assert take_snapshots(store, REGION_IDS, NOW).failed == ()
-    materialise_summary(store, NOW)
+    update_summary(store, NOW)
     return store.client
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis.connection import AbstractConnection
 
-from regional_assets.runs.board import make_board
+from regional_assets.board.page import make_board
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store import brief_store, past, verification
 from regional_assets.store.snapshot_store import SnapshotStore

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from regional_assets.cli.doctor import examine
-from regional_assets.defs.assets.summary import materialise_summary
 from regional_assets.intelligence.brief import Brief
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.runs.summary import update_summary
 from regional_assets.settings import INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
 from regional_assets.store import access
 from regional_assets.store.brief_store import BriefStore
@@ -32,11 +32,11 @@ def everything(store: SnapshotStore, folder: Path) -> None:
     store._unmet = OneRecord()
     store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
-    materialise_summary(store, NOW)
+    update_summary(store, NOW)
     with pytest.raises(ZeroDivisionError):
         store.update_summary(REGION_IDS, lambda *_: 1 // 0)  # type: ignore[arg-type]
     again = take_snapshots(store, REGION_IDS, NOW + 1)
-    materialise_summary(store, NOW + 1, again)
+    update_summary(store, NOW + 1, again)
     store.client.delete(store.keys.index("mena"), store.keys.latest_body("mena"))
     take_snapshots(store, ["mena"], NOW - 1, force=True)
     store.verify(REGION_IDS, NOW)

@@ -39,7 +39,7 @@ def main() -> None:
     use_dagster_home()
     with dg.DagsterInstance.get() as instance:
         for name in JOBS:
-            job = defs.resolve_job_def(name)
+            job = defs().resolve_job_def(name)
             tags = {"dagster/partition": "mena"} if job.partitions_def else {}
             result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
             print(f"{name}: {'success' if result.success else 'failure'}")

@@ -35,7 +35,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["regional_assets_tests.support.warm", "pytest"])
 
 
-JOB = defs.resolve_job_def(SNAPSHOT_JOB)
+JOB = defs().resolve_job_def(SNAPSHOT_JOB)
 
 
 def snapshot_job(redis_url: str, home: Path, run_id: str) -> None:

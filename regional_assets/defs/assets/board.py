@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from msgspec.structs import asdict
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.charts import changes_metadata, regions_map
-from regional_assets.defs.partitions import OWNERS, TAGS
+from regional_assets.defs.metadata import changes_metadata, table
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
+from regional_assets.defs.specs import later_step, made_asset, made_by
 from regional_assets.intelligence.model import Model
 
 if TYPE_CHECKING:
@@ -28,22 +29,12 @@ narrative, evidence and the last 30 days.
   which `under_most_pressure` lists.
 * `regional-assets board` makes the same page.
 """
-_COLUMNS = dg.TableSchema(
-    columns=[
-        dg.TableColumn("region", "string"),
-        dg.TableColumn("regime", "string"),
-        dg.TableColumn("net_balance", "float", "from -1 to 1"),
-        dg.TableColumn("active_triggers", "int"),
-    ]
-)
+_COLUMNS = ("region", "regime", "net_balance", "active_triggers")
 
 
-@dg.op(
-    name="regional_board",
-    out={REGIONAL_BOARD.to_python_identifier(): dg.Out(dg.Nothing, is_required=False)},
-    # After the snapshots and the histories of the same run; see `regional_history`.
-    tags={"dagster/priority": "-2"},
-)
+# After the histories, and whatever becomes of the snapshots: a region that failed is on the page,
+# too.
+@later_step("regional_board", "regional_board", after=2)
 def _write_board(
     context: dg.OpExecutionContext,
     regional_model: dg.ResourceParam[Model],
@@ -51,8 +42,8 @@ def _write_board(
     regional_clock: ClockResource,
 ) -> Any:
     """Writes the page."""
+    from regional_assets.board.page import BOARD_FILE, make_board
     from regional_assets.errors import FilesError
-    from regional_assets.runs.board import BOARD_FILE, make_board
     from regional_assets.runs.files import write
 
     with regional_store.open_or_fail(regional_model) as store:
@@ -62,6 +53,8 @@ def _write_board(
         path = write(regional_store.settings(), BOARD_FILE, content)
     except FilesError as error:
         raise dg.Failure(str(error)) from None
+    if board.map.why_not:
+        context.log.info(f"the page has no map: {board.map.why_not}")
     # Not as an output: Dagster would look for the partitions of the snapshots it was made of, which
     # a run without partitions has not.
     context.log_event(
@@ -72,7 +65,6 @@ def _write_board(
                 "bytes": len(content),
                 "regions": len(board.cards),
                 **({"damaged": board.damaged} if board.damaged else {}),
-                **({"chart": chart} if (chart := regions_map(regional_model, board.marks)) else {}),
                 **changes_metadata({card.id: card.changes for card in board.with_news("some")}),
                 **(_most_pressure(board) if board.hidden else {}),
             },
@@ -83,35 +75,11 @@ def _write_board(
 
 def _most_pressure(board: "Board") -> dict[str, Any]:
     """The regions that the page shows, those under most pressure first, where it has not all."""
-    rows: list[dict[str, Any]] = [
-        {
-            "region": region,
-            "regime": mark.regime,
-            "net_balance": mark.net_balance,
-            "active_triggers": mark.active_triggers,
-        }
-        for region, mark in sorted(board.marks.items(), key=lambda item: item[1].net_balance)
-    ]
-    table = dg.MetadataValue.table([dg.TableRecord(row) for row in rows], _COLUMNS)
-    return {"under_most_pressure": table, "not_shown": board.hidden}
+    marks = sorted(board.marks.items(), key=lambda item: item[1].net_balance)
+    rows = [{"region": region, **asdict(mark)} for region, mark in marks]
+    return {"under_most_pressure": table(_COLUMNS, rows), "not_shown": board.hidden}
 
 
-# Not by @dg.asset; see `regional_history`. The step does not depend on that of the snapshots, so
-# that the page is written when a region failed, too.
-regional_board = dg.AssetsDefinition(
-    keys_by_input_name={},
-    keys_by_output_name={REGIONAL_BOARD.to_python_identifier(): REGIONAL_BOARD},
-    node_def=_write_board,
-    specs=[
-        dg.AssetSpec(
-            REGIONAL_BOARD,
-            deps=[REGIONAL_SNAPSHOT],
-            description=_DESCRIPTION,
-            group_name="snapshots",
-            kinds={"python", "html", "redis"},
-            owners=OWNERS,
-            tags=TAGS,
-            skippable=True,
-        )
-    ],
+regional_board = made_by(
+    _write_board, made_asset(REGIONAL_BOARD, _DESCRIPTION, "html", deps=[REGIONAL_SNAPSHOT])
 )

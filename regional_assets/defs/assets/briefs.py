@@ -9,14 +9,9 @@ import msgspec
 from pydantic import Field
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.partitions import (
-    OWNERS,
-    TAGS,
-    backfill_policy,
-    brief_partitions,
-    report_of,
-)
+from regional_assets.defs.partitions import backfill_policy, brief_partitions, report_of
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.defs.specs import made_asset
 from regional_assets.intelligence.brief import STANDS_IN_WORDS
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS
@@ -100,16 +95,12 @@ def _write_briefs(
 def regional_brief(model: Model) -> dg.AssetsDefinition:
     """The weekly briefs of the model's regions. Not by @dg.asset: it warns in every process that
     its `backfill_policy` is in beta."""
-    spec = dg.AssetSpec(
+    spec = made_asset(
         REGIONAL_BRIEF,
+        _DESCRIPTION,
+        "openai",
         deps=[dg.AssetDep(REGIONAL_SNAPSHOT, partition_mapping=dg.IdentityPartitionMapping())],
-        description=_DESCRIPTION,
-        group_name="snapshots",
-        kinds={"python", "openai", "redis"},
-        owners=OWNERS,
-        tags=TAGS,
         partitions_def=brief_partitions(model),
-        skippable=True,
     )
     return dg.multi_asset(name="regional_brief", specs=[spec], backfill_policy=backfill_policy())(
         _write_briefs

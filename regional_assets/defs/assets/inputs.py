@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from regional_assets.defs.partitions import OWNERS, TAGS
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
+from regional_assets.defs.specs import OWNERS, TAGS
 from regional_assets.intelligence.catalogue import InputSpec
 from regional_assets.intelligence.inputs import InputState, StoredValue
 from regional_assets.intelligence.model import Model

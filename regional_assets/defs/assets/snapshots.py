@@ -11,18 +11,12 @@ from regional_assets.defs.assets.inputs import input_assets
 from regional_assets.defs.assets.summary import (
     FRESHNESS,
     REGIONAL_SUMMARY,
-    materialise_summary,
+    summarise,
     summary_spec,
 )
-from regional_assets.defs.charts import balance_chart
-from regional_assets.defs.partitions import (
-    OWNERS,
-    TAGS,
-    backfill_policy,
-    region_partitions,
-    report_of,
-)
+from regional_assets.defs.partitions import backfill_policy, region_partitions, report_of
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
+from regional_assets.defs.specs import made_asset
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.text import visible
@@ -68,12 +62,11 @@ def _take_snapshots(
     regional_store: SnapshotStoreResource,
     regional_clock: ClockResource,
     regional_narrator: NarratorResource,
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> Iterator[Any]:
     """Takes the snapshots of the run's regions, then writes the summary of all regions."""
     from regional_assets.runs.snapshots import take_snapshots
 
     now = regional_clock.now()
-    partitioned = context.has_partition_key or context.has_partition_key_range
     with regional_store.open_or_fail(regional_model) as store:
         result = None
         if REGIONAL_SNAPSHOT in context.selected_asset_keys:
@@ -87,38 +80,30 @@ def _take_snapshots(
             )
             yield from _report(context, report, result)
         if REGIONAL_SUMMARY in context.selected_asset_keys:
-            summary = materialise_summary(store, now, result)
-            if partitioned:
-                yield summary
-            else:
-                # Dagster fails a run without partitions that yields it, because it looks for the
-                # partitions of the snapshots that the summary was made of.
-                context.log_event(
-                    dg.AssetMaterialization(REGIONAL_SUMMARY, metadata=summary.metadata)
-                )
+            metadata = summarise(store, now, result)
+            if "no_map" in metadata:
+                context.log.info(f"the summary has no map: {metadata['no_map']}")
+            # Not as an output: Dagster would store the metadata twice, and in a run without
+            # partitions look for those of the snapshots that the summary was made of.
+            context.log_event(dg.AssetMaterialization(REGIONAL_SUMMARY, metadata=metadata))
 
 
 def regional_snapshots(model: Model) -> dg.AssetsDefinition:
     """The snapshots of the model's regions and their summary: one step for both. The step of the
     snapshots reports its partitions one by one and has no output, so Dagster would skip another
     step that depends on it."""
-    specs = [
-        dg.AssetSpec(
-            REGIONAL_SNAPSHOT,
-            deps=input_assets(model),
-            description=_DESCRIPTION,
-            group_name="snapshots",
-            kinds={"python", "redis"},
-            owners=OWNERS,
-            tags=TAGS,
-            freshness_policy=FRESHNESS,
-            partitions_def=region_partitions(model),
-            skippable=True,
-        ),
-        summary_spec(),
-    ]
+    snapshots = made_asset(
+        REGIONAL_SNAPSHOT,
+        _DESCRIPTION,
+        deps=input_assets(model),
+        freshness_policy=FRESHNESS,
+        partitions_def=region_partitions(model),
+    )
     return dg.multi_asset(
-        name="regional_snapshots", specs=specs, can_subset=True, backfill_policy=backfill_policy()
+        name="regional_snapshots",
+        specs=[snapshots, summary_spec()],
+        can_subset=True,
+        backfill_policy=backfill_policy(),
     )(_take_snapshots)
 
 
@@ -168,7 +153,6 @@ def _details(region: "RegionResult", snapshot: "Snapshot") -> Mapping[str, Any]:
 
     balance, weighed = snapshot.body.balance, snapshot.content.weighed
     return {
-        "balance": balance_chart(balance),
         **{axis: balance.axis(axis) for axis in AXES},
         "axes_without_data": list(weighed.axes_without_data),
         "defaulted_terms": list(weighed.defaulted_terms),

@@ -1,26 +1,19 @@
-"""`regional_summary`: all regions side by side, and the seed-meta that health checks read (SPEC 6,
-Summary)."""
+"""`regional_summary`: all regions side by side (see `runs.summary`)."""
 
-import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import msgspec
 
-from regional_assets.board.world_map import RegionMark
-from regional_assets.defs.charts import changes_metadata, regions_chart, regions_map
-from regional_assets.defs.partitions import OWNERS, TAGS
-from regional_assets.intelligence.model import Model
-from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, YOUNG_MS, last_confirmed
+from regional_assets.defs.metadata import changes_metadata, map_metadata, table
+from regional_assets.defs.specs import made_asset
+from regional_assets.intelligence.timing import HOUR_MS, SCHEDULE_HOURS, utc
 
 if TYPE_CHECKING:
-    from regional_assets.intelligence.stored import Body
     from regional_assets.runs.snapshots import RunResult
-    from regional_assets.store.latest import LatestRead
-    from regional_assets.store.snapshot_store import SnapshotStore, Summary
+    from regional_assets.store.snapshot_store import SnapshotStore
 
 # A warning after one missed run of the schedule, a failure after two; the half-hour is for the run
 # itself. Dagster looks at an asset's newest materialisation, of whichever partition:
@@ -50,184 +43,61 @@ or confirmed, 0 while a region is missing or unreadable; `recordCount` is how ma
 written or confirmed within two schedules.
 
 `changes` lists what changed in the regions that the run wrote: regime, triggers, scenarios, buffers
-and leverage. Of more than 50 regions, `table` has those under most pressure.
+and leverage. `chart` is a world map, or `no_map` says why there is none. Of more than 50 regions,
+map and `table` have those under most pressure.
 """
-_COLUMNS = dg.TableSchema(
-    columns=[
-        dg.TableColumn("region", "string"),
-        dg.TableColumn("regime", "string"),
-        dg.TableColumn("net_balance", "float", "from -1 to 1"),
-        dg.TableColumn("confidence", "float", "from 0 to 1"),
-        dg.TableColumn("active_triggers", "int"),
-        dg.TableColumn("trigger_reason", "string", "what caused the last snapshot"),
-        dg.TableColumn("confirmed", "string", "when it was last written or confirmed (UTC)"),
-        dg.TableColumn("age_hours", "float", "hours since then, when this table was made"),
-    ]
+_COLUMNS = (
+    "region",
+    "regime",
+    "net_balance",
+    "confidence",
+    "active_triggers",
+    "trigger_reason",
+    "confirmed",
+    "age_hours",
 )
 
 
 # A function, because Dagster's loaders take a spec in a module for an asset of its own.
 def summary_spec() -> dg.AssetSpec:
     """What Dagster knows about the summary."""
-    return dg.AssetSpec(
-        REGIONAL_SUMMARY,
-        deps=["regional_snapshot"],
-        description=_DESCRIPTION,
-        group_name="snapshots",
-        kinds={"python", "redis"},
-        owners=OWNERS,
-        tags=TAGS,
-        freshness_policy=FRESHNESS,
-        skippable=True,
+    return made_asset(
+        REGIONAL_SUMMARY, _DESCRIPTION, deps=["regional_snapshot"], freshness_policy=FRESHNESS
     )
 
 
-def materialise_summary(
-    store: "SnapshotStore", now: int, run: "RunResult | None" = None
-) -> dg.MaterializeResult[Any]:
-    """Writes the summary at `now` (ms) unless the stored one is to be kept. `run` is the run before
-    it, in which no region failed; None when the summary alone was asked for. The metadata list at
-    most as many regions as the board, those under most pressure."""
-    from regional_assets.board.view import MOST_REGIONS
-    from regional_assets.runs.board import under_most_pressure
-    from regional_assets.store.snapshot_store import Summary
-
-    written: dict[str, Body] = {}
-    drawn: dict[str, RegionMark] = {}
-    confirmed: dict[str, int] = {}
-    damaged: dict[str, str] = {}
-    outcome = ""
-
-    def summarise(latest: Mapping[str, "LatestRead"], stored: bytes | None) -> "Summary | None":
-        nonlocal written, drawn, confirmed, damaged, outcome
-        known, damaged = _parsed(latest)
-        confirmed = dict.fromkeys(latest, 0)
-        for snapshot in known:
-            region = snapshot.region_id
-            read = latest[region].snapshot
-            at = read.confirmed_at if read else None
-            confirmed[region] = last_confirmed(now, snapshot.generated_at, at)
-        written = {snapshot.region_id: snapshot for snapshot in known}
-        drawn = {
-            s.region_id: RegionMark(
-                s.balance.net_balance,
-                s.regime.label,
-                len(s.triggers.active),
-                stale=now - confirmed[s.region_id] >= YOUNG_MS,
-            )
-            for s in known
-        }
-        seed_meta = {
-            "fetchedAt": min(confirmed.values()),
-            "recordCount": sum(now - at < YOUNG_MS for at in confirmed.values()),
-        }
-        newest = max((snapshot.generated_at for snapshot in known), default=0)
-        if damaged or not known or (run is not None and not _is_due(store, run, newest, stored)):
-            why = [f"{region} cannot be read: {words}" for region, words in damaged.items()]
-            if len(why) > MOST_REGIONS:
-                why[MOST_REGIONS:] = [f"{len(why) - MOST_REGIONS} more"]
-            outcome = f"stands: {'; '.join(why) or 'no region changed'}"
-            return Summary(None, seed_meta) if stored else None
-        outcome = "written"
-        rows = [_row(snapshot) for snapshot in known]
-        return Summary({"regions": rows, "generatedAt": max(now, newest)}, seed_meta)
-
-    store.update_summary(store.model.region_ids, summarise)
-    shown = [written[region] for region in under_most_pressure(written)]
-    stale = [region for region, at in confirmed.items() if now - at >= YOUNG_MS]
-    lists = {DAMAGED: damaged, "not_confirmed": stale, "table": written}
-    more = {n: len(found) - MOST_REGIONS for n, found in lists.items() if len(found) > MOST_REGIONS}
-    return dg.MaterializeResult(
-        asset_key=REGIONAL_SUMMARY,
-        metadata={
-            "outcome": outcome,
-            **({DAMAGED: dict(islice(damaged.items(), MOST_REGIONS))} if damaged else {}),
-            "regions": len(written),
-            "not_confirmed": stale[:MOST_REGIONS],
-            **({NOT_LISTED: more} if more else {}),
-            **(_changes(written, run) if run else {}),
-            **_picture(store.model, {s.region_id: drawn[s.region_id] for s in shown}),
-            "table": _table(shown, confirmed, now),
-        },
-    )
-
-
-def _changes(written: "Mapping[str, Body]", run: "RunResult") -> dict[str, Any]:
-    """What changed in the regions that the run wrote, since the snapshot before."""
+def summarise(store: "SnapshotStore", now: int, run: "RunResult | None" = None) -> dict[str, Any]:
+    """Updates the summary at `now` (ms), after that run if there was one. Returns the metadata of
+    its materialisation, which list at most as many regions as the board, those under most
+    pressure."""
     from regional_assets.board.view import changes_of
+    from regional_assets.board.world_map import RegionMark, picture
+    from regional_assets.runs.records import MOST_REGIONS, under_most_pressure
+    from regional_assets.runs.summary import changes_of_run, row_of, update_summary
 
-    return changes_metadata(
+    found = update_summary(store, now, run)
+    snapshots, damaged, stale = found.snapshots, found.damaged, found.stale
+    shown = {region: snapshots[region] for region in under_most_pressure(snapshots)}
+    rows = [
         {
-            region.region_id: changes_of(written[region.region_id], region.snapshot.changes)
-            for region in run.regions
-            if region.outcome == "written" and region.snapshot and region.region_id in written
-        }
-    )
-
-
-def _picture(model: Model, drawn: Mapping[str, RegionMark]) -> dict[str, Any]:
-    """The regions on a map; as bars where the map's outlines are of other regions."""
-    if not drawn:
-        return {}
-    if chart := regions_map(model, drawn):
-        return {"chart": chart}
-    bars = regions_chart([(r, mark.regime, mark.net_balance) for r, mark in drawn.items()])
-    return {"chart": bars, "no_map": "the world map has outlines of the built-in regions only"}
-
-
-def _is_due(store: "SnapshotStore", run: "RunResult", newest: int, stored: bytes | None) -> bool:
-    """Whether a run in which no region failed calls for a new summary.
-
-    It does when it wrote a region; a run of nothing but duplicates does when it saw all regions
-    and the run that wrote them did not live to write the summary.
-    """
-    from regional_assets.intelligence.stored import BodyError, read_summary
-
-    if any(region.outcome == "written" for region in run.regions):
-        return True
-    generated_at = -1
-    with suppress(BodyError):
-        generated_at = read_summary(stored or b"").generatedAt
-    return len(run.regions) == len(store.model.regions) and generated_at < newest
-
-
-def _parsed(latest: Mapping[str, "LatestRead"]) -> tuple[list["Body"], dict[str, str]]:
-    """The stored snapshots of the regions that have one, and why others cannot be read."""
-    from regional_assets.intelligence.stored import BodyError
-
-    known: list[Body] = []
-    damaged: dict[str, str] = {}
-    for region, read in latest.items():
-        try:
-            snapshot = read.parsed(region)
-        except BodyError as error:
-            damaged[region] = str(error)
-        else:
-            known += [snapshot] if snapshot else []
-    return known, damaged
-
-
-def _row(snapshot: "Body") -> dict[str, Any]:
-    return {
-        "region": snapshot.region_id,
-        "regime": snapshot.regime.label,
-        "confidence": snapshot.meta.snapshot_confidence,
-        "active_triggers": len(snapshot.triggers.active),
-        "trigger_reason": snapshot.meta.trigger_reason,
-    }
-
-
-def _table(
-    snapshots: Iterable["Body"], confirmed: Mapping[str, int], now: int
-) -> dg.TableMetadataValue:
-    cells = []
-    for snapshot in snapshots:
-        at = confirmed[snapshot.region_id]
-        timed = {
-            **_row(snapshot),
+            **msgspec.structs.asdict(row_of(snapshot)),
             "net_balance": snapshot.balance.net_balance,
-            "confirmed": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at / 1000)),
-            "age_hours": round((now - at) / HOUR_MS, 1),
+            "confirmed": utc(found.confirmed[region]),
+            "age_hours": round((now - found.confirmed[region]) / HOUR_MS, 1),
         }
-        cells.append(dg.TableRecord(timed))
-    return dg.MetadataValue.table(cells, _COLUMNS)
+        for region, snapshot in shown.items()
+    ]
+    lists = {DAMAGED: damaged, "not_confirmed": stale, "table": snapshots}
+    more = {n: len(all_) - MOST_REGIONS for n, all_ in lists.items() if len(all_) > MOST_REGIONS}
+    changes = changes_of_run(found, run) if run else {}
+    marks = {r: RegionMark.of(snapshot, stale=r in stale) for r, snapshot in shown.items()}
+    return {
+        "outcome": found.outcome,
+        **({DAMAGED: dict(islice(damaged.items(), MOST_REGIONS))} if damaged else {}),
+        "regions": len(snapshots),
+        "not_confirmed": list(stale[:MOST_REGIONS]),
+        **({NOT_LISTED: more} if more else {}),
+        **(changes_metadata({r: changes_of(*each) for r, each in changes.items()}) if run else {}),
+        **(map_metadata(picture(store.model.geography.regions, marks)) if marks else {}),
+        "table": table(_COLUMNS, rows),
+    }

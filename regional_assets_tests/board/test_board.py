@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from regional_assets.board.page import make_board
 from regional_assets.board.view import Card
 from regional_assets.intelligence.scoring import AXES
-from regional_assets.runs import board as runs_board
-from regional_assets.runs.board import make_board
+from regional_assets.runs import records
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import REGION_IDS
@@ -141,7 +141,7 @@ def test_of_many_regions_those_under_most_pressure_are_shown(
     valkey_store.write_inputs(sample_values())
     take_snapshots(valkey_store, REGION_IDS, NOW)
     valkey_store.client.set(keys.latest("north-america"), "x")
-    monkeypatch.setattr(runs_board, "MOST_REGIONS", 3)
+    monkeypatch.setattr(records, "MOST_REGIONS", 3)
     board, page = make_board(valkey_store, REGION_IDS, NOW)
     balances = {r: stored(valkey_store, r)["balance"]["net_balance"] for r in REGION_IDS[:3]}
     assert [card.id for card in board.cards] == ["mena", "north-america", "south-asia"]

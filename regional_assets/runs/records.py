@@ -1,42 +1,70 @@
-"""The board of all regions: three round trips, then one page."""
+"""What is read of each region for the board: three round trips for all of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
+import msgspec
 from msgspec.structs import replace
 
-from regional_assets.board.page import render
-from regional_assets.board.records import Record
-from regional_assets.board.view import MOST_REGIONS, Board, board_of
 from regional_assets.errors import PreviousSnapshotError
-from regional_assets.intelligence.baselines import trailing_mean
+from regional_assets.intelligence.baselines import Observation, trailing_mean
 from regional_assets.intelligence.diff import VERSIONS, Diff, diff, read_previous
 from regional_assets.intelligence.stored import (
     Body,
     BodyError,
     Outline,
+    Transition,
     read_outline,
 )
 from regional_assets.intelligence.timing import DAY_MS, last_confirmed
-from regional_assets.intelligence.world import build_world
-from regional_assets.runs.snapshots import uncollected
+from regional_assets.intelligence.world import World, build_world
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.past import Past, read_bodies, read_pasts
 from regional_assets.store.reading import regime_changes
 from regional_assets.store.snapshot_store import SnapshotStore, StoreRead
 
-# The page's name among the files of `REGIONAL_FILES`.
-BOARD_FILE = "board.html"
+# People are shown so many regions at once.
+MOST_REGIONS = 50
 _DAYS = 30
 _CHANGES = 12
 
 
-@uncollected()
-def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[Board, str]:
-    """The board of `regions` as of `now` (ms), and its page. Of more than `MOST_REGIONS` it has
-    those under most pressure. Raises `StoreError` when the server is unavailable."""
+class Record(msgspec.Struct, frozen=True):
+    """A region: its latest snapshot and when it was last confirmed (ms, 0 when not known), or the
+    `problem` why it cannot be shown (both empty: the region has none yet).
+
+    `changes` compares the snapshot with the one before (None: it cannot be compared, `problems`
+    gives the reason). `days` has the last snapshot of each day, oldest first, without the
+    `lost_days` that cannot be read; `transitions` the regime changes, newest first; `observed` the
+    last observation by metric, and `baselines` the trailing mean by trigger id. `problems` is what
+    else could not be read.
+    """
+
+    snapshot: Body | None = None
+    problem: str = ""
+    confirmed: int = 0
+    changes: Diff | None = None
+    days: Sequence[Outline | Body] = ()
+    lost_days: int = 0
+    transitions: Sequence[Transition] = ()
+    observed: Mapping[str, Observation] = msgspec.field(default_factory=dict)
+    baselines: Mapping[str, float | None] = msgspec.field(default_factory=dict)
+    problems: Sequence[str] = ()
+
+
+class Records(msgspec.Struct, frozen=True):
+    """The records by region, what the inputs are now, and how many regions are `hidden`."""
+
+    by_region: Mapping[str, Record]
+    world: World
+    hidden: int = 0
+
+
+def read_records(store: SnapshotStore, regions: Sequence[str], now: int) -> Records:
+    """The records of `regions` as of `now` (ms); of more than `MOST_REGIONS`, of those under most
+    pressure. Raises `StoreError` when the server is unavailable."""
     stored = store.read(regions)
-    found = {region: _latest(region, read) for region, read in stored.latest.items()}
+    found = {region: shown_of(region, read) for region, read in stored.latest.items()}
     shown = under_most_pressure(found)
     triggers = store.model.applicable_triggers
     metrics = {r: [t.metric for t in triggers if t.region == r] for r in shown}
@@ -51,17 +79,16 @@ def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[
     bodies = dict(zip(ids, read_bodies(store, ids), strict=True))
     for region, snapshot_id in latest_ids.items():
         pointer = Pointer(region, snapshot_id.encode(), None)
-        found[region] = _latest(region, pointer.with_body(store.keys, bodies[snapshot_id]))
+        found[region] = shown_of(region, pointer.with_body(store.keys, bodies[snapshot_id]))
     records = {
         region: _record(store, region, found[region], stored, pasts[region], bodies, now)
         for region in shown
     }
     world = build_world(store.model, stored.values, now)
-    board = board_of(records, world, hidden=len(found) - len(shown))
-    return board, render(board)
+    return Records(records, world, hidden=len(found) - len(shown))
 
 
-def _latest(region: str, read: LatestRead) -> Body | str | None:
+def shown_of(region: str, read: LatestRead) -> Body | str | None:
     """The region's snapshot, None when it has none, or why it cannot be read."""
     try:
         return read.parsed(region)
