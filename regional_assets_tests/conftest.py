@@ -77,8 +77,13 @@ def short_folder() -> Iterator[Path]:
     memory = Path("/dev/shm")
     has_room = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
     folder = Path(tempfile.mkdtemp(prefix="ra-", dir=memory if has_room else "/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        # Also what a command started there.
+        for process_file in folder.rglob("valkey.pid"):
+            embedded.stop(process_file.parent.parent)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -107,13 +112,12 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def valkey_url(session_folder: Path) -> Iterator[str]:
+def valkey_url(session_folder: Path) -> str:
     """The embedded server, where tests may do what its default user may not."""
     url = embedded.ensure_running(session_folder)
     with redis.Redis.from_url(url, username=embedded.ADMIN) as admin:
         admin.execute_command("ACL", "SETUSER", "default", "allcommands")
-    yield url
-    embedded.stop(session_folder)
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -147,10 +151,9 @@ def valkey_store(valkey_url: str, folder: Path) -> Iterator[SnapshotStore]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(models: Models) -> None:
     """Providers are tried again at once, and by all regions at once."""
-    monkeypatch.setattr("regional_assets.narrative.endpoint._BACKOFF", 0.01)
-    monkeypatch.setattr("regional_assets.narrative.endpoint._HEAD_START", 0.1)
+    models.pace |= {"backoff": 0.01, "head_start": 0.1}
 
 
 @pytest.fixture

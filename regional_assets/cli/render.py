@@ -1,5 +1,6 @@
 """How the command shows what it found: tables, ages, a snapshot."""
 
+import os
 import sys
 import time
 
@@ -19,8 +20,9 @@ _FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "missing": "red"}
 
 def console() -> Console:
     """Standard output for tables."""
-    # Into a file or a pipe, tables are as wide as they need to be.
-    return Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
+    # A file or a pipe has no width of its own; rich asks the terminal, or the variable.
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else _TABLE_WIDTH)
 
 
 def plain(value: object, style: str = "") -> Text:

@@ -29,15 +29,15 @@ from regional_assets.dagster_kit.private import (
     execute_run,
 )
 
-# Seconds in which the process of a run that was launched takes its lock.
-_START = 10.0
-
 
 class PreloadedRunLauncher(dg.DefaultRunLauncher):
     """For `run_launcher` in dagster.yaml. Its configuration may list, as `preload`, packages that
     the project's runs import and that are not its own; what is not installed is skipped. A code
     location of another Python, or of a code server with a port, is left to Dagster's default
     launcher."""
+
+    # Seconds in which the process of a run that was launched takes its lock.
+    patience = 10.0
 
     def __init__(self, inst_data: Any = None, preload: Sequence[str] = ()) -> None:
         super().__init__(inst_data)
@@ -91,7 +91,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         starting = run.status == dg.DagsterRunStatus.STARTING
         number = signal.SIGKILL if starting else signal.SIGTERM
         self._instance.report_run_canceling(run)
-        deadline = time.monotonic() + _START
+        deadline = time.monotonic() + self.patience
         while not signal_process(self._instance, run_id, number):
             run = self._instance.get_run_by_id(run_id)
             if run is None or run.is_finished:

@@ -33,15 +33,8 @@ T = TypeVar("T")
 
 _RANDOM = random.SystemRandom()
 
-# How often a question is put to a provider that has hiccups, and seconds before the second time;
-# doubled before the third.
+# How often a question is put to a provider that has hiccups.
 _TRIES = 3
-_BACKOFF = 0.5
-# Seconds for a connection.
-_CONNECT = 5.0
-# Seconds that the first question to a provider is alone with it: enough for most refusals, tries
-# included, so that one question meets a refusal and the others hear of it.
-_HEAD_START = 2.0
 # Seconds; a pause beyond any budget.
 _LONGEST = 999_999_999.0
 # Bytes of a body, after decompression: the longest answer that is read, as escaped JSON.
@@ -128,7 +121,7 @@ class Endpoint:
                 base_url=self._provider.base_url,
                 headers={"Authorization": f"Bearer {key}"} if key else None,
                 # The caller limits the whole exchange: other timeouts start anew with every byte.
-                timeout=httpx2.Timeout(None, connect=_CONNECT),
+                timeout=httpx2.Timeout(None, connect=self._provider.connect),
                 limits=httpx2.Limits(max_connections=_CONNECTIONS),
                 # A redirect would take the key and the prompt to a server that nobody configured.
                 follow_redirects=False,
@@ -151,7 +144,7 @@ class Endpoint:
     async def ask(self, prompt: Prompt, read: Reader[T], ends: float, spent: Spent) -> Answer[T]:
         """A valid answer; raises `NoAnswerError`. No pause reaches beyond `ends` (monotonic)."""
         if self._asked:
-            with anyio.move_on_after(_HEAD_START):
+            with anyio.move_on_after(self._provider.head_start):
                 await self._heard.wait()
         self._asked = True
         try:
@@ -174,7 +167,7 @@ class Endpoint:
                 return await self._exchange(prompt, read, spent)
             except _HiccupError as hiccup:
                 # Jitter: questions that failed together do not come back together.
-                backoff = _RANDOM.uniform(0.5, 1) * _BACKOFF * 2 ** (tries - 1)
+                backoff = _RANDOM.uniform(0.5, 1) * self._provider.backoff * 2 ** (tries - 1)
                 again_at = time.monotonic() + max(hiccup.pause or 0.0, backoff)
                 if tries == _TRIES or again_at >= ends:
                     kind = _RefusalError if hiccup.busy else NoAnswerError

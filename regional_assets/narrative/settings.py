@@ -29,6 +29,13 @@ class Provider:
     api_key: str = field(default="", repr=False)
     # Parameters of the request; null leaves a default out.
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    # Seconds for a connection.
+    connect: float = field(default=5.0, repr=False)
+    # Seconds before a question is put a second time; doubled before the third.
+    backoff: float = field(default=0.5, repr=False)
+    # Seconds that the first question is alone with it: enough for most refusals, tries included, so
+    # that one question meets a refusal and the others hear of it.
+    head_start: float = field(default=2.0, repr=False)
 
 
 def providers(environ: Mapping[str, str] = os.environ) -> tuple[Provider, ...]:

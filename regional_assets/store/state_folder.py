@@ -14,8 +14,6 @@ from regional_assets.settings import DAGSTER_HOME, state_dir
 
 _UI_LOCK = "ui.lock"
 _STORAGE_LOCK = "storage.lock"
-# Seconds; it takes one or two.
-_CREATION = 60.0
 CONFIGURATION = Path(str(resources.files("regional_assets") / "dagster.yaml"))
 
 
@@ -72,18 +70,18 @@ def has_storage(home: Path) -> bool:
 
 
 @contextmanager
-def creating_storage(home: Path) -> Iterator[None]:
-    """Makes this process the only one that creates Dagster's storage from that Dagster home;
-    another waits for up to a minute. Of two that create the tables of a SQLite at once one fails,
-    or both leave it with two versions, which nothing can open any more. Raises `SettingsError` when
-    the other has not ended by then, and OSError."""
+def creating_storage(home: Path, patience: float = 60.0) -> Iterator[None]:
+    """Makes this process the only one that creates Dagster's storage from that Dagster home, which
+    takes a second or two; another waits for up to `patience` seconds. Of two that create the tables
+    of a SQLite at once one fails, or both leave it with two versions, which nothing can open any
+    more. Raises `SettingsError` when the other has not ended by then, and OSError."""
     path = home / _STORAGE_LOCK
-    end = time.monotonic() + _CREATION
+    end = time.monotonic() + patience
     while (lock := try_lock(path, fcntl.LOCK_EX)) is None:
         if time.monotonic() > end:
             raise SettingsError(
                 f"another process has been creating Dagster's storage in {home} for more than "
-                f"{_CREATION:g} s: end the one that has {path} open, and try again"
+                f"{patience:g} s: end the one that has {path} open, and try again"
             )
         time.sleep(0.1)
     try:

@@ -203,7 +203,6 @@ def test_a_replay_has_a_server_of_its_own(command: Command, folder: Path) -> Non
     assert not embedded.is_running(replay)
     # What it leaves can be looked at like any other state.
     assert "hormuz_transit_drop" in command("status", REGIONAL_STATE_DIR=str(replay)).stdout
-    embedded.stop(replay)
 
     wrong = command("replay", "--from", "2027-01-01")
     assert (wrong.returncode, "2026-01-01 to 2026-07-19" in wrong.stderr) == (1, True)

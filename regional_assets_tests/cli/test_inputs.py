@@ -37,7 +37,6 @@ def anywhere(
         for key in client.scan_iter():
             client.delete(key)
         yield client
-    embedded.stop(folder)
 
 
 @pytest.fixture

@@ -17,10 +17,11 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 
-from regional_assets.dagster_kit import liveness, preloaded_launcher
+from regional_assets.dagster_kit import liveness
 from regional_assets.dagster_kit.liveness import alive, end_dead_runs, is_alive
 from regional_assets.dagster_kit.preloaded_launcher import PreloadedRunLauncher
 from regional_assets.dagster_kit.private import LAUNCHED_BY_CODE_SERVER_TAG, CodeServer
+from regional_assets_tests.support.processes import running
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worker import PROCESSES
 
@@ -55,10 +56,14 @@ def instance(new_home: Path, folder: Path) -> Iterator[dg.DagsterInstance]:
     }
     shutil.copytree(new_home, folder, dirs_exist_ok=True)
     with dg.DagsterInstance.local_temp(str(folder), overrides={"run_launcher": launcher}) as opened:
-        yield opened
-        for thread in threading.enumerate():
-            if thread.name.startswith("run "):
-                thread.join()
+        try:
+            yield opened
+        finally:
+            for thread in threading.enumerate():
+                run_id = thread.name.removeprefix("run ")
+                while run_id != thread.name and thread.is_alive():
+                    liveness.signal_process(opened, run_id, signal.SIGKILL)
+                    thread.join(0.1)
 
 
 @pytest.fixture
@@ -181,26 +186,24 @@ def test_a_run_of_another_process_is_terminated_too(
 ) -> None:
     """As that of a command is."""
     run = a_started_run(instance)
-    process = PROCESSES.Process(target=holding, args=(str(folder), run.run_id))
-    process.start()
-    eventually((folder / "running" / run.run_id).exists)
-    assert instance.run_launcher.terminate(run.run_id)
-    process.join()
+    with running(PROCESSES.Process(target=holding, args=(str(folder), run.run_id))) as process:
+        eventually((folder / "running" / run.run_id).exists)
+        assert instance.run_launcher.terminate(run.run_id)
+        process.join()
     assert process.exitcode == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("named", [None, "elsewhere 1", "{here} {pid}"])
 def test_a_run_without_a_process_here_is_not_terminated(
-    instance: dg.DagsterInstance, folder: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
+    instance: dg.DagsterInstance, folder: Path, named: str | None
 ) -> None:
     """Of another machine or container, or of a process that is gone."""
-    monkeypatch.setattr(preloaded_launcher, "_START", 0.1)
     run = a_started_run(instance)
     if named:
         path = folder / "running" / run.run_id
         path.parent.mkdir(exist_ok=True)
         path.write_text(named.format(here=liveness._machine(), pid=os.getpid()))
-    assert not instance.run_launcher.terminate(run.run_id)
+    assert not impatient(instance).terminate(run.run_id)
     assert "No process that this user may end" in said(instance, run.run_id)
 
 
@@ -208,13 +211,10 @@ def test_a_run_without_a_process_here_is_not_terminated(
 def test_a_process_that_may_not_be_signalled_is_left_alone(
     instance: dg.DagsterInstance, folder: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    monkeypatch.setattr(preloaded_launcher, "_START", 0.1)
     run = a_started_run(instance)
-    process = PROCESSES.Process(target=holding, args=(str(folder), run.run_id))
-    process.start()
     path = folder / "running" / run.run_id
-    eventually(path.exists)
-    try:
+    with running(PROCESSES.Process(target=holding, args=(str(folder), run.run_id))) as process:
+        eventually(path.exists)
         with monkeypatch.context() as patched:
             if why == "of an older release":
                 # It wrote nothing into the file.
@@ -223,12 +223,9 @@ def test_a_process_that_may_not_be_signalled_is_left_alone(
                 patched.setattr(Path, "readlink", lambda _path: "pid:[1]")
             else:
                 patched.setattr(os, "kill", refuse)
-            assert not instance.run_launcher.terminate(run.run_id)
+            assert not impatient(instance).terminate(run.run_id)
             assert end_dead_runs(instance) == []
         assert "No process that this user may end" in said(instance, run.run_id)
-    finally:
-        process.kill()
-        process.join()
     assert process.exitcode == -signal.SIGKILL
 
 
@@ -276,6 +273,16 @@ def a_started_run(
     instance: dg.DagsterInstance, tags: dict[str, str] | None = None
 ) -> dg.DagsterRun:
     return instance.add_run(dg.DagsterRun(job_name="job", status=STARTED, tags=tags))
+
+
+class Impatient(PreloadedRunLauncher):
+    patience = 0.1
+
+
+def impatient(instance: dg.DagsterInstance) -> Impatient:
+    launcher = Impatient()
+    launcher.register_instance(instance)
+    return launcher
 
 
 def refuse(*_arguments: object) -> None:

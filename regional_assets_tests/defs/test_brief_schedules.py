@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 import redis
 
+from benchmarks.generated_model import generated
 from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
 from regional_assets.defs.resources import ClockResource, NarratorResource, SnapshotStoreResource
@@ -14,8 +15,8 @@ from regional_assets.defs.schedules import (
     regional_brief_retry_schedule,
     regional_brief_schedule,
 )
-from regional_assets.defs.sensors import cursors
 from regional_assets.intelligence.brief import week_start
+from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.timing import HOUR_MS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
@@ -30,6 +31,7 @@ SUNDAY = datetime(2026, 8, 2, tzinfo=UTC)
 WEDNESDAY = SUNDAY + timedelta(days=3, hours=8)
 # The last one: runs that the tests add are of its week.
 THIS_SUNDAY = datetime.fromtimestamp(week_start(current_time()) / 1000, UTC) + timedelta(minutes=45)
+NO_GROUND = "no brief can be written before there are new snapshots"
 BOTH = pytest.mark.parametrize(
     ("schedule", "moment"),
     [(regional_brief_schedule, THIS_SUNDAY), (regional_brief_retry_schedule, WEDNESDAY)],
@@ -64,13 +66,14 @@ def tick(
     instance: dg.DagsterInstance,
     moment: datetime,
     clock: ClockResource | None = None,
+    model: Model = MODEL,
 ) -> list[dg.RunRequest] | str:
     """The runs that the tick requests, or why it is skipped."""
     with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=moment,
         resources={
-            "regional_model": MODEL,
+            "regional_model": model,
             "regional_store": SnapshotStoreResource(),
             "regional_narrator": NarratorResource(),
             "regional_clock": clock or ClockResource(),
@@ -267,14 +270,17 @@ def test_regions_without_a_young_snapshot_are_not_retried(
     ]
 
 
-def test_a_reason_names_few_of_many_regions(
-    instance: dg.DagsterInstance, told: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cursors, "_NAMED", 2)
-    said = tick(regional_brief_retry_schedule, instance, WEDNESDAY, Later(hours=13))
+@pytest.mark.usefixtures("told")
+def test_a_reason_names_fifty_of_many_regions(instance: dg.DagsterInstance) -> None:
+    many = generated(60)
+    said = tick(regional_brief_retry_schedule, instance, WEDNESDAY, Later(hours=13), many)
     assert isinstance(said, str)
-    assert said.count("its snapshot is 13 hours old") == 2
-    assert said.endswith(f"; and {len(NARRATED_REGIONS) - 2} more")
+    *named, more = said.removeprefix(f"{NO_GROUND}: ").split("; ")
+    assert [reason.split(": ")[0] for reason in named] == list(many.narrated[:50])
+    assert sum("its snapshot is 13 hours old" in reason for reason in named) == len(
+        NARRATED_REGIONS
+    )
+    assert more == f"and {len(many.narrated) - 50} more"
 
 
 def test_exactly_the_regions_that_lack_one_are_retried(

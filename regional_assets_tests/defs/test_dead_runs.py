@@ -20,6 +20,7 @@ from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
 from regional_assets.redis_link import embedded
 from regional_assets.store import state_folder
+from regional_assets_tests.support import processes
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, DEFS, a_run, run, statuses
 from regional_assets_tests.support.proxy import Stop, proxy
@@ -56,13 +57,9 @@ def hanging_run(server: str, folder: Path) -> Iterator[tuple[ForkServerProcess, 
         between.stop = silent = Stop(0, frozen=True)
         run_id = str(uuid.uuid4())
         process = PROCESSES.Process(target=snapshot_job, args=(between.url, folder, run_id))
-        process.start()
-        try:
+        with processes.running(process):
             eventually(silent.reached.is_set)
             yield process, run_id
-        finally:
-            process.kill()
-            process.join()
 
 
 def kill(process: ForkServerProcess) -> None:
@@ -187,11 +184,8 @@ def test_a_command_that_is_killed_as_its_run_starts_leaves_a_run_that_ends(
         [*COMMAND, "run", "latam"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     )
     started = dg.RunsFilter(statuses=[STARTED])
-    try:
+    with processes.program(typed):
         eventually(lambda: instance.get_runs(started))
-    finally:
-        typed.kill()
-        typed.wait()
     [killed] = instance.get_runs(started)
     assert [ended.run_id for ended in end_dead_runs(instance)] == [killed.run_id]
     assert status(instance, killed.run_id) == FAILURE
@@ -234,19 +228,20 @@ def test_when_everything_is_killed_the_runs_end_and_are_tried_again_after_the_re
                     cwd=folder,
                     stdout=subprocess.DEVNULL,
                 )
-                with dg.DagsterInstance.from_config(str(home)) as instance:
+                with (
+                    processes.program(typed),
+                    dg.DagsterInstance.from_config(str(home)) as instance,
+                ):
                     eventually(
                         lambda: (
                             [status(instance, run_id) for run_id in running(home)]
                             == [STARTED, STARTED]
                         ),
                     )
-                killed = running(home)
-                # The UI first: its daemon would end the other run at once.
-                os.killpg(ui.pid, signal.SIGKILL)
-                ui.wait()
-                typed.kill()
-                typed.wait()
+                    killed = running(home)
+                    # The UI first: its daemon would end the other run at once.
+                    os.killpg(ui.pid, signal.SIGKILL)
+                    ui.wait()
         with dg.DagsterInstance.from_config(str(home)) as instance:
             assert {status(instance, run_id) for run_id in killed} == {STARTED}
             with serving_ui(environment, folder):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from regional_assets.defs.assets.summary import summarise
 from regional_assets.runs import records, summary
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.runs.summary import update_summary
-from regional_assets.store import snapshot_store
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets_tests.support.built_in import REGION_IDS
@@ -248,16 +248,9 @@ def test_a_region_that_is_confirmed_meanwhile_is_not_taken_for_older(
 
 
 def test_a_second_attempt_reads_only_what_other_runs_wrote(
-    store: SnapshotStore, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    store: SnapshotStore, client: redis.Redis
 ) -> None:
     """Of thousands of regions some are always written while their summary is made."""
-    fetched: list[list[str]] = []
-    get_each = snapshot_store._get_each
-
-    def recording(client: redis.Redis, names: list[str]) -> list[Any]:
-        fetched.append(names)
-        return get_each(client, names)
-
     seen: list[dict[str, tuple[str, int | None]]] = []
 
     def summed(latest: Mapping[str, LatestRead], stored: bytes | None) -> Summary:
@@ -268,16 +261,23 @@ def test_a_second_attempt_reads_only_what_other_runs_wrote(
             take_snapshots(store, ["mena"], NOW + HOUR, force=True)
         return Summary({}, {})
 
-    monkeypatch.setattr(snapshot_store, "_get_each", recording)
-    store.update_summary(REGION_IDS, summed)
+    before = {keys.snapshot_by_id(latest_id(client, region) or "") for region in REGION_IDS}
+    listener: Any = client
+    with listener.monitor() as monitor:
+        store.update_summary(REGION_IDS, summed)
+        client.echo("end")
+        heard = (found["command"] for found in monitor.listen())
+        commands = list(takewhile("ECHO end".__ne__, heard))
     first, second = seen
     written = latest_id(client, "mena") or ""
     assert second == first | {
         "mena": (written, NOW + HOUR),
         "latam": (first["latam"][0], NOW + HOUR),
     }
-    assert [len(names) for names in fetched] == [len(REGION_IDS), 1]
-    assert fetched[1] == [keys.snapshot_by_id(written)]
+    fetched = [command.removeprefix("GET ") for command in commands if command.startswith("GET ")]
+    bodies = [name for name in fetched if name.startswith(keys.snapshot_by_id(""))]
+    assert sorted(bodies) == sorted([*before, keys.snapshot_by_id(written)])
+    assert bodies[-1] == keys.snapshot_by_id(written)
 
 
 def test_health_after_written_and_duplicate_regions(

@@ -20,7 +20,6 @@ from regional_assets.runs.clock import current_time
 from regional_assets.runs.history import history_of
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
-from regional_assets.store import past
 from regional_assets.store.past import read_histories
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
@@ -267,8 +266,9 @@ def test_when_the_server_stops_serving_what_is_written_is_materialised(
     few: int,
 ) -> None:
     monkeypatch.setattr("regional_assets.dagster_kit.reporting.FEW", few)
-    # Two regions at a time, and the three snapshots of each.
-    monkeypatch.setattr(past, "_PER_TRIP", 2)
+    # A round trip brings 400 snapshots. The fourth region has more.
+    gone = {f"gone-{number}": taken[0] - 1 - number for number in range(400)}
+    client.zadd(keys.index(REGION_IDS[3]), gone)
     client.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@all"])
     monkeypatch.setenv("REDIS_URL", valkey_url.replace("unix://", "unix://reader:x@"))
     write = files.write

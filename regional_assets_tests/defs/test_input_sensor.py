@@ -8,9 +8,9 @@ import dagster as dg
 import pytest
 import redis
 
+from benchmarks.generated_model import generated
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.resources import SnapshotStoreResource
-from regional_assets.defs.sensors import cursors
 from regional_assets.defs.sensors.inputs import Watch, input_sensor
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import SensorSettings
@@ -241,14 +241,21 @@ def test_the_cursor_grows_with_the_regions_alone() -> None:
     assert len(keys) == 3
 
 
-def test_a_reason_names_few_of_many_regions(tick: Tick, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cursors, "_NAMED", 2)
-    assert f"changed: mena, {REGION_IDS[1]}, and {len(REGION_IDS) - 2} more;" in reason(tick(0))
-    tick(60)
-    assert f"for mena became no run; again in 59 s; request 1 for {REGION_IDS[1]}" in (
-        said := reason(tick(61))
+@pytest.mark.usefixtures("client")
+def test_a_reason_names_fifty_of_many_regions(instance: dg.DagsterInstance) -> None:
+    many = generated(60)
+    store = SnapshotStoreResource()
+    tick = ticking(
+        input_sensor, instance, current_time(), regional_store=store, regional_model=many
     )
-    assert said.endswith(f"; and {len(REGION_IDS) - 2} more")
+    assert f"changed: {', '.join(many.region_ids[:50])}, and 10 more;" in reason(tick(0))
+    tick(60)
+    changed, *requests, more = reason(tick(61)).split("; request ")
+    assert changed.startswith("changed: mena, ")
+    first, *_, last = [*requests, more]
+    assert first == "1 for mena became no run; again in 59 s"
+    assert len([*requests, more]) == 50
+    assert last == f"1 for {many.region_ids[49]} became no run; again in 59 s; and 10 more"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ def environ(servers: ClusterServers, folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(folder)
     monkeypatch.setenv("REDIS_URL", servers.url)
     monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder))
-    monkeypatch.setattr("regional_assets.cli.render._TABLE_WIDTH", 1000)
 
 
 def called(*arguments: str) -> str:

@@ -21,6 +21,7 @@ from regional_assets.store.diagnosis import Finding
 from regional_assets.store.state_folder import CONFIGURATION
 from regional_assets_tests.support.deployment import FILES
 from regional_assets_tests.support.postgres import Postgres, postgres_server
+from regional_assets_tests.support.processes import running
 from regional_assets_tests.support.waiting import PATIENCE, eventually
 
 PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
@@ -136,7 +137,7 @@ def test_of_many_partitions_each_is_reported(
 
 
 def test_a_planned_batch_stores_what_dagster_stores_one_by_one(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    postgres: Postgres, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the batch fails after its rows were inserted: none of them stays."""
     one_by_one = stored_singly(monkeypatch)
@@ -147,17 +148,22 @@ def test_a_planned_batch_stores_what_dagster_stores_one_by_one(
     one_by_one.clear()
     assert planned(instance) == plain
     assert PLANNED not in one_by_one
-    fail_once = iter([RuntimeError("the server is gone")])
-    store = PostgresEventLogStorage._store_asset_event
-
-    def failing(self: Any, *arguments: Any) -> None:
-        for error in fail_once:
-            raise error
-        store(self, *arguments)
-
-    monkeypatch.setattr(PostgresEventLogStorage, "_store_asset_event", failing)
+    postgres.query(
+        """
+        create sequence tries;
+        create function fail_once() returns trigger language plpgsql as $$
+        begin
+            -- A sequence is not rolled back.
+            if nextval('tries') = 1 then raise 'the disk is full'; end if;
+            return new;
+        end $$;
+        create trigger fail_once before insert or update on asset_keys
+        for each row execute function fail_once()
+        """
+    )
     assert planned(instance) == plain
     assert one_by_one.count(PLANNED) == len(plain)
+    assert int(postgres.query("select last_value from tries")) > 1
 
 
 def planned(instance: dg.DagsterInstance) -> list[dg.EventLogEntry]:
@@ -263,12 +269,11 @@ def test_a_forked_process_opens_connections_of_its_own(instance: dg.DagsterInsta
     before = at_once(instance)
     fork = multiprocessing.get_context("fork")
     ours, theirs = fork.Pipe()
-    child = fork.Process(target=lambda: theirs.send(at_once(instance)))
-    child.start()
-    assert ours.poll(PATIENCE)
-    assert not ours.recv() & before
-    child.join(PATIENCE)
-    assert child.exitcode == 0
+    with running(fork.Process(target=lambda: theirs.send(at_once(instance)))) as child:
+        assert ours.poll(PATIENCE)
+        assert not ours.recv() & before
+        child.join(PATIENCE)
+        assert child.exitcode == 0
     assert at_once(instance) == before
 
 

@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis
-from redis.backoff import NoBackoff
 
 from regional_assets.errors import StoreError
-from regional_assets.redis_link import attempts
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.commit import Written
@@ -28,12 +26,6 @@ from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 COMMITS = 3
 # Seconds to wait for an answer that does not come.
 SILENCE = 0.2
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow at once."""
-    monkeypatch.setattr(attempts, "ExponentialWithJitterBackoff", lambda **_: NoBackoff())
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.hostile import HOSTILE, spoilt
+from regional_assets_tests.support.processes import running
 from regional_assets_tests.support.stored import bodies, indexed, listed, unknown_keys
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import LONG
@@ -125,9 +126,9 @@ def test_huge_inputs_take_bounded_time_and_memory(
         target=take_measured,
         args=(valkey_url, folder, NOW, SPARE_SECONDS + SECONDS_PER_MB * size // MB, measured),
     )
-    process.start()
-    process.join()
-    assert process.exitcode == 0
+    with running(process):
+        process.join()
+        assert process.exitcode == 0
     found = measured.get()
     assert found.outcomes == dict.fromkeys(REGION_IDS, "written")
     print(f"{name}: {size / MB:.1f} MB took {found.peak / MB:.0f} MB of memory")

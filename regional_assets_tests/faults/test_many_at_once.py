@@ -1,12 +1,14 @@
 """The same partition taken by fifty processes at the same moment."""
 
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import MODEL
+from regional_assets_tests.support.processes import running
 from regional_assets_tests.support.stored import (
     bodies,
     indexed,
@@ -29,19 +31,16 @@ Run = tuple[int, dict[str, object]]
 def together(url: str, folder: Path, runs: list[Run]) -> list[Taken]:
     """What became of `mena` in runs at these times with these inputs, each in its process."""
     start, taken = PROCESSES.Barrier(len(runs)), PROCESSES.SimpleQueue()
-    started = [
-        PROCESSES.Process(
-            target=take_together, args=(url, folder, "mena", now, inputs, start, taken)
-        )
-        for now, inputs in runs
-    ]
-    for process in started:
-        process.start()
-    results = [taken.get() for _ in started]
-    for process in started:
-        process.join()
-        assert process.exitcode == 0
-    return results
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(running(PROCESSES.Process(target=take_together, args=arguments)))
+            for now, inputs in runs
+            for arguments in [(url, folder, "mena", now, inputs, start, taken)]
+        ]
+        for process in started:
+            process.join()
+            assert process.exitcode == 0
+    return [taken.get() for _ in started]
 
 
 def test_the_same_content(store: SnapshotStore, server_url: str, folder: Path) -> None:

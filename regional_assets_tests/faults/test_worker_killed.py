@@ -16,6 +16,7 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
+from regional_assets_tests.support.processes import running
 from regional_assets_tests.support.proxy import Proxy, Stop, proxy
 from regional_assets_tests.support.stored import (
     bodies,
@@ -54,10 +55,9 @@ class Worker:
 
     def finish(self) -> int | None:
         """A run that nobody disturbs; its exit code."""
-        process = PROCESSES.Process(target=snapshot_job, args=self._arguments())
-        process.start()
-        process.join()
-        return process.exitcode
+        with running(PROCESSES.Process(target=snapshot_job, args=self._arguments())) as process:
+            process.join()
+            return process.exitcode
 
     def be_killed(self, kind: str, moments: Random) -> str:
         """A run that is killed at a random moment of that kind; its id."""
@@ -67,14 +67,11 @@ class Worker:
             stop = Stop(moments.randrange(of), in_replies=kind == "replies", frozen=True)
         self.between.stop = stop
         arguments = self._arguments()
-        process = PROCESSES.Process(target=snapshot_job, args=arguments)
-        process.start()
-        if stop:
-            eventually(lambda: stop.reached.is_set() or not process.is_alive())
-        else:
-            process.join(moments.uniform(0, self.seconds))
-        process.kill()
-        process.join()
+        with running(PROCESSES.Process(target=snapshot_job, args=arguments)) as process:
+            if stop:
+                eventually(lambda: stop.reached.is_set() or not process.is_alive())
+            else:
+                process.join(moments.uniform(0, self.seconds))
         self.between.stop = None
         return arguments[2]
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from regional_assets.intelligence.stored import Narrative
-from regional_assets.narrative import client, endpoint
 from regional_assets.narrative.answer import AnswerError, Reader, Taken, read_narrative
 from regional_assets.narrative.client import Client
 from regional_assets.narrative.narrator import Narrator
@@ -84,7 +83,7 @@ def test_tokens_of_invalid_answers_count(models: Models) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_dead_provider(models: Models) -> None:
-    dead = Provider("dead", "http://127.0.0.1:1/v1", "m")
+    dead = Provider("dead", "http://127.0.0.1:1/v1", "m", head_start=0.1, backoff=0.01)
     assert ask(dead).problem == "dead: cannot be reached (see REGIONAL_NARRATIVE_DEAD_BASE_URL)"
     assert ask(dead, models.provider("good")).provider == "good"
 
@@ -134,9 +133,7 @@ def test_nobody_waits_for_a_name_that_is_not_found(
         return look_up(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up_for_long)
-    monkeypatch.setattr(endpoint, "_CONNECT", 2)
-    monkeypatch.setattr(endpoint, "_HEAD_START", 0)
-    lost = Provider("lost", "http://no-such-host.invalid/v1", "m")
+    lost = Provider("lost", "http://no-such-host.invalid/v1", "m", connect=2, head_start=0)
     named = models.provider("good").base_url.replace("127.0.0.1", "localhost")
     try:
         replies = ask_all(lost, Provider("good", named, "m"))
@@ -164,11 +161,9 @@ def test_a_budget_that_ends_while_another_question_does_is_kept(models: Models) 
     assert replies["europe"].problem == "good: no answer within 0.9 s"
 
 
-def test_a_slow_provider_leaves_the_reserve_to_the_next(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "_RESERVE", 0.5)
-    reply = ask(models.provider("dribbling"), models.provider("good"), budget=4)
+def test_a_slow_provider_leaves_the_reserve_to_the_next(models: Models) -> None:
+    # A second of it.
+    reply = ask(models.provider("dribbling"), models.provider("good"), budget=6)
     assert reply.provider == "good"
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from regional_assets.narrative import endpoint
 from regional_assets.narrative.endpoint import MAX_BODY
 from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.model_server import (
@@ -38,10 +37,8 @@ def parameters(asked: Asked) -> set[str]:
     return {"temperature", "response_format"} & asked.body.keys()
 
 
-def test_a_default_that_is_refused_is_dropped_once_for_all_regions(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "_HEAD_START", PATIENT)
+def test_a_default_that_is_refused_is_dropped_once_for_all_regions(models: Models) -> None:
+    models.pace["head_start"] = PATIENT
     models.unknown = ("temperature",)
     replies = ask_all(models.provider("picky"))
     assert {reply.provider for reply in replies.values()} == {"picky"}
@@ -51,8 +48,8 @@ def test_a_default_that_is_refused_is_dropped_once_for_all_regions(
     assert all(parameters(other) == {"response_format"} for other in others)
 
 
-def test_defaults_are_dropped_side_by_side(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "_HEAD_START", 0)
+def test_defaults_are_dropped_side_by_side(models: Models) -> None:
+    models.pace["head_start"] = 0
     models.unknown = ("temperature", "response_format")
     replies = ask_all(models.provider("picky"))
     assert {reply.provider for reply in replies.values()} == {"picky"}

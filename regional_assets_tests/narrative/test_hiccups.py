@@ -96,11 +96,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("said", REFUSALS, ids=lambda said: str(said.status))
-def test_what_one_region_is_refused_no_other_asks_for(
-    models: Models, said: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_one_region_is_refused_no_other_asks_for(models: Models, said: Said) -> None:
     # As long as it takes on a busy machine.
-    monkeypatch.setattr(endpoint, "_HEAD_START", PATIENT)
+    models.pace["head_start"] = PATIENT
     models.script = [said] * len(NARRATED_REGIONS)
     replies = ask_all(models.provider("scripted"), models.provider("good"))
     assert len(models.regions("scripted")) == 1
@@ -112,20 +110,16 @@ def test_what_one_region_is_refused_no_other_asks_for(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_busy_provider_is_not_asked_by_all_regions(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "_HEAD_START", PATIENT)
+def test_a_busy_provider_is_not_asked_by_all_regions(models: Models) -> None:
+    models.pace["head_start"] = PATIENT
     models.retry_after, models.busy_for = None, 99
     replies = ask_all(models.provider("busy"), models.provider("good"))
     assert len(models.regions("busy")) == 3
     assert {reply.provider for reply in replies.values()} == {"good"}
 
 
-def test_all_questions_wait_for_a_busy_provider(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "_HEAD_START", 0)
+def test_all_questions_wait_for_a_busy_provider(models: Models) -> None:
+    models.pace["head_start"] = 0
     models.script = [Said(b"{}", 429, {"Retry-After": "2"})]
     busy = endpoint.Endpoint(models.provider("scripted"))
 

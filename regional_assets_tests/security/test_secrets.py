@@ -16,6 +16,7 @@ import pytest
 import redis
 import trustme
 
+from regional_assets_tests.support.processes import program
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.ui import ask
@@ -132,18 +133,19 @@ def test_what_is_said_and_kept(folder: Path, project: Path) -> None:
             urls.append(running.enter_context(failure(place)))
         stdout = running.enter_context((project / "stdout.txt").open("w"))
         stderr = running.enter_context((project / "stderr.txt").open("w"))
-        program = subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", "regional_assets_tests.support.failing"],
             env=environment(project, FAILING_URLS="\n".join(urls)),
             cwd=project,
             stdout=stdout,
             stderr=stderr,
         )
-        while program.poll() is None:
+        running.enter_context(program(started))
+        while started.poll() is None:
             seen += arguments()
             time.sleep(0.25)
     said = (project / "stdout.txt").read_text()
-    assert program.returncode == 0, (project / "stderr.txt").read_text()
+    assert started.returncode == 0, (project / "stderr.txt").read_text()
     assert "Traceback" not in said
     kept = b"".join(file.read_bytes() for file in project.rglob("*.db*"))
     for words in FAILURES.values():

@@ -102,7 +102,7 @@ def test_the_user_of_one_store_is_refused_the_keys_of_another(
 def environ(valkey_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> redis.Redis:
     """The command's environment, with both prefixes; the server of it, emptied."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("regional_assets.cli.render._TABLE_WIDTH", 1000)
+    monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setenv("REDIS_URL", valkey_url)
     monkeypatch.setenv("REGIONAL_STATE_DIR", str(folder))
     monkeypatch.setenv("REGIONAL_KEY_PREFIX", PREFIX)

@@ -156,27 +156,35 @@ def test_verifying_is_two_round_trips_per_batch_of_regions(
     assert len(sent) == 2 * math.ceil((len(REGION_IDS) + 1) / 3) + 1
 
 
-def test_histories_are_read_in_batches(
-    store: SnapshotStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_histories_are_read_in_batches(store: SnapshotStore, sent: list[Any]) -> None:
     """Those of 10,000 regions with a snapshot each are 50 round trips."""
-    assert 2 * math.ceil(10_000 / past._PER_TRIP) <= 50
-    monkeypatch.setattr(past, "_PER_TRIP", 4)
-    monkeypatch.setattr(past, "_PER_COMMAND", 3)
+    first = [*REGION_IDS[:-1], *(f"region-{n}" for n in range(400 - len(REGION_IDS) + 1))]
+    last = REGION_IDS[-1]
     store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     take_snapshots(store, ["mena"], NOW + 1, force=True)
     store.client.set(keys.index("latam"), "no index")
+    gone = {f"gone-{n:03}": NOW + 2 + n for n in range(500)}
+    store.client.zadd(keys.index(last), gone)
+    store.client.zadd(keys.index("europe"), gone)
+    store.client.config_resetstat()
     sent.clear()
-    histories = past.read_histories(store, REGION_IDS)
+    histories = past.read_histories(store, [*first, last])
     found = dict([next(histories)])
     # Nothing is read before it is wanted: the first batch's indexes and bodies.
     assert len(sent) == 2
     found |= histories
     assert len(REGION_IDS) == 8
-    # The first four regions have five snapshots, the others three.
-    assert len(sent) == (1 + 2) + (1 + 1)
-    assert list(found) == list(REGION_IDS)
+    # The regions of the first batch have 507 snapshots, the last one has 501; 400 are a trip, 100 a
+    # command.
+    assert len(sent) == (1 + 2) + (1 + 2)
+    assert calls(store.client)["mget"] == (4 + 2) + (4 + 2)
+    assert list(found) == [*first, last]
+    for region in ("europe", last):
+        *_, absent = (body for _, _, body in found[region].snapshots)
+        assert absent is None
+        found[region] = past.StoredHistory(found[region].snapshots[: -len(gone)])
+    assert not any(found.pop(region).snapshots for region in first if region not in REGION_IDS)
     for region, history in found.items():
         times = [at for _, at, _ in history.snapshots]
         assert times == {"mena": [NOW, NOW + 1], "latam": []}.get(region, [NOW])

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from regional_assets.cli.main import main
 from regional_assets.redis_link import embedded
+from regional_assets_tests.support.processes import running
 from regional_assets_tests.support.ui import COMMAND
 from regional_assets_tests.support.worker import PROCESSES
 
@@ -38,9 +39,9 @@ def typed(folder: Path, arguments: tuple[str, ...], environment: dict[str, str])
         process = PROCESSES.Process(
             target=become, args=(str(folder), arguments, environment, *paths)
         )
-        process.start()
-        process.join()
-        code = process.exitcode
+        with running(process):
+            process.join()
+            code = process.exitcode
         assert code is not None
         return Finished(arguments, code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
 
@@ -92,8 +93,10 @@ def commands(folder: Path, state: str = "", how: How = typed, **always: str) -> 
         own = {"REGIONAL_STATE_DIR": state or str(folder)}
         return how(folder, arguments, {**os.environ, **own, **always, **environment})
 
-    yield run
-    embedded.stop(folder / state)
+    try:
+        yield run
+    finally:
+        embedded.stop(folder / state)
 
 
 def become(

@@ -95,9 +95,11 @@ class Models:
     unknown: tuple[str, ...] = ()
     # Regions whose dribble somebody awaited to its end.
     awaited: list[str] = field(default_factory=list)
+    # How `Provider` has them asked, where it is not as usual.
+    pace: dict[str, float] = field(default_factory=dict)
 
     def provider(self, name: str, key: str = "", **options: Any) -> Provider:
-        return Provider(name, f"{self.url}/{name}/v1", f"{name}-model", key, options)
+        return Provider(name, f"{self.url}/{name}/v1", f"{name}-model", key, options, **self.pace)
 
     def environment(self, *names: str, key: str = "") -> dict[str, str]:
         """The environment variables that configure these providers."""

@@ -48,7 +48,11 @@ class Server:
         self.client.connection_pool.disconnect()
 
     def __enter__(self) -> "Server":
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

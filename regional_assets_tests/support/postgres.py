@@ -42,9 +42,17 @@ class Postgres:
 
     def connections(self) -> int:
         """How many there are to the database."""
-        query = f"select count(*) from pg_stat_activity where datname = '{self.database}'"
-        found = self.run("psql", *self._here, "--dbname=postgres", "--no-align", "-t", "-c", query)
-        return int(found)
+        return int(
+            self.query(
+                f"select count(*) from pg_stat_activity where datname = '{self.database}'",
+                database="postgres",
+            )
+        )
+
+    def query(self, statement: str, database: str = "") -> str:
+        """What the server answers."""
+        named = f"--dbname={database or self.database}"
+        return self.run("psql", *self._here, named, "--no-align", "-qt", "-c", statement)
 
     def start(self, how: str = "start") -> None:
         options = f"-p {self.port} -h 127.0.0.1 -k {self.home} -c fsync=off"
