@@ -1,82 +1,95 @@
-"""Parsed once, read once, encoded once: what a run over all regions does how often."""
+"""Parsed once, read once, encoded once: how much work a run over all regions is, and what it does
+not grow with."""
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
-from regional_assets.intelligence import digest, inputs, readers, snapshot
 from regional_assets.intelligence.inputs import StoredValue
-from regional_assets.intelligence.stored import Body
-from regional_assets.intelligence.world import build_world
-from regional_assets.store import commit
+from regional_assets.intelligence.model import SCORING_VERSION, StatedVersions
+from regional_assets.intelligence.snapshot import assess, region_content
+from regional_assets.intelligence.triggers import Trigger
+from regional_assets.intelligence.world import World, build_world
+from regional_assets.store.commit import commit_call
 from regional_assets.store.keys import Keys
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
+from regional_assets_tests.support.work import work
 from regional_assets_tests.support.worlds import NOW, encoded, sample_values, snapshots_of, world_of
 
-Count = Callable[[object, str], list[Any]]
+DECODES = (
+    "<built-in method msgspec._core.json_decode>",
+    "<method 'decode' of 'msgspec.json.Decoder' objects>",
+)
+ENCODES = "<built-in method msgspec._core.json_encode>"
+METRIC = "balance:mena:capital_stress"
+SEARCHES = "<method 'find_matches_as_strings' of 'builtins.AhoCorasick' objects>"
 
 
-@pytest.fixture
-def count(monkeypatch: pytest.MonkeyPatch) -> Count:
-    """Records the first argument of each call of a function."""
-
-    def counted(owner: object, name: str) -> list[Any]:
-        calls: list[Any] = []
-        function = getattr(owner, name)
-
-        def recording(first: Any, *arguments: Any, **options: Any) -> Any:
-            calls.append(first)
-            return function(first, *arguments, **options)
-
-        monkeypatch.setattr(owner, name, recording)
-        return calls
-
-    return counted
+def test_each_input_is_parsed_once_and_each_body_encoded_once() -> None:
+    stored = {key: StoredValue(value) for key, value in sample_values().items()}
+    done = work(build_world, MODEL, stored, NOW)
+    assert sum(done[name] for name in DECODES) == len(stored)
+    world = build_world(MODEL, stored, NOW)
+    # For the digests.
+    assert work(snapshots_of, world)[ENCODES] == len(REGION_IDS)
+    # Without alerts and history, a commit is the body.
+    for found in snapshots_of(world, snapshots_of(world), "t").values():
+        assert work(lambda s=found: commit_call(Keys(), s, force=False, expiry=1))[ENCODES] == 1
 
 
-def test_each_input_is_parsed_once_and_each_body_encoded_once(count: Count) -> None:
-    parsed = count(inputs, "_decode")
-    bodies_encoded, digests = count(commit, "encode"), count(digest, "encode")
-    values = sample_values()
-    world = build_world(MODEL, {key: StoredValue(value) for key, value in values.items()}, NOW)
-    for found in snapshots_of(world).values():
-        commit.commit_call(Keys(), found, force=False, expiry=1)
-    bodies = [value for value in bodies_encoded if isinstance(value, Body)]
-    assert Counter(parsed) == Counter(values.values())
-    assert [body.region_id for body in bodies] == list(REGION_IDS)
-    assert len(digests) == len(REGION_IDS)
+def test_each_balance_is_computed_once() -> None:
+    """However many triggers look at it."""
+
+    def contents(world: World) -> None:
+        assessment = assess(world)
+        for region in REGION_IDS:
+            assert region_content(assessment, region).weighed is assessment.weighed[region]
+
+    one, many = (work(contents, watched(number)).total() for number in (1, 51))
+    balance = work(lambda: assess(watched(1)).weighed["mena"]).total()
+    assert (many - one) / 50 < balance / 4
 
 
-def test_each_balance_is_computed_once(count: Count) -> None:
-    worlds = count(snapshot, "weighed")
-    snapshots_of(world_of())
-    assert len(worlds) == len(REGION_IDS)
-
-
-def test_the_text_of_a_forecast_is_gathered_and_searched_once(count: Count) -> None:
-    model = replace(MODEL)
-    gathered, searched = count(readers, "strings"), count(model.word_finder, "mentions")
-    case_files = [{"text": f"Iran, NATO and number {n}"} for n in range(5)]
-    rows = [
-        {"id": "f", "region": "Iran", "probability": 0.5, "caseFile": case_file}
-        for case_file in case_files
+def watched(number: int) -> World:
+    """So many triggers of one region on the balance of another."""
+    triggers = [
+        Trigger(f"x{n}", "latam", "escalation", METRIC, "gte", 0.5, 60, "fixed", "X")
+        for n in range(number)
     ]
-    snapshots_of(build_world(model, encoded({"forecasts": {"predictions": rows}}), NOW))
-    assert gathered == case_files
-    assert len(searched) == len(case_files)
+    stated = StatedVersions(scoring=SCORING_VERSION)
+    return replace(world_of(), model=replace(MODEL, versions=stated, triggers=triggers))
 
 
-def test_only_signals_that_are_stored_are_cleaned(count: Count) -> None:
-    rows = [
-        {"id": f"s{n}", "theater": "Levant", "summary": "x", "detectedAt": NOW - n}
-        for n in range(1_000)
-    ]
-    world = world_of(cross_source_signals={"signals": rows})
-    cleaned = count(readers, "clean")
-    snapshots_of(world)
-    # Of thirty items two texts each, and the ids of five that a driver may name; the theater that
-    # all share is cleaned with the world.
-    assert 60 <= len(cleaned) <= 65
+def test_the_text_of_a_forecast_is_gathered_and_searched_once() -> None:
+    def world_work(texts: int) -> tuple[Counter[str], Counter[str]]:
+        rows = [
+            {
+                "id": "f",
+                "region": "Iran",
+                "probability": 0.5,
+                "caseFile": {"texts": [f"Iran, NATO and number {n}"] * texts},
+            }
+            for n in range(5)
+        ]
+        stored = encoded({"forecasts": {"predictions": rows}})
+        world = build_world(MODEL, stored, NOW)
+        return work(build_world, MODEL, stored, NOW), work(snapshots_of, world)
+
+    (few, of_few), (many, of_many) = world_work(1), world_work(101)
+    assert few[SEARCHES] == many[SEARCHES] == 5
+    # A call for each text more.
+    assert many.total() - few.total() <= 5 * 100
+    # By no region again.
+    assert of_few == of_many
+
+
+def test_only_signals_that_are_stored_are_cleaned() -> None:
+    def snapshots_work(number: int) -> Counter[str]:
+        rows: list[dict[str, Any]] = [
+            {"id": f"s{n}", "theater": "Levant", "summary": "x", "detectedAt": NOW - n}
+            for n in range(number)
+        ]
+        return work(snapshots_of, world_of(cross_source_signals={"signals": rows}))
+
+    assert snapshots_work(100) == snapshots_work(1_000)
