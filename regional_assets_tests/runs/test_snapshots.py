@@ -8,7 +8,6 @@ import pytest
 
 from regional_assets.errors import UnknownRegionError
 from regional_assets.intelligence import snapshot
-from regional_assets.intelligence.world import build_world
 from regional_assets.runs import snapshots as snapshot_run
 from regional_assets.runs.snapshots import current_contents, take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -189,11 +188,13 @@ def test_the_garbage_collector_rests_for_the_run_and_is_left_as_it_was(
 ) -> None:
     seen: list[bool] = []
 
-    def watched(*args: Any) -> Any:
-        seen.append(gc.isenabled())
-        return build_world(*args)
+    commit = store.commit
 
-    monkeypatch.setattr(snapshot_run, "build_world", watched)
+    def watched(*args: Any, **options: Any) -> Any:
+        seen.append(gc.isenabled())
+        return commit(*args, **options)
+
+    monkeypatch.setattr(store, "commit", watched)
     try:
         if not collecting:
             gc.disable()
