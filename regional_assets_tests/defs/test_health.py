@@ -84,8 +84,8 @@ def test_a_run_of_one_region_does_not_make_the_others_fresh(
 def test_of_many_regions_those_under_most_pressure_are_listed(
     store: SnapshotStore, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (records, summary):
-        monkeypatch.setattr(module, "MOST_REGIONS", 3)
+    monkeypatch.setattr(records, "MOST_REGIONS", 3)
+    monkeypatch.setattr(summary, "MOST_REGIONS", 3)
     net = {
         region: json.loads(client.get(keys.snapshot_by_id(latest_id(client, region) or "")) or b"")[
             "balance"

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import redis
 
+from benchmarks.generated_model import generated
 from regional_assets.errors import StoreError
 from regional_assets.intelligence.snapshot import Snapshot
 from regional_assets.redis_link import embedded
-from regional_assets.runs import snapshots
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.settings import StoreSettings
 from regional_assets.store.commit import CommitReply, Written
+from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.chains import Chain
@@ -89,8 +91,8 @@ def test_killed_in_the_middle_of_commits(state: Path, repetition: int) -> None:
 def test_what_was_committed_before_the_server_died_is_not_reported_as_failed(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "REGIONS_PER_CALL", 3)
-    store = open_store(state)
+    many = generated(2 * 64 + 10)
+    store = SnapshotStore.open(many, StoreSettings(state, retries=0))
     store.write_inputs(sample_values())
     commit = store.commit
     sizes: list[int] = []
@@ -102,11 +104,11 @@ def test_what_was_committed_before_the_server_died_is_not_reported_as_failed(
         return commit(pending, **options)
 
     monkeypatch.setattr(store, "commit", dying)
-    found = take_snapshots(store, REGION_IDS, NOW).regions
+    found = take_snapshots(store, many.region_ids, NOW).regions
     store.client.close()
-    assert sizes == [3, 3, 2]
-    assert [region.outcome for region in found] == ["written"] * 6 + ["failed"] * 2
-    assert all("does not answer" in (region.error or "") for region in found[6:])
+    assert sizes == [64, 64, 10]
+    assert [region.outcome for region in found] == ["written"] * 128 + ["failed"] * 10
+    assert all("does not answer" in (region.error or "") for region in found[128:])
     with open_store(state).client as client:
         for region in found:
             latest = client.get(keys.latest(region.region_id))

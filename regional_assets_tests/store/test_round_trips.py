@@ -194,18 +194,19 @@ def test_histories_are_read_in_batches(store: SnapshotStore, sent: list[Any]) ->
 
 
 def test_the_sources_of_briefs_are_read_by_scripts_over_bounded_numbers_of_regions(
-    store: SnapshotStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    store: SnapshotStore, sent: list[Any]
 ) -> None:
-    monkeypatch.setattr(brief_store, "REGIONS_PER_CALL", 3)
     store.write_inputs(sample_values())
     take_snapshots(store, NARRATED_REGIONS, NOW)
     briefs = brief_store.BriefStore(store)
-    briefs.read(NARRATED_REGIONS)
+    many = [*(f"region-{n}" for n in range(130)), *NARRATED_REGIONS]
+    briefs.read(many)
     store.client.config_resetstat()
     sent.clear()
-    found = briefs.read(NARRATED_REGIONS)
+    found = briefs.read(many)
     assert len(sent) == 2
-    assert calls(store.client)["evalsha_ro"] == math.ceil(len(NARRATED_REGIONS) / 3)
+    assert calls(store.client)["evalsha_ro"] == math.ceil(len(many) / 64) == 3
+    assert list(found) == many
     for region in NARRATED_REGIONS:
         read = found[region].snapshot
         assert read
