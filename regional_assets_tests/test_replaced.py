@@ -30,9 +30,6 @@ LEFT = {
     },
     # The other way to read the same.
     "intelligence/test_properties.py": {"regional_assets.intelligence.world.DECODERS"},
-    # A store that has not met its server yet.
-    "store/test_round_trips.py": {"store._unmet"},
-    "support/everything.py": {"store._unmet"},
 }
 
 

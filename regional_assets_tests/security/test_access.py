@@ -26,7 +26,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL
 from regional_assets_tests.support.everything import everything
 from regional_assets_tests.support.servers import calls
-from regional_assets_tests.support.stores import keys, settings
+from regional_assets_tests.support.stores import OpenStore, keys, settings
 from regional_assets_tests.support.worlds import NOW
 
 WRITER, READER = access.users(keys)
@@ -34,7 +34,7 @@ RULES = dict(zip((WRITER, READER), access.rules(keys, MODEL), strict=True))
 
 
 @pytest.fixture
-def traffic(store: SnapshotStore, folder: Path) -> list[tuple[str, list[str]]]:
+def traffic(store: OpenStore, folder: Path) -> list[tuple[str, list[str]]]:
     """What `everything` has the server do, as it happens: from where ("lua", "unix"), the
     command's words."""
     seen: list[tuple[str, list[str]]] = []
@@ -116,7 +116,7 @@ def granted(rule: str) -> tuple[set[str], set[str]]:
 
 @pytest.fixture(params=[WRITER, READER])
 def user(
-    request: pytest.FixtureRequest, store: SnapshotStore, folder: Path
+    request: pytest.FixtureRequest, store: OpenStore, folder: Path
 ) -> Iterator[tuple[str, redis.Redis]]:
     """Each of the users, after a run; name and client."""
     everything(store, folder)

@@ -14,7 +14,7 @@ from regional_assets.store.wire import encode
 from regional_assets_tests.support.built_in import INPUT_KEYS, NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.month import live_through
 from regional_assets_tests.support.servers import calls
-from regional_assets_tests.support.stores import OneRecord, keys
+from regional_assets_tests.support.stores import OneRecord, OpenStore, keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 # What a cluster costs is in deployment/test_cluster.py.
@@ -59,15 +59,14 @@ def test_a_cold_client_adds_no_greeting(store: SnapshotStore, sent: list[Any]) -
     assert len(sent) == 2
 
 
-def test_a_run_meets_its_store_in_the_read_of_its_inputs(
-    store: SnapshotStore, sent: list[Any]
-) -> None:
+def test_a_run_meets_its_store_in_the_read_of_its_inputs(store: OpenStore, sent: list[Any]) -> None:
     store.write_inputs(sample_values())
-    store._unmet = record = OneRecord()
+    record = OneRecord()
+    store.meets(record)
     take_snapshots(store, REGION_IDS, NOW)
     assert record.store
     assert record.store.identity.encode() == store.client.get(keys.identity)
-    store._unmet = record
+    store.meets(record)
     sent.clear()
     take_snapshots(store, REGION_IDS, NOW + 1)
     assert len(sent) == 2

@@ -22,14 +22,14 @@ from regional_assets.store.reading import (
 )
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
-from regional_assets_tests.support.stores import OneRecord
+from regional_assets_tests.support.stores import OneRecord, OpenStore
 from regional_assets_tests.support.worlds import NOW, sample_values
 
 
-def everything(store: SnapshotStore, folder: Path) -> None:
+def everything(store: OpenStore, folder: Path) -> None:
     """All that the project does in Redis, rare turns included."""
     store.client.script_flush()
-    store._unmet = OneRecord()
+    store.meets(OneRecord())
     store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     update_summary(store, NOW)

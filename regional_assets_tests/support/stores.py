@@ -54,6 +54,10 @@ class OpenStore(SnapshotStore):
         configured = settings(url, folder, **changes)
         super().__init__(connect(configured), MODEL, configured)
 
+    def meets(self, record: OneRecord) -> None:
+        """From here on it is as one that was opened with this record."""
+        self._unmet = record
+
     def __enter__(self) -> Self:
         return self
 
