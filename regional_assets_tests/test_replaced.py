@@ -20,8 +20,8 @@ LEFT = {
         "dagster._core.remote_representation.external.RemoteSensor.min_interval_seconds",
     },
     # Limits of many regions, in a store of eight.
-    "defs/test_board.py": {"regional_assets.runs.board.MOST_REGIONS"},
-    "defs/test_health.py": {"regional_assets.runs.board.MOST_REGIONS"},
+    "defs/test_board.py": {"regional_assets.runs.summary.MOST_REGIONS"},
+    "defs/test_health.py": {"regional_assets.runs.summary.MOST_REGIONS"},
     # A bug that is not there.
     "runs/test_narration.py": {"regional_assets.runs.narration.narrative_prompt"},
     "runs/test_snapshots.py": {

@@ -33,7 +33,7 @@ SCALE = (
 LIGHT = ("#ffffff", "#1f2733", "#6b7480", "#d5d9de")
 DARK = ("#151a21", "#eef1f5", "#8f99a6", "#39414c")
 
-_PLACES = {
+PLACES = {
     "north-america": (205, 122),
     "europe": (640, 78),
     "mena": (522, 151),
@@ -123,8 +123,8 @@ def world_map(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) ->
     if countries != {id: shape["countries"] for id, shape in drawing["regions"].items()}:
         raise MapError("the world map has outlines of the built-in regions only")
     for id, shape in drawing["regions"].items():
-        if shape["path"] and id not in _PLACES:
-            raise MapError(f"the world map has no place for the label of {id} ({__name__}._PLACES)")
+        if shape["path"] and id not in PLACES:
+            raise MapError(f"the world map has no place for the label of {id} ({__name__}.PLACES)")
     # The outlines are drawn at twice the size.
     width, height = drawing["width"] // 2, drawing["height"] // 2
     shapes = [f'<path class="map-none" d="{drawing["neutral"]}"/>']
@@ -137,7 +137,7 @@ def world_map(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) ->
                 f'<path class="map-region" fill="{_fill(mark)}" stroke-width="1.4" '
                 f'fill-rule="evenodd" d="{outline}"/>'
             )
-            labels.append(_label(region, mark, *_PLACES[region.id]))
+            labels.append(_label(region, mark, *PLACES[region.id]))
         else:
             labels.append(_swatch(x, y - 34, mark) + _label(region, mark, x, y))
             y += 90

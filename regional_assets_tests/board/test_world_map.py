@@ -116,7 +116,7 @@ def test_a_picture_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     found = picture(REGIONS, with_a_wrong_number)
     assert found.svg == ""
     assert found.why_not.endswith("cannot be drawn: ValueError: net balance is no number: nan")
-    monkeypatch.delitem(drawing._PLACES, "mena")
+    monkeypatch.delitem(drawing.PLACES, "mena")
     assert "no place for the label of mena" in picture(REGIONS, {}).why_not
 
 
