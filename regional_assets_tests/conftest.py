@@ -38,6 +38,8 @@ hypothesis.settings.load_profile("same")
 for setting in (REDIS_URL, KEY_PREFIX, INPUT_PREFIX, STATE_DIR, DAGSTER_HOME):
     os.environ.pop(setting.name, None)
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+# Of the terminal that started the tests; tables are as wide as in a pipe.
+os.environ.pop("COLUMNS", None)
 # Tests start a hundred interpreters; each would compile all of the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
