@@ -24,7 +24,7 @@ def confidence(inputs: Iterable[InputState], now: int, rules: Rules) -> Confiden
     """The confidence that all snapshots of one run share; `inputs` are all inputs, missing ones
     included."""
     states = list(inputs)
-    missing = tuple(s.spec.key for s in states if s.freshness == "missing")
+    missing = tuple(s.spec.key for s in states if not s.present)
     stale = tuple(s.spec.key for s in states if s.freshness == "stale")
     fresh = [s for s in states if s.freshness == "fresh"]
     present = len(states) - len(missing)

@@ -10,7 +10,7 @@ from regional_assets.errors import PreviousSnapshotError
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import CALM
 from regional_assets.intelligence.scoring import BUFFERS, Difference, RegimeLabel
-from regional_assets.intelligence.stored import Body, Share, TriggerReason
+from regional_assets.intelligence.stored import Body, Decided, Share, TriggerReason
 from regional_assets.intelligence.text import clean, quoted
 
 T = TypeVar("T")
@@ -21,7 +21,8 @@ VERSIONS = ("model_version", "scoring_version", "geography_version")
 
 class Previous(msgspec.Struct, frozen=True):
     """The parts of a region's previous snapshot that are compared. Of a snapshot of other versions
-    they are those that this version can read."""
+    they are those that this version can read. `no_source` lists the inputs that had none; None
+    where it does not say."""
 
     snapshot_id: str
     versions: Mapping[str, str]
@@ -30,6 +31,7 @@ class Previous(msgspec.Struct, frozen=True):
     probabilities: Mapping[tuple[str, str], float]
     active_triggers: tuple[str, ...]
     leverage: Mapping[str, float]
+    no_source: tuple[str, ...] | None = None
 
 
 class _Versions(msgspec.Struct, frozen=True):
@@ -37,6 +39,11 @@ class _Versions(msgspec.Struct, frozen=True):
     model_version: str = ""
     scoring_version: str = ""
     geography_version: str = ""
+
+
+class _Meta(_Versions, frozen=True):
+    decided: Decided | None = None
+    no_source: tuple[str, ...] | None = None
 
 
 class _Regime(msgspec.Struct):
@@ -78,7 +85,7 @@ class _Compared(msgspec.Struct):
     scenario_sets: list[_ScenarioSet]
     triggers: _Triggers
     actors: list[_Actor]
-    meta: _Versions = _Versions()
+    meta: _Meta = _Meta()
 
 
 _COMPARED = msgspec.json.Decoder(_Compared)
@@ -98,14 +105,26 @@ def read_previous(
         return _of_other_versions(region_id, snapshot_id, body, versions, error)
     if stored.region_id != region_id:
         raise PreviousSnapshotError("the snapshot of another region")
+    decided = stored.meta.decided
     return Previous(
         snapshot_id=snapshot_id,
-        versions=msgspec.structs.asdict(stored.meta),
+        versions={name: getattr(stored.meta, name) for name in VERSIONS},
         label=stored.regime.label,
-        axes=msgspec.structs.asdict(stored.balance),
-        probabilities=_probabilities(stored.scenario_sets),
+        axes={axis: decided.axes[axis] for axis in BUFFERS if axis in decided.axes}
+        if decided
+        else msgspec.structs.asdict(stored.balance),
+        probabilities={
+            (horizon, name): probability
+            for horizon, lanes in decided.lanes.items()
+            for name, probability in lanes.items()
+        }
+        if decided
+        else _probabilities(stored.scenario_sets),
         active_triggers=tuple(trigger.id for trigger in stored.triggers.active),
-        leverage={actor.actor_id: actor.leverage_score for actor in stored.actors},
+        leverage=decided.actors
+        if decided
+        else {actor.actor_id: actor.leverage_score for actor in stored.actors},
+        no_source=stored.meta.no_source,
     )
 
 
@@ -266,7 +285,7 @@ class Diff(msgspec.Struct, frozen=True):
 def diff(rules: Difference, previous: Previous | None, body: Body) -> Diff:
     """The changes since `previous` (None: the region's first snapshot). Thresholds compare plain
     differences of the stored values."""
-    label, active = body.regime.label, body.triggers.active
+    label, active, decided = body.regime.label, body.triggers.active, body.decided
     activations = tuple(
         TriggerActivation(trigger.id, trigger.description)
         for trigger in active
@@ -278,15 +297,15 @@ def diff(rules: Difference, previous: Previous | None, body: Body) -> Diff:
     now_active = {trigger.id for trigger in active}
     return Diff(
         RegimeChange(previous.label or "", label) if label != previous.label else None,
-        tuple(_scenario_jumps(previous, body, rules)),
+        tuple(_scenario_jumps(previous, decided, rules)),
         activations,
         tuple(TriggerDeactivation(id) for id in previous.active_triggers if id not in now_active),
-        tuple(_corridor_breaks(previous, body, rules)),
-        tuple(_leverage_shifts(previous, body, rules)),
+        tuple(_corridor_breaks(previous, decided, rules)),
+        tuple(_leverage_shifts(previous, decided, rules)),
         tuple(
             BufferFailure(axis, before, after)
             for axis, before in previous.axes.items()
-            if before - (after := body.balance.axis(axis)) > rules.buffer_failure
+            if before - (after := decided.axes[axis]) > rules.buffer_failure
         ),
         tuple(
             f"{name} {clean(previous.versions[name], 20) or 'none'} → {version}"
@@ -296,16 +315,20 @@ def diff(rules: Difference, previous: Previous | None, body: Body) -> Diff:
     )
 
 
-def _scenario_jumps(previous: Previous, body: Body, rules: Difference) -> Iterator[ScenarioJump]:
-    for scenarios in body.scenario_sets:
-        for lane in scenarios.lanes:
-            before = previous.probabilities.get((scenarios.horizon, lane.name))
-            if before is not None and abs(lane.probability - before) > rules.scenario_jump:
-                yield ScenarioJump(scenarios.horizon, lane.name, before, lane.probability)
+def _scenario_jumps(
+    previous: Previous, decided: Decided, rules: Difference
+) -> Iterator[ScenarioJump]:
+    for horizon, lanes in decided.lanes.items():
+        for lane, probability in lanes.items():
+            before = previous.probabilities.get((horizon, lane))
+            if before is not None and abs(probability - before) > rules.scenario_jump:
+                yield ScenarioJump(horizon, lane, before, probability)
 
 
-def _corridor_breaks(previous: Previous, body: Body, rules: Difference) -> Iterator[CorridorBreak]:
-    before, after = previous.axes.get("maritime_access", 0.0), body.balance.maritime_access
+def _corridor_breaks(
+    previous: Previous, decided: Decided, rules: Difference
+) -> Iterator[CorridorBreak]:
+    before, after = previous.axes.get("maritime_access", 0.0), decided.axes["maritime_access"]
     if before - after > rules.corridor_break:
         yield CorridorBreak("aggregate", _two_decimals(before), _two_decimals(after))
 
@@ -315,9 +338,11 @@ def _two_decimals(value: float) -> str:
     return f"{math.floor(round(1000 * value) / 10 + 0.5) / 100:.2f}"
 
 
-def _leverage_shifts(previous: Previous, body: Body, rules: Difference) -> Iterator[LeverageShift]:
-    for actor in body.actors:
-        before = previous.leverage.get(actor.actor_id, 0)
-        delta = actor.leverage_score - before
+def _leverage_shifts(
+    previous: Previous, decided: Decided, rules: Difference
+) -> Iterator[LeverageShift]:
+    for actor, score in decided.actors.items():
+        before = previous.leverage.get(actor, 0)
+        delta = score - before
         if abs(delta) > rules.leverage_shift:
-            yield LeverageShift(actor.actor_id, before, actor.leverage_score, round3(delta))
+            yield LeverageShift(actor, before, score, round3(delta))

@@ -23,7 +23,7 @@ SAMPLE_FIELD = "_sample"
 # Raises `msgspec.DecodeError` or UnicodeDecodeError for what it does not take.
 Decoder = Callable[[bytes], Any]
 
-Freshness = Literal["fresh", "stale", "missing"]
+Freshness = Literal["fresh", "stale", "held", "missing"]
 
 
 class StoredValue(msgspec.Struct, frozen=True):
@@ -40,13 +40,28 @@ _NOTHING = StoredValue()
 
 class InputState(msgspec.Struct, frozen=True):
     """One input as it was read: its timestamp in ms since the epoch, its stored size in bytes, and
-    what was wrong with it, if anything."""
+    what was wrong with it, if anything. One that is `held` is missing and speaks with its last
+    words. `seen` is when a held or missing one was last seen usable (ms); a missing one without it
+    has no source."""
 
     spec: InputSpec
     freshness: Freshness
     timestamp: int | None
     size: int
     problem: str | None
+    seen: int | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether it is there itself."""
+        return self.freshness in ("fresh", "stale")
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing says what its value is. The absence of one without a hold is a value,
+        unless something is wrong with it."""
+        gone = self.freshness == "missing" and self.seen is not None
+        return gone and bool(self.spec.hold_hours or self.problem)
 
 
 def read_inputs(
@@ -96,6 +111,11 @@ def read_input(
         problem,
     )
     return state, payload
+
+
+def payload_of(value: StoredValue, decode: Decoder | None = None) -> dict[str, Any] | None:
+    """The payload of a stored value, out of its envelope; None where there is none."""
+    return _payload(value, decode)[0]
 
 
 def parse_json(value: StoredValue, decode: Decoder | None = None) -> tuple[Any, str | None]:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from regional_assets.intelligence.scoring import AXES
+
 if TYPE_CHECKING:
     # Definitions need this module's names alone; its readers load when a run needs them.
+    from regional_assets.intelligence.model import Model
     from regional_assets.intelligence.stored import Balance
     from regional_assets.intelligence.world import World
 
@@ -28,6 +31,10 @@ class Metric(msgspec.Struct, frozen=True):
         """What it watches, in the model's spelling; "" for what a model cannot lack."""
         return str(getattr(self, self.__struct_fields__[0])) if self.__struct_fields__ else ""
 
+    def feeds(self, model: "Model") -> tuple[str, ...]:
+        """The names of the inputs that its value rests on."""
+        return ()
+
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """The value now, None when it is unavailable; `balance_of` gives a region's balance."""
         raise NotImplementedError
@@ -41,6 +48,12 @@ class AxisMetric(Metric, frozen=True):
     region: str
     axis: str
 
+    def feeds(self, model: "Model") -> tuple[str, ...]:
+        """Those of the axis, or of all axes."""
+        of_axis = model.feeds_in[self.region]
+        found = of_axis.get(self.axis, ()) if self.axis in AXES else sum(of_axis.values(), ())
+        return tuple(dict.fromkeys(found))
+
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """In [0, 1]."""
         return balance_of(self.region).axis(self.axis)
@@ -52,6 +65,10 @@ class ThreatLevel(Metric, frozen=True):
     form: ClassVar = r"chokepoint:([^:]+):threat_level"
     what: ClassVar = "chokepoint"
     chokepoint: str
+
+    def feeds(self, model: "Model") -> tuple[str, ...]:
+        """The list of passages."""
+        return ("chokepoints",)
 
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """In [0, 1]; unavailable when the feed does not list the chokepoint."""
@@ -67,6 +84,10 @@ class Transits(Metric, frozen=True):
     relative: ClassVar = True
     chokepoint: str
 
+    def feeds(self, model: "Model") -> tuple[str, ...]:
+        """The list of passages, and the counts."""
+        return ("chokepoints", "transit_summaries")
+
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """Ships; unavailable when either feed does not list the chokepoint, or its count is
         absent: a silent feed does not mean that no ships pass."""
@@ -81,6 +102,10 @@ class InstabilityIndex(Metric, frozen=True):
     what: ClassVar = "country"
     country: str
 
+    def feeds(self, model: "Model") -> tuple[str, ...]:
+        """The index."""
+        return ("risk_scores",)
+
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """Points of 100; unavailable when the feed does not list the country."""
         region = world.model.geography.region_of_country(self.country) or ""
@@ -92,6 +117,10 @@ class ActiveSirens(Metric, frozen=True):
     """The Israeli localities in which sirens sound."""
 
     form: ClassVar = "oref:active_alerts_count"
+
+    def feeds(self, model: "Model") -> tuple[str, ...]:
+        """The sirens."""
+        return ("oref_alerts",)
 
     def value(self, world: "World", balance_of: BalanceOf) -> float | None:
         """Localities."""

@@ -49,6 +49,12 @@ class StatedVersions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     geography: str = ""
 
 
+class Holds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether missing inputs have last words. `off`: their defaults are compared as values."""
+
+    off: bool = False
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
     """A model. `inputs` are in the order of the catalogue, `regions` in that of the partitions.
 
@@ -65,6 +71,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     triggers: tuple[Trigger, ...] = TRIGGERS
     templates: tuple[Template, ...] = TEMPLATES
     tables: Tables = Tables()
+    holds: Holds = Holds()
 
     @cached_property
     def stored_versions(self) -> Mapping[str, str]:
@@ -87,7 +94,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
         content = {part: getattr(self, part) for part in parts}
         if "tables" in content:
             content["tables"] = self.full_tables
-        return _sha256(_effective(msgspec.to_builtins(content, order="deterministic")))
+        plain = msgspec.to_builtins(content, order="deterministic")
+        for spec in plain.get("inputs", ()):
+            # What stands in for a missing input is no part of the numbers that it gives.
+            del spec["hold_hours"], spec["lives_minutes"]
+        return _sha256(_effective(plain))
 
     @property
     def scoring_digest(self) -> str:
@@ -160,6 +171,24 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     def feeds_of_axis(self) -> Mapping[str, tuple[str, ...]]:
         """Axis → the names of the inputs it reads. Energy leverage reads none and is not there."""
         return {axis: feeds for axis in AXES if (feeds := self.scoring.feeds(axis))}
+
+    @cached_property
+    def feeds_in(self) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+        """Region → axis → the names of the inputs that the axis reads there: gas counts in some
+        regions alone, passages where a region has corridors."""
+        gas = set(self.scoring.energy_vulnerability.gas.feeds)
+        passages = set(self.feeds_of_axis.get("maritime_access", ()))
+        found = {}
+        for region in self.regions:
+            unread = set() if region.eu_gas else gas
+            if not self.geography.corridors_of[region.id]:
+                unread = unread | passages
+            axes = {
+                axis: tuple(feed for feed in feeds if feed not in unread)
+                for axis, feeds in self.feeds_of_axis.items()
+            }
+            found[region.id] = {axis: feeds for axis, feeds in axes.items() if feeds}
+        return found
 
     @cached_property
     def applicable_triggers(self) -> tuple[Trigger, ...]:

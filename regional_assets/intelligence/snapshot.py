@@ -2,7 +2,8 @@
 snapshot (SPEC 5)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec.structs import astuple, replace
@@ -13,6 +14,15 @@ from regional_assets.intelligence.balance import Weighed, weighed
 from regional_assets.intelligence.diff import VERSIONS, Diff, Previous, diff
 from regional_assets.intelligence.digest import content_digest
 from regional_assets.intelligence.evidence import Dated, evidence
+from regional_assets.intelligence.ground import (
+    axis_confidence,
+    held,
+    is_known,
+    no_source,
+    passed,
+    unknown_axes,
+    without,
+)
 from regional_assets.intelligence.mobility import mobility
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.regime import regime_label
@@ -41,11 +51,13 @@ from regional_assets.intelligence.world import World
 
 class Assessment(msgspec.Struct, frozen=True):
     """What is computed once for all regions from the shared inputs: the states of all triggers, and
-    each region's balance, which `weighed` computes when it is first asked for."""
+    each region's balance, which `weighed` computes when it is first asked for. Labels and triggers
+    are those of the world in which things are `decided`; without one, of this world."""
 
     world: World
     weighed: Mapping[str, Weighed]
     triggers: tuple[TriggerReading, ...]
+    decided: "Assessment | None" = None
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -86,12 +98,18 @@ class Snapshot(msgspec.Struct, frozen=True):
         return self.body.meta.snapshot_id
 
 
-def assess(world: World, history: History | None = None) -> Assessment:
+def assess(
+    world: World, history: History | None = None, decided: World | None = None
+) -> Assessment:
     """Evaluates the triggers of all regions, so that a path can reach every region its template
     lists. Never raises: `region_content` raises what went wrong for its region.
 
-    `history` holds what was observed of the metrics of delta triggers before (SPEC 7).
+    `history` holds what was observed of the metrics of delta triggers before (SPEC 7). In the world
+    `decided` silent inputs have their last words, too (SPEC 2.4).
     """
+    if decided is not None:
+        of_decided = assess(decided, history)
+        return Assessment(world, _Weighed(world), of_decided.triggers, of_decided)
     found = _Weighed(world)
 
     def balance_of(region: str) -> Balance:
@@ -118,23 +136,25 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
     world = assessment.world
     model = world.model
     found = assessment.weighed[region_id]
-    label = regime_label(found.balance, model.scoring.regime)
     own = tuple(r for r in assessment.triggers if r.trigger.region == region_id)
     for reading in own:
         if reading.fault:
             raise TriggerError(f"{reading.trigger.id}: {reading.fault!r}") from reading.fault
     items = evidence(world, region_id)
+    apart = assessment.decided
+    weighed = apart.weighed[region_id] if apart else found
+    label = regime_label(weighed.balance, model.scoring.regime)
     said = Body(
         region_id=region_id,
         generated_at=0,
         meta=Meta(
             snapshot_id="",
-            **model.stored_versions,
             snapshot_confidence=world.confidence.score,
             missing_inputs=world.confidence.missing_inputs,
             stale_inputs=world.confidence.stale_inputs,
             valid_until=0,
             trigger_reason="scheduled_6h",
+            **{**model.stored_versions, **_grounds(world, region_id)},
         ),
         regime=Regime(label, "", 0, ""),
         balance=found.balance,
@@ -144,12 +164,34 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
         transmission_paths=transmission_paths(
             region_id, assessment.triggers, model.applicable_templates
         ),
-        triggers=by_state(own, now=0),
+        triggers=by_state(own, now=0, unknown=_unknown(own, world)),
         mobility=mobility(world, region_id),
         evidence=tuple(item for item, _ in items),
         narrative=NO_NARRATIVE,
     )
+    if apart:
+        lanes = scenario_sets(apart.world, region_id, own)
+        decided = replace(
+            said,
+            balance=weighed.balance,
+            actors=actors(apart.world, region_id),
+            scenario_sets=lanes,
+        ).decided
+        if decided != said.decided:
+            said = replace(said, meta=replace(said.meta, decided=decided))
     return Content(world, said, found, own, _digest(said, items))
+
+
+def _grounds(world: World, region_id: str) -> dict[str, Any]:
+    """What the body says of the ground that its numbers rest on."""
+    if not world.remembers:
+        return {}
+    return {
+        "held_inputs": held(world) or msgspec.UNSET,
+        "no_source": no_source(world),
+        "unknown_axes": unknown_axes(world, region_id) or msgspec.UNSET,
+        "axis_confidence": axis_confidence(world, region_id),
+    }
 
 
 def _digest(said: Body, items: tuple[Dated, ...]) -> str:
@@ -165,6 +207,10 @@ def _digest(said: Body, items: tuple[Dated, ...]) -> str:
             "snapshot_confidence": meta.snapshot_confidence,
             "missing_inputs": meta.missing_inputs,
             "stale_inputs": meta.stale_inputs,
+            # Not since when an input is held or silent, which a digest would outlive.
+            **({"held": sorted(meta.held_inputs)} if meta.held_inputs else {}),
+            **({"no_source": meta.no_source} if meta.no_source else {}),
+            **({"decided": meta.decided} if meta.decided else {}),
             "regime": said.regime.label,
             "balance": said.balance,
             "actors": said.actors,
@@ -191,8 +237,13 @@ def complete(
 ) -> Snapshot:
     """The snapshot that `content` makes after `previous` (None: the region's first), with that
     `narrative`, of the model `model_name` of the `provider`."""
-    said, now, model = content.said, content.world.now, content.world.model
+    said, world = content.said, content.world
+    now, model = world.now, world.model
     changes = diff(model.scoring.difference, previous, said)
+    news = not changes.rescored
+    if previous and previous.no_source is not None and said.meta.no_source is not msgspec.UNSET:
+        sources = passed(previous.no_source, said.meta.no_source)
+        changes = without(changes, sources, model, said.region_id)
     label, before = said.regime.label, (previous.label or "") if previous else ""
     regime = Regime(
         label,
@@ -206,17 +257,16 @@ def complete(
         meta=replace(
             said.meta,
             snapshot_id=snapshot_id,
-            valid_until=content.world.confidence.valid_until,
+            valid_until=world.confidence.valid_until,
             trigger_reason=changes.trigger_reason,
             narrative_provider=provider,
             narrative_model=model_name,
         ),
         regime=regime,
-        actors=tuple(replace(a, delta=_delta(a, previous)) for a in said.actors),
-        triggers=by_state(content.triggers, now),
+        actors=_compared(said, previous),
+        triggers=by_state(content.triggers, now, _unknown(content.triggers, world)),
         narrative=narrative,
     )
-    news = not changes.rescored
     region, rules = model.region(said.region_id), model.scoring.alerts
     return Snapshot(
         content=content,
@@ -236,11 +286,25 @@ def complete(
             if changes.regime_changed and news
             else None
         ),
-        observations={r.trigger.metric: r.value for r in content.triggers if r.value is not None},
+        observations={
+            r.trigger.metric: r.value
+            for r in content.triggers
+            if r.observed and r.value is not None
+        },
     )
 
 
-def _delta(actor: Actor, previous: Previous | None) -> float:
+def _compared(said: Body, previous: Previous | None) -> tuple[Actor, ...]:
+    """The actors with their changes."""
     if previous is None:
-        return 0
-    return round3(actor.leverage_score - previous.leverage.get(actor.actor_id, 0))
+        return said.actors
+    scores = said.decided.actors
+    return tuple(
+        replace(a, delta=round3(scores.get(a.actor_id, 0) - previous.leverage.get(a.actor_id, 0)))
+        for a in said.actors
+    )
+
+
+def _unknown(readings: Iterable[TriggerReading], world: World) -> set[str]:
+    """The ids of the triggers that rest on a silent input."""
+    return {r.trigger.id for r in readings if not is_known(world, r.trigger.metric)}

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from regional_assets.intelligence.scoring import Horizon, RegimeLabel, Severity
+from regional_assets.intelligence.scoring import AXES, Horizon, RegimeLabel, Severity
 from regional_assets.intelligence.scoring import Lane as LaneName
 from regional_assets.intelligence.text import quoted
 
@@ -44,8 +44,20 @@ class BodyError(ValueError):
     """A key that holds something else than it should; the message completes "KEY is …"."""
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """The numbers that a snapshot's decisions rest on: axes, lanes' probabilities by horizon, and
+    actors' leverage scores."""
+
+    axes: Mapping[str, Share]
+    lanes: Mapping[str, Mapping[str, Share]]
+    actors: Mapping[str, Share]
+
+
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
-    """How the snapshot came about."""
+    """How the snapshot came about. Of the inputs that were missing, by key: since when (ms) those
+    are held that speak with their last words, and which have no source. By axis: since when it
+    rests on a silent input (ms), and how far its inputs are there (0 to 1). `decided` is there
+    where it differs from the stored numbers."""
 
     snapshot_id: str
     model_version: str = ""
@@ -58,6 +70,11 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     trigger_reason: TriggerReason
     narrative_provider: str = ""
     narrative_model: str = ""
+    held_inputs: Mapping[str, Time] | msgspec.UnsetType = msgspec.UNSET
+    no_source: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    unknown_axes: Mapping[str, Time] | msgspec.UnsetType = msgspec.UNSET
+    axis_confidence: Mapping[str, Share] | msgspec.UnsetType = msgspec.UNSET
+    decided: Decided | msgspec.UnsetType = msgspec.UNSET
 
 
 class Regime(msgspec.Struct, frozen=True):
@@ -181,6 +198,8 @@ class Trigger(msgspec.Struct, frozen=True):
     activated_at: Time
     scenario_lane: str
     evidence_ids: tuple[str, ...]
+    # False where it rests on an input that has gone silent.
+    known: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Triggers(msgspec.Struct, frozen=True):
@@ -294,6 +313,18 @@ class Body(msgspec.Struct, frozen=True):
     mobility: Mobility
     evidence: Annotated[tuple[Evidence, ...], msgspec.Meta(max_length=30)]
     narrative: Narrative
+
+    @property
+    def decided(self) -> Decided:
+        """What its decisions rest on: the stored numbers, except where it says otherwise."""
+        return self.meta.decided or Decided(
+            {axis: self.balance.axis(axis) for axis in AXES},
+            {
+                s.horizon: {lane.name: lane.probability for lane in s.lanes}
+                for s in self.scenario_sets
+            },
+            {actor.actor_id: actor.leverage_score for actor in self.actors},
+        )
 
 
 class _OutlinedMeta(msgspec.Struct):

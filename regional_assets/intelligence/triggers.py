@@ -1,6 +1,6 @@
 """Triggers: thresholds that are watched, each of one region (SPEC 4, Triggers)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -78,14 +78,16 @@ History = Mapping[str, Sequence[Observation]]
 
 class TriggerReading(msgspec.Struct, frozen=True):
     """A trigger, its metric's value now (None: unavailable), and the state it is in; `fault` is
-    what went wrong when it was read."""
+    what went wrong when it was read. `observed`: no input that it rests on speaks with its last
+    words, so that its value is an observation."""
 
     trigger: Trigger
     value: float | None
     state: TriggerState
     fault: Exception | None = None
+    observed: bool = True
 
-    def stored(self, now: int) -> "StoredTrigger":
+    def stored(self, now: int, *, known: bool) -> "StoredTrigger":
         """The entry of a snapshot's `triggers`."""
         from regional_assets.intelligence.stored import Threshold
         from regional_assets.intelligence.stored import Trigger as StoredTrigger
@@ -105,16 +107,19 @@ class TriggerReading(msgspec.Struct, frozen=True):
             now if active else 0,
             trigger.lane,
             evidence_ids=(),
+            known=msgspec.UNSET if known else False,
         )
 
 
-def by_state(readings: Iterable[TriggerReading], now: int) -> "Triggers":
-    """The snapshot's `triggers`."""
+def by_state(
+    readings: Iterable[TriggerReading], now: int, unknown: Collection[str] = ()
+) -> "Triggers":
+    """The snapshot's `triggers`; those whose ids are `unknown` rest on a silent input."""
     from regional_assets.intelligence.stored import Triggers
 
     found: dict[TriggerState, list[StoredTrigger]] = {state: [] for state in STATES}
     for reading in readings:
-        found[reading.state].append(reading.stored(now))
+        found[reading.state].append(reading.stored(now, known=reading.trigger.id not in unknown))
     return Triggers(**{state: tuple(entries) for state, entries in found.items()})
 
 
@@ -131,12 +136,20 @@ def _read(
 ) -> TriggerReading:
     try:
         rules = world.model.scoring.triggers
-        value = metric_of(trigger.metric).value(world, balance_of)
+        metric = metric_of(trigger.metric)
+        value = metric.value(world, balance_of)
+        # Last words are compared with the baseline of when they were said: its window moves on, and
+        # would end a trigger of which nothing new is known.
+        inputs = [world.inputs[n] for n in metric.feeds(world.model) if n in world.inputs]
+        said = [i.seen for i in inputs if i.freshness == "held" and i.seen is not None]
         baseline = None
         if trigger.baseline != "fixed":
             observations = history.get(trigger.id, ())
-            baseline = trailing_mean(observations, trigger.baseline, world.now, rules)
-        return TriggerReading(trigger, value, _state(trigger, value, baseline, rules))
+            baseline = trailing_mean(
+                observations, trigger.baseline, min(said, default=world.now), rules
+            )
+        state = _state(trigger, value, baseline, rules)
+        return TriggerReading(trigger, value, state, observed=not said)
     except Exception as error:
         return TriggerReading(trigger, None, "dormant", error)
 

@@ -10,6 +10,7 @@ import msgspec
 from regional_assets.intelligence import mobility_readers, readers
 from regional_assets.intelligence.confidence import Confidence, confidence
 from regional_assets.intelligence.inputs import InputState, StoredValue, read_input
+from regional_assets.intelligence.last_words import Memory, recalled
 from regional_assets.intelligence.mobility_readers import AirportAlert, Closure, Jamming
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.readers import Forecast, RiskScore, Signal, Transit
@@ -46,12 +47,13 @@ class World(msgspec.Struct, frozen=True):
     and the `model` they are read with.
 
     `now` is ms since the epoch. An absent input is None where the computations tell absent from
-    empty, else empty. `tallies` says by input name what became of the records of each
-    input that is there.
+    empty, else empty. `remembers`: what is missing may have last words. `tallies` says by input
+    name what became of the records of each input that is there.
     """
 
     model: Model
     now: int
+    remembers: bool
     inputs: Mapping[str, InputState]
     confidence: Confidence
     tallies: Mapping[str, Tally]
@@ -74,13 +76,21 @@ class World(msgspec.Struct, frozen=True):
     flights: Mapping[str, int]
 
     def present(self, name: str) -> bool:
-        """Whether the input of that catalogue name is there."""
+        """Whether the input of that catalogue name is there, or its last words are."""
         return name in self.inputs and self.inputs[name].freshness != "missing"
 
 
-def build_world(model: Model, stored: Mapping[str, StoredValue], now: int) -> World:
-    """The world of the model at `now` (ms) from what the store holds under the catalogue's keys;
-    never raises on what an input contains."""
+def build_world(
+    model: Model,
+    stored: Mapping[str, StoredValue],
+    now: int,
+    memory: Memory | None = None,
+    *,
+    beyond_hold: bool = False,
+) -> World:
+    """The world of the model at `now` (ms) from what the store holds under the catalogue's keys,
+    and from the last words in `memory` of what is held; with `beyond_hold`, of all that is missing.
+    Never raises on what an input contains."""
     inputs: dict[str, InputState] = {}
     tallies: dict[str, Tally] = {}
 
@@ -90,6 +100,10 @@ def build_world(model: Model, stored: Mapping[str, StoredValue], now: int) -> Wo
         if name not in model.input_of:
             return absent
         inputs[name], payload = read_input(model.input_of[name], stored, now, DECODERS.get(name))
+        if payload is None and memory:
+            inputs[name], payload = recalled(
+                inputs[name], memory, now, DECODERS.get(name), beyond_hold=beyond_hold
+            )
         if payload is None:
             return absent
         tallies[name] = Tally()
@@ -100,6 +114,7 @@ def build_world(model: Model, stored: Mapping[str, StoredValue], now: int) -> Wo
     return World(
         model=model,
         now=now,
+        remembers=memory is not None,
         risk_scores=_by_region(risk_scores, attrgetter("regions")),
         key_risk_scores=_by_region(risk_scores, attrgetter("key_regions")),
         forecasts=_by_region(read("forecasts", ()), attrgetter("regions")),
@@ -124,6 +139,18 @@ def build_world(model: Model, stored: Mapping[str, StoredValue], now: int) -> Wo
         ),
         tallies=tallies,
     )
+
+
+def worlds(
+    model: Model, stored: Mapping[str, StoredValue], now: int, memory: Memory | None
+) -> tuple[World, World | None]:
+    """The world that is published, and that in which things are decided where it is another one:
+    where an input that is not held any more has left last words. See `build_world`."""
+    published = build_world(model, stored, now, memory)
+    silent = [s for s in published.inputs.values() if s.freshness == "missing"]
+    if not memory or not any(s.spec.key in memory.words for s in silent):
+        return published, None
+    return published, build_world(model, stored, now, memory, beyond_hold=True)
 
 
 def _listed(region: str | None) -> tuple[str, ...]:

@@ -1,0 +1,95 @@
+"""What a region's numbers rest on: inputs that are known, that have no source, or that have gone
+silent (SPEC 2.4)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from regional_assets.intelligence.diff import Diff
+from regional_assets.intelligence.metrics import metric_of
+from regional_assets.intelligence.model import Model
+from regional_assets.intelligence.numbers import round3
+from regional_assets.intelligence.world import World
+
+T = TypeVar("T")
+
+# What an input adds to the confidence in an axis that reads it.
+_TRUST = {"fresh": 1.0, "stale": 0.5, "held": 0.5, "missing": 0.0}
+# What actors and scenario lanes are made of.
+_ACTORS = ("forecasts",)
+
+
+def no_source(world: World) -> tuple[str, ...]:
+    """The keys of the inputs that the store has not seen for 30 days: their defaults are values."""
+    return tuple(
+        state.spec.key
+        for state in world.inputs.values()
+        if state.freshness == "missing" and state.seen is None
+    )
+
+
+def held(world: World) -> dict[str, int]:
+    """The keys of the inputs that speak with their last words, and when each was last seen (ms)."""
+    states = world.inputs.values()
+    return {s.spec.key: s.seen for s in states if s.freshness == "held" and s.seen is not None}
+
+
+def unknown_axes(world: World, region_id: str) -> dict[str, int]:
+    """The axes of the region that read an input that has gone silent, and since when (ms)."""
+    found = {}
+    for axis, feeds in world.model.feeds_in[region_id].items():
+        silent = [world.inputs[feed] for feed in feeds if world.inputs[feed].unknown]
+        if silent:
+            found[axis] = min(state.seen for state in silent if state.seen is not None)
+    return found
+
+
+def axis_confidence(world: World, region_id: str) -> dict[str, float]:
+    """For each axis of the region that reads inputs, how far they are there, from 0 to 1."""
+    return {
+        axis: round3(sum(_TRUST[world.inputs[feed].freshness] for feed in feeds) / len(feeds))
+        for axis, feeds in world.model.feeds_in[region_id].items()
+    }
+
+
+def is_known(world: World, metric: str) -> bool:
+    """Whether the metric of a trigger rests on no input that has gone silent."""
+    feeds = metric_of(metric).feeds(world.model)
+    return not any(world.inputs[feed].unknown for feed in feeds if feed in world.inputs)
+
+
+def passed(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
+    """The inputs that had no source and have one now, or the other way round."""
+    return tuple(sorted(set(before) ^ set(after)))
+
+
+def without(changes: Diff, keys: Collection[str], model: Model, region_id: str) -> Diff:
+    """The changes that do not rest on these inputs, by key. What does has had another meaning
+    before, and is rescored."""
+    names = {spec.name for spec in model.inputs if spec.key in keys}
+    if not names:
+        return changes
+    axes = {a: names.isdisjoint(feeds) for a, feeds in model.feeds_in[region_id].items()}
+    triggers = {
+        t.id: names.isdisjoint(metric_of(t.metric).feeds(model)) for t in model.applicable_triggers
+    }
+    spoken = names.isdisjoint(_ACTORS)
+    own = [t.id for t in model.applicable_triggers if t.region == region_id]
+    kept = replace(
+        changes,
+        regime_changed=changes.regime_changed if all(axes.values()) else None,
+        scenario_jumps=changes.scenario_jumps if spoken and all(triggers[id] for id in own) else (),
+        trigger_activations=_kept(changes.trigger_activations, "id", triggers),
+        trigger_deactivations=_kept(changes.trigger_deactivations, "id", triggers),
+        corridor_breaks=changes.corridor_breaks if axes.get("maritime_access", True) else (),
+        leverage_shifts=changes.leverage_shifts if spoken else (),
+        buffer_failures=_kept(changes.buffer_failures, "axis", axes),
+    )
+    if kept == changes:
+        return changes
+    return replace(kept, rescored=(*changes.rescored, *(f"source of {key}" for key in keys)))
+
+
+def _kept(changes: tuple[T, ...], name: str, kept: Mapping[str, bool]) -> tuple[T, ...]:
+    return tuple(change for change in changes if kept.get(getattr(change, name), True))
