@@ -7,6 +7,7 @@ what to do next. It never holds a secret.
     ├── ModelError                  a model that cannot be used (intelligence/model_checks.py)
     ├── UnknownRegionError          a region that the model lacks
     ├── StoreError                  Redis cannot be used
+    │   └── NoInputsError           … for it has none of the inputs
     ├── PreviousSnapshotError       a stored snapshot that cannot be compared with
     ├── FilesError                  a file that a run cannot write
     ├── InputFilesError             a folder of inputs that cannot be loaded
@@ -35,6 +36,10 @@ class UnknownRegionError(RegionalAssetsError, ValueError):
 class StoreError(RegionalAssetsError):
     """The store cannot be used; the message names the server (never a password) and what to do
     next."""
+
+
+class NoInputsError(StoreError):
+    """None of the inputs is there or held, so that a snapshot would say nothing."""
 
 
 class PreviousSnapshotError(RegionalAssetsError, ValueError):

@@ -122,6 +122,12 @@ def _model(text: str) -> str:
     return text
 
 
+def _on_or_off(text: str) -> str:
+    if text not in ("on", "off"):
+        raise ValueError
+    return text
+
+
 REDIS_URL: Setting[str | None] = Setting(
     "REDIS_URL",
     Kind("a Redis URL", str),
@@ -183,6 +189,13 @@ MODEL = Setting(
 )
 # What it was called.
 OLD_MODEL = "REGIONAL_GEOGRAPHY"
+HOLD = Setting(
+    "REGIONAL_HOLD",
+    Kind("on or off", _on_or_off),
+    "on",
+    "`off`: missing inputs have no last words, whatever the model says; their defaults are "
+    "compared as values.",
+)
 CONNECT_TIMEOUT = Setting(
     "REGIONAL_CONNECT_TIMEOUT", _SECONDS, 5.0, "Seconds to wait for a connection."
 )

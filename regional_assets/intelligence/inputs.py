@@ -57,6 +57,11 @@ class InputState(msgspec.Struct, frozen=True):
         return self.freshness in ("fresh", "stale")
 
     @property
+    def usable(self) -> bool:
+        """Whether its value is worth keeping for when it is gone."""
+        return self.present
+
+    @property
     def unknown(self) -> bool:
         """Whether nothing says what its value is. The absence of one without a hold is a value,
         unless something is wrong with it."""

@@ -13,6 +13,7 @@ import tomli_w
 from regional_assets.intelligence.gazetteer import Tables
 from regional_assets.intelligence.model import (
     BUILT_IN,
+    Holds,
     Model,
     StatedVersions,
     normalised,
@@ -24,7 +25,7 @@ S = TypeVar("S")
 
 _PARTS = (
     *("versions", "regions", "corridors", "criticality"),
-    *("inputs", "scoring", "triggers", "templates", "tables"),
+    *("inputs", "scoring", "triggers", "templates", "tables", "holds"),
 )
 _ROWS = ("regions", "corridors", "triggers", "templates")
 _EXTENDS = "extends"
@@ -68,8 +69,9 @@ def write_model(model: Model, *, tables: bool = False) -> str:
         for name, own in content["tables"].items()
     }
     written = {part: content[part] for part in _PARTS}
-    if model.versions == StatedVersions():
-        del written["versions"]
+    for part, unstated in (("versions", StatedVersions()), ("holds", Holds())):
+        if written[part] == msgspec.to_builtins(unstated):
+            del written[part]
     return tomli_w.dumps(written)
 
 
@@ -84,7 +86,7 @@ def _model(content: Mapping[str, Any]) -> Model:
         parts["inputs"] = _inputs(_table(content, "inputs"))
     if "tables" in content:
         parts["tables"] = _tables(_table(content, "tables"))
-    for part in ("versions", "criticality", "scoring"):
+    for part in ("versions", "criticality", "scoring", "holds"):
         if part in content:
             base = getattr(BUILT_IN, part)
             parts[part] = _merged(base, _table(content, part), (part,))

@@ -14,9 +14,10 @@ import msgspec
 import uuid_utils
 from msgspec.structs import replace
 
-from regional_assets.errors import PreviousSnapshotError, StoreError
+from regional_assets.errors import NoInputsError, PreviousSnapshotError, StoreError
 from regional_assets.intelligence.diff import Previous, read_previous
 from regional_assets.intelligence.snapshot import (
+    Assessment,
     Content,
     Snapshot,
     assess,
@@ -24,8 +25,9 @@ from regional_assets.intelligence.snapshot import (
     region_content,
 )
 from regional_assets.intelligence.triggers import History
-from regional_assets.intelligence.world import World, build_world
+from regional_assets.intelligence.world import World, build_world, worlds
 from regional_assets.redis_link.text import one_line
+from regional_assets.settings import HOLD
 from regional_assets.store.commit import (
     CommitReply,
     Duplicate,
@@ -34,8 +36,9 @@ from regional_assets.store.commit import (
     Unreplicated,
     Written,
 )
+from regional_assets.store.last_words import keep_call
 from regional_assets.store.latest import LatestRead
-from regional_assets.store.snapshot_store import REGIONS_PER_CALL, SnapshotStore, StoreRead
+from regional_assets.store.snapshot_store import REGIONS_PER_CALL, Beside, SnapshotStore, StoreRead
 
 if TYPE_CHECKING:
     from regional_assets.narrative.narrator import Narrator
@@ -74,10 +77,12 @@ class RegionResult(msgspec.Struct, frozen=True):
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """The world a run saw, and its regions' results in the order asked for."""
+    """The world a run saw, and its regions' results in the order asked for; `forgotten` says why
+    the inputs' last words could not be read or kept, if so."""
 
     world: World
     regions: tuple[RegionResult, ...]
+    forgotten: str = ""
 
     @property
     def failed(self) -> tuple[RegionResult, ...]:
@@ -124,20 +129,60 @@ def take_snapshots(
     """
     chosen = store.model.checked_regions(regions)
     stored = store.read(chosen)
-    world = build_world(store.model, stored.values, now)
-    assessed, results = _assess(store, stored, world, chosen)
+    found = _assessment(store, stored, now)
+    world = found.world
+    if not any(world.present(name) for name in world.inputs):
+        raise NoInputsError(
+            f"none of the {len(world.inputs)} inputs is there at {store.server}, nor held from "
+            "before: nothing was written, and what is stored stands; check the jobs that write "
+            "them (`regional-assets inputs status`)"
+        )
+    assessed, results = _assess(store, stored, found, chosen)
+    keep, sent = _keep(store, stored, world), False
     # Closed even by what ends the run, so that no question outlives it.
     with closing(_narrated(store, narrator, assessed, stored.latest)) as batches:
         for batch in batches:
-            results |= _commit(store, batch, stored.latest, force)
-    return RunResult(world, tuple(results[region] for region in chosen))
+            results |= _commit(store, batch, stored.latest, force, None if sent else keep)
+            sent = True
+    forgotten = stored.remembered.problem or (keep.refused if keep else "")
+    return RunResult(world, tuple(results[region] for region in chosen), forgotten)
+
+
+def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment:
+    """What the inputs say for all regions, and what their last words do."""
+    if _held_off(store):
+        return assess(build_world(store.model, stored.values, now), _history(stored))
+    memory = stored.remembered.at(now)
+    published, decided = worlds(store.model, stored.values, now, memory)
+    # Those that are there and unusable; in a cluster, all that are missing.
+    unread = [
+        state.spec.key
+        for state in published.inputs.values()
+        if state.freshness == "missing" and state.seen and state.spec.key not in memory.words
+    ]
+    if unread:
+        memory = store.recall(unread, stored.remembered).at(now)
+        published, decided = worlds(store.model, stored.values, now, memory)
+    return assess(published, _history(stored), decided)
+
+
+def _held_off(store: SnapshotStore) -> bool:
+    return store.model.holds.off or HOLD.read() == "off"
+
+
+def _keep(store: SnapshotStore, stored: StoreRead, world: World) -> Beside | None:
+    """What keeps the last words of the inputs of this run."""
+    if not world.remembers:
+        return None
+    states = list(world.inputs.values())
+    call = keep_call(store.keys, states, stored.values, stored.remembered.digests, world.now)
+    return Beside(call) if call else None
 
 
 def _assess(
-    store: SnapshotStore, stored: StoreRead, world: World, regions: Iterable[str]
+    store: SnapshotStore, stored: StoreRead, assessment: Assessment, regions: Iterable[str]
 ) -> tuple[list[_Assessed], dict[str, RegionResult]]:
     """What the inputs say of each region, and the regions of which that cannot be said."""
-    assessment = assess(world, _history(stored))
     unread = _unread_observations(store, stored)
     assessed: list[_Assessed] = []
     failed: dict[str, RegionResult] = {}
@@ -187,8 +232,10 @@ def _commit(
     assessed: Sequence[_Assessed],
     latest: Mapping[str, LatestRead],
     force: bool,
+    keep: Beside | None,
 ) -> dict[str, RegionResult]:
-    """Settles each region against its latest snapshot and commits it. A region that another run
+    """Settles each region against its latest snapshot and commits it; `keep` goes with the first
+    message. A region that another run
     moved meanwhile is settled again against what is there now, until the region deadline."""
     results: dict[str, RegionResult] = {}
     deadline = time.monotonic() + store.region_deadline
@@ -202,7 +249,8 @@ def _commit(
             except Exception as error:
                 results[region] = _result(one, "failed", error=_words(error))
         started = time.perf_counter()
-        replies = _replies(store, [snapshot for _, snapshot in settled], force, deadline)
+        replies = _replies(store, [snapshot for _, snapshot in settled], force, deadline, keep)
+        keep = None
         moved: list[_Assessed] = []
         for (one, snapshot), reply in zip(settled, replies, strict=True):
             one = replace(one, milliseconds=one.milliseconds + _since(started))
@@ -270,14 +318,19 @@ def _previous(store: SnapshotStore, region: str, latest: LatestRead) -> Previous
 
 
 def _replies(
-    store: SnapshotStore, snapshots: Sequence[Snapshot], force: bool, deadline: float
+    store: SnapshotStore,
+    snapshots: Sequence[Snapshot],
+    force: bool,
+    deadline: float,
+    keep: Beside | None,
 ) -> list[CommitReply]:
     replies: list[CommitReply] = []
     try:
         # Message by message: what the server answered before it was lost is known.
         for start in range(0, len(snapshots), REGIONS_PER_CALL):
             batch = snapshots[start : start + REGIONS_PER_CALL]
-            replies += store.commit(batch, force=force, deadline=deadline)
+            replies += store.commit(batch, force=force, deadline=deadline, beside=keep)
+            keep = None
     except StoreError as error:
         replies += [Refused(str(error))] * (len(snapshots) - len(replies))
     return replies
@@ -318,7 +371,7 @@ def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> 
     """The content of each region at `now` (ms), in one round trip and without writing. A region
     whose stored snapshot cannot be read or whose content fails is left out, for a run to report."""
     stored = store.read(store.model.checked_regions(regions))
-    assessment = assess(build_world(store.model, stored.values, now), _history(stored))
+    assessment = _assessment(store, stored, now)
     contents = {}
     for region, latest in stored.latest.items():
         if not latest.error:

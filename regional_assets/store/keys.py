@@ -149,6 +149,15 @@ class Keys(msgspec.Struct, frozen=True):
         """Further keys of this project's own, which no reader of the platform knows."""
         return f"{self.prefix}intelligence:regional-own:v1:{name}"
 
+    @property
+    def last_seen(self) -> str:
+        """When each input was last seen usable (ms), with the digest of its last words."""
+        return self.own("last-seen")
+
+    def last_words(self, key: str) -> str:
+        """The last usable value of the input with this key, and what its companion held then."""
+        return self.own(f"last-words:{key}")
+
     def live(self, region: str) -> str:
         """A key of an older design, deleted by every commit."""
         return f"{self.prefix}intelligence:snapshot:v1:{region}:live"

@@ -19,7 +19,7 @@ from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.model import Model
 from regional_assets.redis_link.attempts import attempt
-from regional_assets.redis_link.refusals import unavailable
+from regional_assets.redis_link.refusals import refusal, unavailable
 from regional_assets.redis_link.scripts import Call, Script, Wait, run
 from regional_assets.redis_link.server import Server, server_of
 from regional_assets.redis_link.text import as_text, one_line
@@ -35,6 +35,7 @@ from regional_assets.store.commit import (
 from regional_assets.store.connection import connect, patience, project_errors
 from regional_assets.store.identity import KnownStore, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
+from regional_assets.store.last_words import Remembered, last_words, recall_call, remembered
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.wire import encode, observations
 
@@ -64,12 +65,21 @@ class ObservationsRead(msgspec.Struct, frozen=True):
 
 
 class StoreRead(msgspec.Struct, frozen=True):
-    """Stored values by the catalogue's key, latest snapshots by region id, and the observations of
-    trailing triggers by trigger id."""
+    """Stored values by the catalogue's key, latest snapshots by region id, the observations of
+    trailing triggers by trigger id, and what is remembered of the inputs, with the last words of
+    those that are absent (except in a cluster: see `recall`)."""
 
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
     observed: Mapping[str, ObservationsRead]
+    remembered: Remembered = Remembered()
+
+
+class Beside(msgspec.Struct):
+    """A call that goes with a message of commits, and why the server refused it, if it did."""
+
+    call: Call
+    refused: str = ""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -178,11 +188,16 @@ class SnapshotStore:
         observed = [self.keys.observations(t.region, t.metric) for t in triggers]
         copied = [self.keys.latest_body(region) for region in regions] if inputs else []
         first = slice(REGIONS_PER_CALL)
-        values, copies, found = self._read(plain, observed, regions[first], copied[first])
+        # The script may look at inputs only where they lie with the keys of this project.
+        beside = self.model.inputs if plain else ()
+        memory = [recall_call(self.keys, beside)] if inputs else []
+        values, copies, found, *reply = self._read(
+            plain, observed, regions[first], copied[first], memory
+        )
         # A script over more regions would block the server's other clients for too long.
         for start in range(REGIONS_PER_CALL, len(regions), REGIONS_PER_CALL):
             batch = slice(start, start + REGIONS_PER_CALL)
-            _, more, replies = self._read([], [], regions[batch], copied[batch])
+            _, more, replies = self._read([], [], regions[batch], copied[batch], [])
             copies += more
             found += replies
         rest = iter(found[len(plain) :])
@@ -196,6 +211,7 @@ class SnapshotStore:
                 for trigger, key in zip(triggers, observed, strict=True)
             },
             latest=self.latest(dict(zip(regions, rest, strict=True)), copies, before),
+            remembered=remembered(reply[0], beside) if reply else Remembered(),
         )
 
     def _read(
@@ -204,23 +220,42 @@ class SnapshotStore:
         observed: Sequence[str],
         regions: Sequence[str],
         copied: Sequence[str],
-    ) -> tuple[list[bytes | None], list[bytes | None], list[Any]]:
+        beside: Sequence[Call],
+    ) -> tuple[Any, ...]:
+        """The values of `plain` and `copied`, the reply about the rest, and those to the calls
+        `beside`, or the errors in their place."""
         call = Call(
             _READ, [*plain, *observed, *self._pointers(regions)], [len(plain), len(observed)]
         )
         identity = [self.keys.identity] if self._unmet else []
         # Apart, because a user may have rights on each with a rule of its own.
         groups = [names for names in (plain, copied, identity) if names]
-        command = partial(run, self.client, [call], groups)
+        command = partial(run, self.client, [call, *beside], groups)
         # A silent server is reported, not asked again: nothing has been computed yet.
         replies = self._attempt(command, patient=False)
-        for reply in replies:
+        needed = len(groups) + 1
+        for reply in replies[:needed]:
             if isinstance(reply, Exception):
                 raise self._unavailable(reply)
         if identity:
-            self._meet(replies[-2][0])
+            self._meet(replies[needed - 2][0])
         values = iter(replies)
-        return next(values) if plain else [], next(values) if copied else [], replies[-1]
+        return (
+            next(values) if plain else [],
+            next(values) if copied else [],
+            *replies[needed - 1 :],
+        )
+
+    def recall(self, keys: Iterable[str], remembered: Remembered) -> Remembered:
+        """What is remembered, with the last words of the inputs of these catalogue's keys. Raises
+        `StoreError` when the server is unavailable."""
+        names = {key: self.keys.last_words(key) for key in keys}
+        read = partial(_get_each, self.client, names.values())
+        found = dict(zip(names, self.attempt(read, patient=False), strict=True))
+        values = {key: None if isinstance(r, Exception) else r for key, r in found.items()}
+        memory = remembered.memory
+        words = {**memory.words, **last_words(values, memory.seen)}
+        return replace(remembered, memory=replace(memory, words=words))
 
     def latest(
         self,
@@ -254,33 +289,53 @@ class SnapshotStore:
         return {region: found[region] for region in pointers}
 
     def commit(
-        self, snapshots: "Iterable[Snapshot]", *, force: bool = False, deadline: float | None = None
+        self,
+        snapshots: "Iterable[Snapshot]",
+        *,
+        force: bool = False,
+        deadline: float | None = None,
+        beside: Beside | None = None,
     ) -> list[CommitReply]:
         """Commits each snapshot atomically and independently; one round trip for up to 64.
 
         `force` writes duplicates, too. No attempt starts after `deadline` (of `time.monotonic`;
         by default the region deadline from now). Raises `StoreError` when the server is
         unavailable; the outcome is then unknown, and committing again is safe. A commit that fewer
-        than `REGIONAL_REPLICAS` replicas have is `Unreplicated`.
+        than `REGIONAL_REPLICAS` replicas have is `Unreplicated`. The call `beside` goes with the
+        first message, and what becomes of it changes nothing in the commits.
         """
         replies: list[CommitReply] = []
         for batch in batched(snapshots, REGIONS_PER_CALL):
             calls = [_commit_call(self.keys, s, force, self._snapshot_expiry) for s in batch]
-            answered = iter(self._commit([c for c in calls if isinstance(c, Call)], deadline))
+            ready = [call for call in calls if isinstance(call, Call)]
+            answered = iter(self._commit(ready, deadline, beside))
             replies += [next(answered) if isinstance(call, Call) else call for call in calls]
+            beside = None
         return replies
 
-    def _commit(self, calls: Sequence[Call], deadline: float | None) -> Sequence[CommitReply]:
+    def _commit(
+        self, commits: Sequence[Call], deadline: float | None, beside: Beside | None
+    ) -> Sequence[CommitReply]:
+        calls = [*commits, beside.call] if beside else commits
         wanted = self._settings.replicas
         if not wanted:
             answered = self.attempt(partial(run, self.client, calls), deadline=deadline)
-            return list(map(commit_reply, answered))
+            return self._replies(answered, len(commits), beside)
         # The answer to WAIT has to come before the connection counts as silent.
         wait = Wait(wanted, self._settings.answer_timeout / 2)
         command = partial(run, self.client, calls, wait=wait)
         # Sent again as a whole: another connection knows nothing of what this one wrote.
         *answers, reached = self.attempt(command, deadline=deadline)
-        return [confirmed(commit_reply(answer), wanted, reached) for answer in answers]
+        replies = self._replies(answers, len(commits), beside)
+        return [confirmed(reply, wanted, reached) for reply in replies]
+
+    def _replies(
+        self, answers: Sequence[Any], commits: int, beside: Beside | None
+    ) -> list[CommitReply]:
+        if beside:
+            [answer] = answers[commits:]
+            beside.refused = refusal(answer) if isinstance(answer, Exception) else ""
+        return list(map(commit_reply, answers[:commits]))
 
     def update_summary(
         self,
