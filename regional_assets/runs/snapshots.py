@@ -150,7 +150,7 @@ def take_snapshots(
 
 def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment:
     """What the inputs say for all regions, and what their last words do."""
-    if _held_off(store):
+    if store.model.holds.off or HOLD.read() == "off" or stored.remembered.problem:
         return assess(build_world(store.model, stored.values, now), _history(stored))
     memory = stored.remembered.at(now)
     published, decided = worlds(store.model, stored.values, now, memory)
@@ -164,10 +164,6 @@ def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment
         memory = store.recall(unread, stored.remembered).at(now)
         published, decided = worlds(store.model, stored.values, now, memory)
     return assess(published, _history(stored), decided)
-
-
-def _held_off(store: SnapshotStore) -> bool:
-    return store.model.holds.off or HOLD.read() == "off"
 
 
 def _keep(store: SnapshotStore, stored: StoreRead, world: World) -> Beside | None:

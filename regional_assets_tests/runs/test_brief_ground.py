@@ -10,7 +10,7 @@ from regional_assets.store.brief_store import BriefStore
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.model_server import Models
 from regional_assets_tests.support.stores import keys
-from regional_assets_tests.support.worlds import NOW
+from regional_assets_tests.support.worlds import NOW, quiet_values
 
 AGES = [
     (YOUNG_MS - 1, 0, "written", ""),
@@ -34,6 +34,7 @@ def test_a_brief_is_written_from_a_young_snapshot_only(
     reason: str,
     force: bool,
 ) -> None:
+    store.write_inputs(quiet_values(0))
     take_snapshots(store, ["mena"], NOW - age)
     if confirmed:
         [again] = take_snapshots(store, ["mena"], NOW - confirmed).regions

@@ -96,6 +96,7 @@ def test_a_summary_never_counts_less_than_is_stored(
 
 def test_a_damaged_brief_is_a_lacking_one(store: SnapshotStore, models: Models) -> None:
     """For the run that skips young ones, and for the summary that counts them."""
+    store.write_inputs(sample_values())
     take_snapshots(store, ["mena", "europe"], NOW)
     damaged = json.dumps({"region_id": "mena", "generated_at": NOW})
     store.client.set(keys.brief("mena"), damaged)

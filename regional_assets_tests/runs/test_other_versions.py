@@ -19,7 +19,13 @@ from regional_assets_tests.support.versions import (
     with_value,
     without,
 )
-from regional_assets_tests.support.worlds import NOW, sample_values, sample_world, snapshot_of
+from regional_assets_tests.support.worlds import (
+    NOW,
+    quiet_values,
+    sample_values,
+    sample_world,
+    snapshot_of,
+)
 from regional_assets_tests.support.worlds import stored_body as stored_body_of
 
 BODY = stored_body_of(snapshot_of(sample_world(), "mena"))
@@ -67,7 +73,7 @@ def test_a_region_of_another_version_is_written_and_is_no_news(
     # Between the versions, what is stored is not damaged.
     assert store.verify(["mena"], NOW) == {"mena": []}
     was_told = told(store)
-    store.client.delete(*sample_values())
+    store.write_inputs(quiet_values())
     result = take(store, NOW + 1)
     assert (result.outcome, result.error, result.alerts_queued) == ("written", None, 0)
     assert result.snapshot

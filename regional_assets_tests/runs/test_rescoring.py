@@ -23,7 +23,7 @@ from regional_assets_tests.support.stored import (
     set_version,
 )
 from regional_assets_tests.support.stores import keys
-from regional_assets_tests.support.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, quiet_values, sample_values
 
 
 def stored(store: SnapshotStore, region: str) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def take(store: SnapshotStore, now: int) -> RegionResult:
 def test_another_version_is_no_news(
     store: SnapshotStore, name: str, version: str | None, said: str
 ) -> None:
+    store.write_inputs(quiet_values())
     calm = take(store, NOW)
     assert calm.snapshot
     assert calm.snapshot.content.said.regime.label == "calm"
@@ -73,7 +74,7 @@ def test_another_version_is_no_news(
     assert store.verify(["mena"], NOW + 1) == {"mena": []}
 
     # The next change is news again, and what was stored agrees.
-    store.client.delete(*sample_values())
+    store.write_inputs(quiet_values())
     back = take(store, NOW + 2)
     assert back.snapshot
     assert back.snapshot.changes.trigger_reason == "regime_shift"
@@ -84,6 +85,7 @@ def test_another_version_is_no_news(
 
 
 def test_the_same_versions_are_news(store: SnapshotStore) -> None:
+    store.write_inputs(quiet_values())
     take(store, NOW)
     store.write_inputs(sample_values())
     shift_triggers_and_a_buffer = 1 + 3 + 1
@@ -95,7 +97,7 @@ def test_a_rescored_region_has_a_gap_in_its_history_that_agrees(store: SnapshotS
     store.write_inputs(sample_values())
     take(store, NOW)
     set_version(store.client, "mena", "scoring_version", "1.1.0")
-    store.client.delete(*sample_values())
+    store.write_inputs(quiet_values())
     take(store, NOW + 1)
     store.write_inputs(sample_values())
     take(store, NOW + 2)
@@ -118,13 +120,14 @@ def test_a_region_that_is_rescored_in_the_moment_of_a_change_agrees(store: Snaps
     store.write_inputs(sample_values())
     take(store, NOW)
     set_version(store.client, "mena", "scoring_version", "1.1.0")
-    store.client.delete(*sample_values())
+    store.write_inputs(quiet_values())
     take(store, NOW)
     assert store.verify(["mena"], NOW) == {"mena": []}
 
 
 def test_switching_over_from_the_old_job_raises_nothing(store: SnapshotStore) -> None:
     """Every region's latest is of scoring version 1.1.0, with content of its own."""
+    store.write_inputs(quiet_values())
     take_snapshots(store, REGION_IDS, NOW)
     for region in REGION_IDS:
         set_version(store.client, region, "scoring_version", "1.1.0")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from regional_assets.errors import UnknownRegionError
+from regional_assets.errors import NoInputsError, UnknownRegionError
 from regional_assets.intelligence import snapshot
+from regional_assets.intelligence.timing import DAY_MS, HOUR_MS
 from regional_assets.runs import snapshots as snapshot_run
 from regional_assets.runs.snapshots import current_contents, take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -171,15 +172,18 @@ def test_an_input_of_a_wrong_type_or_content_fails_no_region(
         assert "failed" not in outcomes(valkey_store, NOW + number).values()
 
 
-def test_nothing_at_all_still_makes_all_snapshots(store: SnapshotStore) -> None:
-    assert set(outcomes(store).values()) == {"written"}
-    body = store.client.get(
-        keys.snapshot_by_id(store.client.get(keys.latest("mena")).decode())  # type: ignore[union-attr]
-    )
-    found = json.loads(body or b"")
-    assert found["meta"]["snapshot_confidence"] == 0
-    assert found["meta"]["missing_inputs"] == list(INPUT_KEYS)
-    assert found["meta"]["valid_until"] == NOW
+def test_a_store_without_any_input_is_not_published_as_peace(store: SnapshotStore) -> None:
+    with pytest.raises(NoInputsError, match="none of the 17 inputs is there"):
+        outcomes(store)
+    assert store.client.keys("*") == []
+    store.write_inputs(sample_values())
+    outcomes(store)
+    store.client.delete(*sample_values())
+    assert set(outcomes(store, NOW + HOUR_MS).values()) == {"written"}
+    before = {key: store.client.dump(key) for key in store.client.scan_iter()}
+    with pytest.raises(NoInputsError, match="nor held from before"):
+        outcomes(store, NOW + 31 * DAY_MS)
+    assert {key: store.client.dump(key) for key in store.client.scan_iter()} == before
 
 
 @pytest.mark.parametrize("collecting", [True, False])
@@ -188,6 +192,7 @@ def test_the_garbage_collector_rests_for_the_run_and_is_left_as_it_was(
 ) -> None:
     seen: list[bool] = []
 
+    store.write_inputs(sample_values())
     commit = store.commit
 
     def watched(*args: Any, **options: Any) -> Any:

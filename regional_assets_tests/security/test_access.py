@@ -27,7 +27,7 @@ from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, M
 from regional_assets_tests.support.everything import everything
 from regional_assets_tests.support.servers import calls
 from regional_assets_tests.support.stores import OpenStore, keys, settings
-from regional_assets_tests.support.worlds import NOW
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 WRITER, READER = access.users(keys)
 RULES = dict(zip((WRITER, READER), access.rules(keys, MODEL), strict=True))
@@ -337,6 +337,7 @@ def test_a_user_of_before_is_warned_and_goes_on_committing(
     path = store.client.get_connection_kwargs()["path"]
     configured = settings(f"unix://of-before:{access.PASSWORD}@{path}", folder)
     narrow = SnapshotStore(connect(configured), MODEL, configured)
+    store.write_inputs(sample_values())
     try:
         verdict, found, advice = rights.rights(narrow.server, keys, MODEL)
         result = take_snapshots(narrow, ["mena"], NOW)
@@ -348,6 +349,8 @@ def test_a_user_of_before_is_warned_and_goes_on_committing(
     assert "may do all that a run needs" in found
     assert "`regional-assets acl`" in advice
     assert [r.outcome for r in result.regions] == ["written"]
+    # And the run says so.
+    assert "NOPERM" in result.forgotten
 
 
 @pytest.mark.parametrize("server_url", ["redis"], indirect=True)

@@ -17,7 +17,7 @@ from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.settings import StoreSettings
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
-from regional_assets_tests.support.worlds import NOW
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 NOBODY = 65534
 
@@ -38,6 +38,7 @@ def test_folder_socket_and_files_are_the_owners(state: Path) -> None:
         store = SnapshotStore.open(MODEL, StoreSettings(state))
     finally:
         os.umask(before)
+    store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     store.client.close()
     with client(state, embedded.ADMIN) as admin:
@@ -114,6 +115,7 @@ DENIED_TO_ALL = (
 
 def test_what_nobody_needs_is_denied(state: Path) -> None:
     store = SnapshotStore.open(MODEL, StoreSettings(state))
+    store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     before = {key: store.client.dump(key) for key in store.client.scan_iter()}
     assert [c for c in DENIED if not refused(store.client, c)] == []

@@ -15,7 +15,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.proxy import proxy
 from regional_assets_tests.support.stores import keys, settings
-from regional_assets_tests.support.worlds import NOW
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 
 def test_defaults() -> None:
@@ -148,6 +148,7 @@ def test_regions_that_are_not_confirmed_are_failed(server_url: str, folder: Path
     with proxy(folder, server_url) as between:
         configured = settings(between.url, folder, retries=0)
         store = SnapshotStore(connect(configured), MODEL, configured)
+        store.write_inputs(sample_values())
         store.read(REGION_IDS)
         commit = store.commit
 

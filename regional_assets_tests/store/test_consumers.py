@@ -190,6 +190,10 @@ def test_the_panel_reads_a_snapshot(client: redis.Redis) -> None:
         id = text(client.get(f"intelligence:snapshot:v1:{region}:latest"))
         assert not id.startswith('"')
         found = json.loads(client.get(f"intelligence:snapshot-by-id:v1:{id}") or b"")
+        # Fields of our own come after those that readers know.
+        assert list(found["meta"])[-2:] == ["no_source", "axis_confidence"]
+        assert found["meta"].pop("no_source") == []
+        assert set(found["meta"].pop("axis_confidence").values()) == {1.0}
         assert mismatches(SNAPSHOT, found) == []
         assert found["region_id"] == region
         assert found["meta"]["snapshot_id"] == id

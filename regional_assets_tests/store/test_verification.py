@@ -17,7 +17,7 @@ from regional_assets.store.wire import encode
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.stored import put_body
 from regional_assets_tests.support.stores import keys
-from regional_assets_tests.support.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, quiet_values, sample_values
 
 IRAN = keys.observations("mena", "cii:IR:combined_score")
 
@@ -293,7 +293,7 @@ def test_a_history_in_the_wrong_order_is_reported(
     client: redis.Redis, store: SnapshotStore
 ) -> None:
     """Also where each entry begins where the one listed after it ended."""
-    client.delete(*sample_values())
+    store.write_inputs(quiet_values())
     take_snapshots(store, ["mena"], NOW + 2000)
     store.write_inputs(sample_values())
     take_snapshots(store, ["mena"], NOW + 3000)

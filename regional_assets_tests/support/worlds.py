@@ -76,6 +76,11 @@ def sample_values(now: int = NOW) -> dict[str, bytes]:
     return read_input_files(MODEL, SAMPLE_INPUTS, now)
 
 
+def quiet_values(now: int = NOW) -> dict[str, bytes]:
+    """Inputs that are all there and say nothing, by Redis key."""
+    return {key: json.dumps({"fetchedAt": now}).encode() for key in KEY.values()}
+
+
 def sample_world(now: int = NOW) -> World:
     return build_world(MODEL, {k: StoredValue(v) for k, v in sample_values(now).items()}, now)
 
