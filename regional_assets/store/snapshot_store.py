@@ -16,6 +16,7 @@ from redis.client import Pipeline
 
 from regional_assets.errors import StoreError
 from regional_assets.intelligence.baselines import Observation
+from regional_assets.intelligence.catalogue import InputSpec
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.model import Model
 from regional_assets.redis_link.attempts import attempt
@@ -287,6 +288,31 @@ class SnapshotStore:
             for pointer, reply in zip(batch, replies, strict=True):
                 found[pointer.region] = pointer.with_body(self.keys, reply)
         return {region: found[region] for region in pointers}
+
+    def look(self, inputs: Sequence[InputSpec]) -> tuple[Mapping[str, StoredValue], Remembered]:
+        """The values of those inputs and of their companions, and what is remembered, in one round
+        trip, in a cluster two. Raises `StoreError` when the server is unavailable."""
+        names = self._input_names(
+            key for spec in inputs for key in (spec.key, spec.companion) if key
+        )
+        plain = list(names.values())
+        apart = self.server.apart(plain)
+        command = partial(run, self.client, [recall_call(self.keys, ())], [] if apart else [plain])
+        *values, reply = self.attempt(command, patient=False)
+        if apart:
+            return self._read_apart(names), remembered(reply, ())
+        if isinstance(values[0], Exception):
+            raise self._unavailable(values[0])
+        found = {
+            k: StoredValue(v, None, n) for (k, n), v in zip(names.items(), values[0], strict=True)
+        }
+        return found, remembered(reply, ())
+
+    def keep(self, call: Call) -> None:
+        """Keeps last words. Raises `StoreError`."""
+        [reply] = self.attempt(partial(run, self.client, [call]))
+        if isinstance(reply, Exception):
+            raise self._unavailable(reply)
 
     def commit(
         self,

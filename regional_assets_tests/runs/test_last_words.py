@@ -1,0 +1,186 @@
+"""Inputs that come and go, over a real server: what is remembered, and that it is no news
+(SPEC 2.4)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from regional_assets.intelligence.timing import DAY_MS, HOUR_MS, MINUTE_MS
+from regional_assets.runs.look import look
+from regional_assets.runs.snapshots import RunResult, take_snapshots
+from regional_assets.store.last_words import EXPIRY
+from regional_assets.store.snapshot_store import SnapshotStore
+from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.stored import bodies, latest_id, listed
+from regional_assets_tests.support.stores import keys
+from regional_assets_tests.support.worlds import KEY, NOW, sample_values
+
+SIX_HOURS = 6 * HOUR_MS
+
+
+def run(store: SnapshotStore, now: int) -> RunResult:
+    result = take_snapshots(store, REGION_IDS, now)
+    assert result.failed == ()
+    assert result.forgotten == ""
+    return result
+
+
+def told(store: SnapshotStore) -> tuple[int, list[bytes]]:
+    """What readers have heard of: the alerts that wait, and the regime changes of all regions."""
+    changes = [
+        e for region in REGION_IDS for e in listed(store.client, keys.regime_history(region))
+    ]
+    return len(listed(store.client, keys.alert_queue)), changes
+
+
+def meta_of(store: SnapshotStore, region: str) -> dict[str, Any]:
+    [body] = bodies(store.client, [latest_id(store.client, region) or ""])
+    meta: dict[str, Any] = json.loads(body)["meta"]
+    return meta
+
+
+def delete(store: SnapshotStore, *names: str) -> None:
+    store.client.delete(*(KEY[name] for name in names))
+
+
+def quiet_sirens(values: dict[str, bytes]) -> dict[str, bytes]:
+    """The values without waves of sirens, which fade within the hour whether they are there or
+    not."""
+    return values | {KEY["oref_alerts"]: json.dumps({"history": [], "fetchedAt": NOW}).encode()}
+
+
+@pytest.mark.parametrize("name", ["chokepoints", "forecasts", "cross_source_signals"])
+def test_an_input_that_is_there_in_every_second_run_is_no_news(
+    store: SnapshotStore, name: str
+) -> None:
+    values = quiet_sirens(sample_values())
+    store.write_inputs(values)
+    run(store, NOW)
+    before = told(store)
+    for number in range(1, 9):
+        if number % 2:
+            delete(store, name)
+        else:
+            store.write_inputs({KEY[name]: values[KEY[name]]})
+        run(store, NOW + number * SIX_HOURS)
+        assert told(store) == before, number
+        meta = meta_of(store, "mena")
+        assert (KEY[name] in meta["missing_inputs"]) == bool(number % 2)
+        if number % 2:
+            assert meta["held_inputs"] == {KEY[name]: NOW + (number - 1) * SIX_HOURS}
+
+
+def test_an_input_is_gone_for_long_and_comes_back(store: SnapshotStore) -> None:
+    values = quiet_sirens(sample_values())
+    store.write_inputs(values)
+    run(store, NOW)
+    before = told(store)
+    delete(store, "cross_source_signals")
+    for hours in (12, 30, 29 * 24):
+        run(store, NOW + hours * HOUR_MS)
+        assert told(store) == before, hours
+    meta = meta_of(store, "mena")
+    assert "held_inputs" not in meta
+    assert meta["unknown_axes"] == {"coercive_pressure": NOW}
+    # What is stored says nothing of it any more, and what was decided on still does.
+    [body] = bodies(store.client, [latest_id(store.client, "mena") or ""])
+    stored = json.loads(body)
+    assert stored["balance"]["coercive_pressure"] < meta["decided"]["axes"]["coercive_pressure"]
+    assert stored["regime"]["label"] == "coercive_stalemate"
+    [trigger] = [t for t in stored["triggers"]["active"] if t["id"] == "mena_coercive_high"]
+    assert trigger["known"] is False
+    store.write_inputs(values)
+    run(store, NOW + 29 * DAY_MS + HOUR_MS)
+    assert told(store) == before
+    assert "decided" not in meta_of(store, "mena")
+
+
+def test_a_real_change_comes_through_during_an_outage(store: SnapshotStore) -> None:
+    """Of another input, of the same axis too."""
+    values = quiet_sirens(sample_values())
+    calm = {"signals": [], "evaluatedAt": NOW}
+    store.write_inputs(values | {KEY["cross_source_signals"]: json.dumps(calm).encode()})
+    run(store, NOW)
+    alerts, _ = told(store)
+    delete(store, "forecasts")
+    run(store, NOW + 40 * HOUR_MS)
+    assert told(store)[0] == alerts
+    store.write_inputs({KEY["cross_source_signals"]: values[KEY["cross_source_signals"]]})
+    result = run(store, NOW + 46 * HOUR_MS)
+    assert told(store)[0] > alerts
+    [mena] = [r for r in result.regions if r.region_id == "mena"]
+    assert mena.snapshot
+    assert mena.snapshot.changes.trigger_reason == "regime_shift"
+
+
+def test_a_first_sight_is_rescored_and_no_news(store: SnapshotStore) -> None:
+    values = quiet_sirens(sample_values())
+    store.write_inputs(values)
+    delete(store, "cross_source_signals")
+    run(store, NOW)
+    assert meta_of(store, "mena")["no_source"] == [KEY["cross_source_signals"]]
+    before = told(store)
+    store.write_inputs(values)
+    run(store, NOW + SIX_HOURS)
+    assert told(store) == before
+    assert meta_of(store, "mena")["trigger_reason"] == "rescored"
+    assert store.verify(REGION_IDS, NOW + SIX_HOURS) == {region: [] for region in REGION_IDS}
+
+
+def test_a_look_keeps_what_no_run_sees(store: SnapshotStore) -> None:
+    values = quiet_sirens(sample_values())
+    store.write_inputs(values)
+    run(store, NOW)
+    before = told(store)
+    for minutes in range(30, 36 * 60, 30):
+        now = NOW + minutes * MINUTE_MS
+        if minutes % 360 == 0:
+            delete(store, "chokepoints")
+            run(store, now)
+            assert list(meta_of(store, "mena")["held_inputs"]) == [KEY["chokepoints"]]
+            assert meta_of(store, "mena")["held_inputs"][KEY["chokepoints"]] > now - HOUR_MS
+        store.write_inputs({KEY["chokepoints"]: values[KEY["chokepoints"]]})
+        assert "chokepoints" in look(store, now + MINUTE_MS)
+        delete(store, "chokepoints")
+    assert told(store) == before
+
+
+def test_last_words_live_for_thirty_days_after_the_last_sight(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    run(store, NOW)
+    names = [keys.last_seen, keys.last_words(KEY["national_debt"])]
+    for name in names:
+        store.client.expire(name, 100)
+    run(store, NOW + SIX_HOURS)
+    # The same words: only how long they live was written.
+    assert {store.client.ttl(name) for name in names} <= {EXPIRY, EXPIRY - 1}
+
+
+def test_an_older_run_says_nothing_over_a_newer_one(store: SnapshotStore) -> None:
+    values = sample_values()
+    store.write_inputs(values)
+    run(store, NOW)
+    kept = store.client.hgetall(keys.last_seen)
+    store.write_inputs({KEY["stress_index"]: json.dumps({"compositeScore": 1}).encode()})
+    run(store, NOW - HOUR_MS)
+    assert store.client.hgetall(keys.last_seen) == kept
+
+
+def test_words_that_are_lost_or_damaged_are_written_again(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    run(store, NOW)
+    name = keys.last_words(KEY["stress_index"])
+    store.client.delete(name)
+    run(store, NOW + HOUR_MS)
+    assert not store.client.hexists(keys.last_seen, KEY["stress_index"])
+    run(store, NOW + 2 * HOUR_MS)
+    assert store.client.exists(name)
+
+
+def test_keys_of_another_type_are_told_of(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    store.client.lpush(keys.last_seen, "x")
+    result = take_snapshots(store, REGION_IDS, NOW)
+    assert result.failed == ()
+    assert "WRONGTYPE" in result.forgotten
