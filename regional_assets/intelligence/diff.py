@@ -22,7 +22,7 @@ VERSIONS = ("model_version", "scoring_version", "geography_version")
 class Previous(msgspec.Struct, frozen=True):
     """The parts of a region's previous snapshot that are compared. Of a snapshot of other versions
     they are those that this version can read. `no_source` lists the inputs that had none; None
-    where it does not say."""
+    where it does not say. `lost` is why nothing of it can be read."""
 
     snapshot_id: str
     versions: Mapping[str, str]
@@ -32,6 +32,12 @@ class Previous(msgspec.Struct, frozen=True):
     active_triggers: tuple[str, ...]
     leverage: Mapping[str, float]
     no_source: tuple[str, ...] | None = None
+    lost: str = ""
+
+    @classmethod
+    def unreadable(cls, snapshot_id: str, why: str) -> "Previous":
+        """One that there was, and of which nothing can be read."""
+        return cls(snapshot_id, {}, None, {}, {}, (), {}, lost=why)
 
 
 class _Versions(msgspec.Struct, frozen=True):
@@ -294,6 +300,8 @@ def diff(rules: Difference, previous: Previous | None, body: Body) -> Diff:
     if previous is None:
         changed = None if label == CALM else RegimeChange("", label)
         return Diff(changed, trigger_activations=activations)
+    if previous.lost:
+        return Diff(rescored=(f"the snapshot before is {previous.lost}",))
     now_active = {trigger.id for trigger in active}
     return Diff(
         RegimeChange(previous.label or "", label) if label != previous.label else None,

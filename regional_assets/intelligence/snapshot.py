@@ -82,7 +82,7 @@ class Content(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """A complete snapshot and what its commit needs; `body` is what is stored, `previous_id` the
     snapshot it was compared with ("" for none), `observations` what its region's triggers observed,
-    by metric (SPEC 7)."""
+    by metric (SPEC 7). `lost_previous` is why nothing of the snapshot before could be read."""
 
     content: Content
     body: Body
@@ -91,6 +91,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     alerts: tuple[Alert, ...]
     history_entry: Transition | None
     observations: Mapping[str, float]
+    lost_previous: str = ""
 
     @property
     def snapshot_id(self) -> str:
@@ -291,6 +292,7 @@ def complete(
             for r in content.triggers
             if r.observed and r.value is not None
         },
+        lost_previous=previous.lost if previous else "",
     )
 
 

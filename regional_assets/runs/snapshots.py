@@ -60,6 +60,7 @@ class RegionResult(msgspec.Struct, frozen=True):
     duplicate_of: str | None = None
     alerts_queued: int | None = 0
     late: bool = False
+    repaired: bool = False
     error: str | None = None
     narration: "Narration | None" = None
 
@@ -252,9 +253,17 @@ def _commit(
             one = replace(one, milliseconds=one.milliseconds + _since(started))
             region = one.content.region_id
             match reply:
-                case Written(alerts_queued, late):
+                case Written(alerts_queued, late, repaired):
+                    repaired = repaired or bool(snapshot.lost_previous)
+                    if repaired:
+                        store.restore_history(region)
                     results[region] = _result(
-                        one, "written", snapshot, alerts_queued=alerts_queued, late=late
+                        one,
+                        "written",
+                        snapshot,
+                        alerts_queued=alerts_queued,
+                        late=late,
+                        repaired=repaired,
                     )
                 case Duplicate(of):
                     results[region] = _result(one, "duplicate", snapshot, duplicate_of=of)
@@ -296,21 +305,19 @@ def _settle(store: SnapshotStore, one: _Assessed, latest: LatestRead) -> Snapsho
 
 
 def _previous(store: SnapshotStore, region: str, latest: LatestRead) -> Previous | None:
-    """What the region is compared with (None: it has no snapshot). Raises
-    `PreviousSnapshotError`."""
-    anew = f"to start the region anew, delete {store.keys.latest(region)}"
+    """What the region is compared with (None: it has no snapshot). Raises `PreviousSnapshotError`
+    when the server does not say."""
+    if latest.lost is not None:
+        return Previous.unreadable(latest.lost, "gone")
     if latest.error:
-        raise PreviousSnapshotError(f"the previous snapshot cannot be read: {latest.error}; {anew}")
+        raise PreviousSnapshotError(f"the previous snapshot cannot be read: {latest.error}")
     stored = latest.snapshot
     if stored is None:
         return None
     try:
         return read_previous(region, stored.snapshot_id, stored.body, store.model.stored_versions)
     except PreviousSnapshotError as error:
-        raise PreviousSnapshotError(
-            f"the previous snapshot {stored.key} is {error}; {anew}, and ZREM "
-            f"{stored.snapshot_id} from {store.keys.index(region)}"
-        ) from None
+        return Previous.unreadable(stored.snapshot_id, str(error))
 
 
 def _replies(

@@ -27,6 +27,7 @@ _ARGUMENTS = {
     "ZADD": "KEY 0 x",
     "ZCOUNT": "KEY 0 0",
     "ZRANGE": "KEY 0 0",
+    "ZREM": "KEY x",
     "ZREMRANGEBYSCORE": "KEY 0 0",
     "ZSCORE": "KEY x",
 }
@@ -94,9 +95,9 @@ def stored_keys(keys: Keys, region: str, rest: str) -> Mapping[str, KeyUse]:
         keys.snapshot_by_id(rest): stored("string", "EXISTS GET GETRANGE MGET SET"),
         keys.latest_body(region): stored("string", "COPY GET MGET"),
         keys.latest(region): stored("string", "GET SET WATCH"),
-        keys.index(region): stored("zset", "ZADD ZRANGE ZREMRANGEBYSCORE ZSCORE"),
+        keys.index(region): stored("zset", "ZADD ZRANGE ZREM ZREMRANGEBYSCORE ZSCORE"),
         keys.confirmed(region): stored("string", "GET SET WATCH"),
-        keys.regime_history(region): stored("list", "LPUSH LRANGE LTRIM"),
+        keys.regime_history(region): stored("list", "LPUSH LRANGE LTRIM WATCH"),
         keys.observations(region, rest): stored(
             "zset", "EXPIRE ZADD ZCOUNT ZRANGE ZREMRANGEBYSCORE"
         ),

@@ -10,11 +10,12 @@
 --       per observation; then, only if written: the regime history, the alert queue and one guard
 --       per alert.
 -- ARGV: 1 snapshot id, 2 generated_at, 3 body, 4 id of the snapshot it was compared with, 5 "1" to
---       write a duplicate, too, 6 expiry of body and confirmation, 7 dedup expiry, 8 oldest score
---       the index keeps, 9 guard expiry, 10 history length, 11 history entry ("" for none), 12 the
+--       write a duplicate, too ("2": also because nothing of that snapshot could be read), 6 expiry
+--       of body and confirmation, 7 dedup expiry, 8 oldest score the index keeps, 9 guard expiry, 10 history length, 11 history entry ("" for none), 12 the
 --       number of observations, 13 their expiry, 14 oldest score they keep, 15 and 16 the scores
 --       between which no other may lie; then the observations, then the alerts.
--- Reply: {"written", alerts queued (-1 when an earlier attempt wrote it), "late" or ""},
+-- Reply: {"written", alerts queued (-1 when an earlier attempt wrote it), "late", "repaired"
+--        (readers could not read the snapshot before) or ""},
 --        {"duplicate", id}, {"superseded"} (the region's latest is not the one it was compared
 --        with: compare again), or an error.
 
@@ -113,8 +114,23 @@ if redis.call('EXISTS', BY_ID) == 1 then
   local again = {{'SET', BY_ID, redis.call('GET', BY_ID), 'KEEPTTL'}}
   return carry_out(again, {'written', -1, late and 'late' or ''})
 end
+
+-- What readers find under the pointer's id, and the copy of it. Where that is not the body that the
+-- run compared with, or not indexed, the region is written anew, and what the copy proves put back.
+local held = latest ~= '' and latest == compared_with
+local found, copy = false, false
+if held then
+  found = redis.call('TYPE', PREVIOUS).ok == 'string' and redis.call('GET', PREVIOUS)
+  copy = redis.call('GET', COPY)
+  copy = copy and string.find(copy, '"snapshot_id":"' .. latest .. '"', 1, true) and copy
+end
+local unreadable = ARGV[5] == '2'
+local differs = copy and found ~= copy
+local repaired = held
+  and (unreadable or differs or not found or not redis.call('ZSCORE', INDEX, latest))
+
 local same = redis.call('GET', DEDUP)
-if same and same == latest and ARGV[5] ~= '1' then
+if same and same == latest and ARGV[5] == '0' and not repaired then
   -- A write, too, where the region was confirmed at that time or later.
   return carry_out(confirm({{'SET', DEDUP, same, 'KEEPTTL'}}), {'duplicate', same})
 end
@@ -136,6 +152,17 @@ local writes = {
   {'ZREMRANGEBYSCORE', INDEX, '-inf', older_than(ARGV[8])},
   {'DEL', LIVE},
 }
+if repaired and unreadable then
+  writes[#writes + 1] = {'ZREM', INDEX, latest}
+elseif repaired and not late then
+  if differs then
+    writes[#writes + 1] = {'SET', PREVIOUS, copy, 'EX', ARGV[6]}
+  end
+  local at = string.match(copy or found or '', '"generated_at": ?(%d+)')
+  if at then
+    writes[#writes + 1] = {'ZADD', INDEX, at, latest}
+  end
+end
 confirm(writes)
 local future = string.format('(%.0f', math.max(tonumber(generated_at), server_time))
 for i = 1, observations do
@@ -169,4 +196,4 @@ if not late then
   writes[#writes + 1] = {'COPY', BY_ID, COPY, 'REPLACE'}
   writes[#writes + 1] = {'SET', LATEST, id, 'EX', ARGV[6]}
 end
-return carry_out(writes, {'written', queued, late and 'late' or ''})
+return carry_out(writes, {'written', queued, late and 'late' or repaired and 'repaired' or ''})

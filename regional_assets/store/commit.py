@@ -25,10 +25,12 @@ COMMIT = Script.load(__package__, "commit.lua")
 
 class Written(msgspec.Struct, frozen=True):
     """The snapshot is stored. `late`: a newer one was there already, so `latest` did not move.
-    `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it."""
+    `alerts_queued` is None when an earlier attempt, whose reply was lost, had written it.
+    `repaired`: it says the same as the snapshot before, which readers could not read."""
 
     alerts_queued: int | None
     late: bool
+    repaired: bool = False
 
 
 class Duplicate(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ def commit_call(keys: Keys, snapshot: "Snapshot", force: bool, expiry: int) -> C
             at,
             encode(snapshot.body),
             snapshot.previous_id,
-            int(force),
+            2 if snapshot.lost_previous else int(force),
             expiry,
             DEDUP_EXPIRY,
             at - expiry * 1000,
@@ -115,7 +117,7 @@ def commit_reply(reply: Any) -> CommitReply:
     outcome = as_text(reply[0])
     if outcome == "written":
         queued = None if reply[1] < 0 else reply[1]
-        return Written(alerts_queued=queued, late=reply[2] == b"late")
+        return Written(queued, late=reply[2] == b"late", repaired=reply[2] == b"repaired")
     if outcome == "duplicate":
         return Duplicate(of=as_text(reply[1]))
     return Superseded()

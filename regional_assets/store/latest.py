@@ -33,10 +33,12 @@ class StoredSnapshot(msgspec.Struct, frozen=True):
 
 
 class LatestRead(msgspec.Struct, frozen=True):
-    """A region's latest snapshot (None: it has none), or why it cannot be read."""
+    """A region's latest snapshot (None: it has none), or why it cannot be read; `lost` is then what
+    the pointer holds, where the server did answer and there is no snapshot under that id."""
 
     snapshot: StoredSnapshot | None = None
     error: str | None = None
+    lost: str | None = None
 
     def parsed(self, region: str) -> Body | None:
         """The snapshot, None when the region has none; raises `BodyError` with its key when it
@@ -81,11 +83,12 @@ class Pointer(msgspec.Struct, frozen=True):
         """The same with the server's reply to a GET of the snapshot's own key."""
         pointer, key = keys.latest(self.region), keys.snapshot_by_id(self.snapshot_id)
         if not is_snapshot_id(self.snapshot_id):
-            return LatestRead(error=f"{pointer} holds no snapshot id")
+            return LatestRead(error=f"{pointer} holds no snapshot id", lost=self.snapshot_id)
         if isinstance(reply, Exception):
             return LatestRead(error=f"{key}: {refusal(reply)}")
         if reply is None:
-            return LatestRead(error=f"{pointer} names {self.snapshot_id}, but {key} is gone")
+            error = f"{pointer} names {self.snapshot_id}, but {key} is gone"
+            return LatestRead(error=error, lost=self.snapshot_id)
         return self._read(key, reply)
 
     def _read(self, key: str, body: bytes) -> LatestRead:

@@ -419,6 +419,12 @@ class SnapshotStore:
         )
         self.attempt(attempt, deadline=deadline)
 
+    def restore_history(self, region: str) -> None:
+        """Puts back the regime changes that indexed snapshots prove (see `repair`)."""
+        from regional_assets.store.repair import restore_history
+
+        restore_history(self, region)
+
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
         from regional_assets.store.verification import verify

@@ -291,7 +291,7 @@ def test_a_superseded_region_keeps_its_narrative(
 def test_a_region_that_cannot_be_written_is_not_asked_about(
     loaded: SnapshotStore, models: Models
 ) -> None:
-    loaded.client.set(keys.latest("mena"), "gone")
+    loaded.client.lpush(keys.latest("mena"), "x")
     result = run(loaded, models.provider("good"))
     assert [r.region_id for r in result.failed] == ["mena"]
     assert "mena" not in models.regions("good")

@@ -14,6 +14,7 @@ from regional_assets.runs.snapshots import current_contents, take_snapshots
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.verification import verify
 from regional_assets_tests.support.built_in import COMPANION_KEYS, INPUT_KEYS, MODEL, REGION_IDS
+from regional_assets_tests.support.stored import latest_id
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import NOW, sample_values
 
@@ -52,23 +53,22 @@ def test_ids_sort_by_time(store: SnapshotStore) -> None:
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", "{}", "\x00", "null", '{"regime": {"label": "\\ud800"}}']
 )
-def test_a_previous_snapshot_that_cannot_be_parsed_is_that_regions_error(
+def test_a_previous_snapshot_that_cannot_be_parsed_is_written_anew(
     store: SnapshotStore, body: str
 ) -> None:
     store.write_inputs(sample_values())
     store.client.set(keys.latest("mena"), "p")
     store.client.set(keys.snapshot_by_id("p"), body)
     result = take_snapshots(store, REGION_IDS, NOW)
-    [failed] = result.failed
-    assert failed.region_id == "mena"
-    assert keys.snapshot_by_id("p") in (failed.error or "")
-    assert "delete intelligence:snapshot:v1:mena:latest" in (failed.error or "")
-    assert store.client.get(keys.latest("mena")) == b"p"
+    assert result.failed == ()
+    assert [r.region_id for r in result.regions if r.repaired] == ["mena"]
+    assert store.client.get(keys.latest("mena")) != b"p"
+    assert verify(store.client, keys, MODEL, REGION_IDS, NOW) == ALL_AGREE
     for alert in store.client.lrange(keys.alert_queue, 0, -1):
         assert json.loads(alert)["payload"]["region_id"] != "mena"
 
 
-def test_a_previous_snapshot_that_is_gone_or_of_a_wrong_type_is_that_regions_error(
+def test_a_previous_snapshot_of_a_wrong_type_is_that_regions_error(
     store: SnapshotStore,
 ) -> None:
     store.write_inputs(sample_values())
@@ -78,11 +78,54 @@ def test_a_previous_snapshot_that_is_gone_or_of_a_wrong_type_is_that_regions_err
     store.client.lpush(keys.snapshot_by_id("p"), "x")
     result = take_snapshots(store, REGION_IDS, NOW)
     errors = {r.region_id: r.error or "" for r in result.failed}
-    assert set(errors) == {"mena", "latam", "global"}
-    assert "intelligence:snapshot-by-id:v1:gone is gone" in errors["mena"]
+    # One that is gone is written anew.
+    assert [r.region_id for r in result.regions if r.repaired] == ["mena"]
+    assert set(errors) == {"latam", "global"}
     assert keys.latest("latam") in errors["latam"]
     assert "WRONGTYPE" in errors["latam"]
     assert keys.snapshot_by_id("p") in errors["global"]
+
+
+def damage(store: SnapshotStore, how: str) -> None:
+    name = keys.snapshot_by_id(latest_id(store.client, "mena") or "")
+    if how == "deleted":
+        store.client.delete(name)
+    elif how == "cut":
+        store.client.set(name, (store.client.get(name) or b"")[:-9])
+    elif how == "of another region":
+        other = keys.snapshot_by_id(latest_id(store.client, "europe") or "")
+        store.client.copy(other, name, replace=True)
+    elif how == "a list":
+        store.client.delete(name)
+        store.client.lpush(name, "x")
+    else:
+        store.client.delete(keys.index("mena"))
+        store.client.delete(keys.regime_history("mena"))
+
+
+@pytest.mark.parametrize("how", ["deleted", "cut", "of another region", "a list", "no index"])
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_readers_cannot_read_is_no_duplicate(
+    store: SnapshotStore, how: str, changed: bool
+) -> None:
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    alerts = store.client.llen(keys.alert_queue)
+    history = store.client.lrange(keys.regime_history("mena"), 0, -1)
+    damage(store, how)
+    assert verify(store.client, keys, MODEL, REGION_IDS, NOW)["mena"] != []
+    if changed:
+        store.client.delete("military:flights:v1")
+    result = take_snapshots(store, REGION_IDS, NOW + 1000)
+    [mena] = [r for r in result.regions if r.region_id == "mena"]
+    assert (mena.outcome, mena.repaired) == ("written", True)
+    assert {r.repaired for r in result.regions if r is not mena} == {False}
+    assert store.client.llen(keys.alert_queue) == alerts
+    assert store.client.lrange(keys.regime_history("mena"), 0, -1) == history
+    assert store.client.zcard(keys.index("mena")) == 2
+    assert verify(store.client, keys, MODEL, REGION_IDS, NOW) == ALL_AGREE
+    again = take_snapshots(store, REGION_IDS, NOW + 2000)
+    assert {r.outcome for r in again.regions} == {"duplicate"}
 
 
 def test_a_balance_that_fails_is_the_failure_of_its_region_alone(

@@ -132,7 +132,8 @@ def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> dict[str, 
     """What a list of partitions needs; all there is when they are many."""
     content, body, narration = snapshot.content, snapshot.body, region.narration
     return {
-        "outcome": region.outcome + (" (late)" if region.late else ""),
+        "outcome": region.outcome
+        + (" (late)" if region.late else " (repaired)" if region.repaired else ""),
         "snapshot_id": region.stored_id,
         **({"duplicate_of": region.duplicate_of} if region.duplicate_of else {}),
         "regime": body.regime.label,
