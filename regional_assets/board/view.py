@@ -8,6 +8,7 @@ import msgspec
 
 from regional_assets.board.world_map import Picture, RegionMark, picture
 from regional_assets.intelligence.diff import Diff
+from regional_assets.intelligence.ground import not_known
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.metrics import metric_of
 from regional_assets.intelligence.model import Model
@@ -78,11 +79,14 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class Axis(msgspec.Struct, frozen=True):
-    """An axis of the balance with what drives it."""
+    """An axis of the balance with what drives it. `unknown` says since when an input has been
+    silent that it rests on, "" where it is known; `there` is how far its inputs are (0 to 1)."""
 
     name: str
     buffer: bool
     value: float
+    unknown: str
+    there: float
     causes: Few[Cause]
 
 
@@ -140,7 +144,7 @@ class Card(msgspec.Struct, frozen=True):
 class Board(msgspec.Struct, frozen=True):
     """The page: a card for each region, and what all of them have in common. `made_at` is in ms;
     `marks` is what the `map` shows; `hidden` regions under less pressure have no card; `tallies`
-    are those of inputs with records that are not fully used."""
+    are those of inputs with records that are not fully used, of `records` in all inputs."""
 
     made_at: int
     cards: Sequence[Card]
@@ -149,6 +153,7 @@ class Board(msgspec.Struct, frozen=True):
     marks: Mapping[str, RegionMark]
     map: Picture
     hidden: int
+    records: int
 
     def of(self, freshness: str) -> list[InputState]:
         """The inputs in that state."""
@@ -181,6 +186,7 @@ def board_of(records: Records) -> Board:
         marks=marks,
         map=picture(model.geography.regions, marks),
         hidden=records.hidden,
+        records=sum(tally.records for tally in world.tallies.values()),
     )
 
 
@@ -249,7 +255,9 @@ def _axis(model: Model, axis: str, snapshot: Body) -> Axis:
         for driver in (*balance.pressures, *balance.buffers)
         if driver.axis == axis
     ]
-    return Axis(axis, axis in BUFFERS, getattr(balance, axis), few(causes))
+    there = (snapshot.meta.axis_confidence or {}).get(axis, 1.0)
+    unknown = not_known(snapshot).get(axis, "")
+    return Axis(axis, axis in BUFFERS, getattr(balance, axis), unknown, there, few(causes))
 
 
 def _names(

@@ -75,18 +75,20 @@ MAP_STYLE = _style()
 
 class RegionMark(msgspec.Struct, frozen=True):
     """What the map shows of a region: net balance from -1 to 1, the stored label of the regime, how
-    many triggers are active. `stale`: not written or confirmed in time."""
+    many triggers are active. `stale`: not written or confirmed in time. `unknown`: an axis of it
+    rests on an input that has gone silent."""
 
     net_balance: float
     regime: str
     active_triggers: int
     stale: bool = False
+    unknown: bool = False
 
     @classmethod
     def of(cls, snapshot: Body, *, stale: bool) -> "RegionMark":
         """The mark of a region with this snapshot."""
         balance, active = snapshot.balance.net_balance, len(snapshot.triggers.active)
-        return cls(balance, snapshot.regime.label, active, stale)
+        return cls(balance, snapshot.regime.label, active, stale, bool(snapshot.meta.unknown_axes))
 
 
 class MapError(ValueError):
@@ -115,8 +117,8 @@ def picture(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) -> P
 def world_map(regions: Mapping[str, Region], marks: Mapping[str, RegionMark]) -> str:
     """The map as an SVG element that refers to nothing outside it.
 
-    A region that `marks` lacks is hatched and labelled "no readable snapshot". Raises `MapError`
-    when the outlines are of other regions than these, or a label has no place.
+    A region that `marks` lacks, and one that is not all known, is hatched and labelled so. Raises
+    `MapError` when the outlines are of other regions than these, or a label has no place.
     """
     drawing = _outlines()
     countries = {id: " ".join(sorted(region.countries)) for id, region in regions.items()}
@@ -180,7 +182,8 @@ def _words(mark: RegionMark | None) -> list[str]:
     if mark is None:
         return ["no readable snapshot"]
     triggers = f"▲ {mark.active_triggers} active" if mark.active_triggers else ""
-    notes = [words for words in (triggers, "stale" if mark.stale else "") if words]
+    states = {"stale": mark.stale, "not all known": mark.unknown}
+    notes = [words for words in (triggers, *(s for s, is_so in states.items() if is_so)) if words]
     regime = _shortened(mark.regime.replace("_", " "), _MOST_OF_REGIME)
     return [f"{mark.net_balance:+.3f} {regime}", *([" · ".join(notes)] if notes else [])]
 
@@ -213,7 +216,8 @@ _DEFINITIONS = (
 
 
 def _fill(mark: RegionMark | None) -> str:
-    return "url(#map-missing)" if mark is None else colour(mark.net_balance)
+    known = mark is not None and not mark.unknown
+    return colour(mark.net_balance) if mark and known else "url(#map-missing)"
 
 
 def _swatch(x: int, y: int, mark: RegionMark | None) -> str:

@@ -74,7 +74,8 @@ def _refuse_beside_feeds(store: SnapshotStore) -> None:
 def show_inputs(now: int) -> None:
     """A line per input; `now` in ms."""
     with open_store() as store:
-        world, keys = build_world(store.model, store.read([]).values, now), store.keys
+        stored, keys = store.read([]), store.keys
+        world = build_world(store.model, stored.values, now, stored.memory(now))
     table = Table("input", "key", "state", "age", "max age", "bytes", "problem", "records")
     for name, state in world.inputs.items():
         records = plain(world.tallies.get(name, ""))

@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from regional_assets.intelligence.ground import shown
 from regional_assets.intelligence.inputs import InputState
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.stored import Body
 from regional_assets.intelligence.text import visible
-from regional_assets.intelligence.timing import age
+from regional_assets.intelligence.timing import age, utc
 
 _TABLE_WIDTH = 150
-_FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "missing": "red"}
+_FRESHNESS_STYLE = {"fresh": "green", "stale": "yellow", "held": "yellow", "missing": "red"}
 
 
 def console() -> Console:
@@ -53,7 +54,7 @@ def print_snapshot(console: Console, snapshot: Body) -> None:
     drivers = [*balance.pressures, *balance.buffers]
     for axis in (*AXES, "net_balance"):
         words = "; ".join(d.description for d in drivers if d.axis == axis)
-        table.add_row(axis, f"{getattr(balance, axis):.3f}", plain(words))
+        table.add_row(axis, shown(snapshot, axis), plain(words))
     console.print(table)
     for title, items in (
         ("narrative", snapshot.narrative.texts()),
@@ -63,6 +64,11 @@ def print_snapshot(console: Console, snapshot: Body) -> None:
         ("transmission", [f"{p.end} ({p.severity})" for p in snapshot.transmission_paths]),
         ("evidence", [e.summary for e in snapshot.evidence[:10]]),
         ("missing inputs", meta.missing_inputs),
+        (
+            "of these held",
+            [f"{key} since {utc(at)}" for key, at in (meta.held_inputs or {}).items()],
+        ),
+        ("of these without a source", meta.no_source or ()),
         ("stale inputs", meta.stale_inputs),
     ):
         if items:

@@ -80,6 +80,7 @@ def run_snapshots(console: Console, model: Model, regions: Sequence[str], *, for
     done, and the summary of all regions could be made."""
     ran = _run(console, model, SNAPSHOT_JOB, "regional_snapshots", regions, force=force)
     console.print(_snapshots_table(regions, ran))
+    _print_gone(console, ran)
     _print_errors(console, ran, regions, "run")
     found = ran.summary.get(DAMAGED)
     damaged: Mapping[str, str] = found.value if found else {}
@@ -92,6 +93,24 @@ def run_snapshots(console: Console, model: Model, regions: Sequence[str], *, for
     if not ran.errors:
         console.print(_NEXT.format(regions[0]), highlight=False)
     return not ran.errors and not damaged
+
+
+def _print_gone(console: Console, ran: _Ran) -> None:
+    """Prints which inputs are gone, and what is not known for that."""
+    values = {region: {n: v.value for n, v in found.items()} for region, found in ran.done.items()}
+    shared: Mapping[str, Any] = next(iter(values.values()), {})
+    for key, since in shared.get("held", {}).items():
+        words = f"{key} is gone; what it said at {since} is held"
+        console.print("[yellow]held:[/]", plain(words), soft_wrap=True)
+    for key, since in shared.get("silent", {}).items():
+        words = f"{key} is gone since {since}, longer than it is held"
+        console.print("[red]silent:[/]", plain(words), soft_wrap=True)
+    for region, found in values.items():
+        for axis, words in found.get("not_known", {}).items():
+            console.print(plain(f"{region}: {axis.replace('_', ' ')}: {words}"), soft_wrap=True)
+    if problem := shared.get("last_words_problem"):
+        words = f"the inputs' last words are not kept: {problem}"
+        console.print("[yellow]warning:[/]", plain(words), soft_wrap=True)
 
 
 def run_briefs(console: Console, model: Model, regions: Sequence[str], *, force: bool) -> bool:

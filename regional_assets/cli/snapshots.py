@@ -8,6 +8,7 @@ from rich.table import Table
 
 from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store
 from regional_assets.cli.render import console, plain, print_snapshot
+from regional_assets.intelligence.ground import not_known
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
 from regional_assets.intelligence.timing import age, last_confirmed
@@ -38,6 +39,7 @@ def show_status(now: int) -> None:
         "region", "age", "confirmed", "regime", "net balance", "confidence", "active triggers"
     )
     damaged: list[str] = []
+    unknown: list[str] = []
     for region, latest in _latest().items():
         try:
             snapshot = latest.parsed(region)
@@ -48,6 +50,8 @@ def show_status(now: int) -> None:
         if snapshot is None or latest.snapshot is None:
             table.add_row(region, "", "", _NO_SNAPSHOT)
             continue
+        for axis, words in not_known(snapshot).items():
+            unknown.append(f"{region}: {axis}: {words}")
         confirmed = last_confirmed(now, snapshot.generated_at, latest.snapshot.confirmed_at)
         table.add_row(
             region,
@@ -59,6 +63,8 @@ def show_status(now: int) -> None:
             plain(", ".join(t.id for t in snapshot.triggers.active)),
         )
     console().print(table)
+    for line in unknown:
+        click.echo(line)
     fail_with(damaged)
 
 

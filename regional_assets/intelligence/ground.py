@@ -10,6 +10,8 @@ from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.metrics import metric_of
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.numbers import round3
+from regional_assets.intelligence.stored import Body
+from regional_assets.intelligence.timing import utc
 from regional_assets.intelligence.world import World
 
 T = TypeVar("T")
@@ -57,6 +59,19 @@ def is_known(world: World, metric: str) -> bool:
     """Whether the metric of a trigger rests on no input that has gone silent."""
     feeds = metric_of(metric).feeds(world.model)
     return not any(world.inputs[feed].unknown for feed in feeds if feed in world.inputs)
+
+
+def shown(body: Body, axis: str) -> str:
+    """The value of the axis to three decimals; where it is not known, since when, and the last."""
+    since = (body.meta.unknown_axes or {}).get(axis)
+    if since is None:
+        return f"{body.balance.axis(axis):.3f}"
+    return f"no data since {utc(since)} (last {body.decided.axes[axis]:.2f})"
+
+
+def not_known(body: Body) -> dict[str, str]:
+    """The axes that are not known, in words."""
+    return {axis: shown(body, axis) for axis in body.meta.unknown_axes or {}}
 
 
 def passed(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import msgspec
 
 from regional_assets.intelligence.brief import MAX_DEVELOPMENTS
+from regional_assets.intelligence.ground import not_known
 from regional_assets.intelligence.scoring import AXES, Severity
 from regional_assets.intelligence.snapshot import Content
 from regional_assets.intelligence.stored import (
@@ -125,7 +126,8 @@ def facts(snapshot: Body) -> dict[str, Any]:
     )
     return {
         "regime": snapshot.regime.label,
-        "balance": {axis: balance.axis(axis) for axis in (*AXES, "net_balance")},
+        "balance": {axis: balance.axis(axis) for axis in (*AXES, "net_balance")}
+        | not_known(snapshot),
         "drivers": [
             f"{plain(driver.axis, _MAX_NAME)}: {plain(driver.description)}"
             for driver in (*balance.pressures, *balance.buffers)[:_DRIVERS]

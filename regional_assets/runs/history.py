@@ -68,7 +68,9 @@ def history_of(region: str, stored: StoredHistory) -> History:
             continue
         times.append(snapshot.generated_at)
         # A regime is one of a few words, so that no cell of the file can be read as a formula.
-        numbers = [snapshot.balance.axis(name) for name in _BALANCE]
+        # A number of what is not known would be read as one.
+        unknown = snapshot.meta.unknown_axes or {}
+        numbers = [None if n in unknown else snapshot.balance.axis(n) for n in _BALANCE]
         rows.append([snapshot.regime.label, *numbers, snapshot.meta.snapshot_confidence])
     frame = pd.DataFrame(
         rows,

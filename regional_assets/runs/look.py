@@ -9,6 +9,8 @@ from regional_assets.store.snapshot_store import SnapshotStore
 def look(store: SnapshotStore, now: int) -> list[str]:
     """Keeps what those inputs say at `now` (ms); the names of those that are there and usable.
     Raises `StoreError`."""
+    if not store.remembers:
+        return []
     inputs = [spec for spec in store.model.inputs if spec.lives_minutes]
     stored, remembered = store.look(inputs)
     states = list(read_inputs(inputs, stored, now).values())

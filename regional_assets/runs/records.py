@@ -84,7 +84,7 @@ def read_records(store: SnapshotStore, regions: Sequence[str], now: int) -> Reco
         region: _record(store, region, found[region], stored, pasts[region], bodies, now)
         for region in shown
     }
-    world = build_world(store.model, stored.values, now)
+    world = build_world(store.model, stored.values, now, stored.memory(now))
     return Records(records, world, hidden=len(found) - len(shown))
 
 

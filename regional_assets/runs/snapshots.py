@@ -25,9 +25,8 @@ from regional_assets.intelligence.snapshot import (
     region_content,
 )
 from regional_assets.intelligence.triggers import History
-from regional_assets.intelligence.world import World, build_world, worlds
+from regional_assets.intelligence.world import World, worlds
 from regional_assets.redis_link.text import one_line
-from regional_assets.settings import HOLD
 from regional_assets.store.commit import (
     CommitReply,
     Duplicate,
@@ -145,31 +144,31 @@ def take_snapshots(
         for batch in batches:
             results |= _commit(store, batch, stored.latest, force, None if sent else keep)
             sent = True
-    forgotten = stored.remembered.problem or (keep.refused if keep else "")
+    problem = stored.remembered.problem if stored.remembered else ""
+    forgotten = problem or (keep.refused if keep else "")
     return RunResult(world, tuple(results[region] for region in chosen), forgotten)
 
 
 def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment:
     """What the inputs say for all regions, and what their last words do."""
-    if store.model.holds.off or HOLD.read() == "off" or stored.remembered.problem:
-        return assess(build_world(store.model, stored.values, now), _history(stored))
-    memory = stored.remembered.at(now)
+    memory = stored.memory(now)
     published, decided = worlds(store.model, stored.values, now, memory)
-    # Those that are there and unusable; in a cluster, all that are missing.
-    unread = [
-        state.spec.key
-        for state in published.inputs.values()
-        if state.freshness == "missing" and state.seen and state.spec.key not in memory.words
-    ]
-    if unread:
-        memory = store.recall(unread, stored.remembered).at(now)
-        published, decided = worlds(store.model, stored.values, now, memory)
+    if memory and stored.remembered:
+        # Those that are there and unusable; in a cluster, all that are missing.
+        unread = [
+            state.spec.key
+            for state in published.inputs.values()
+            if state.freshness == "missing" and state.seen and state.spec.key not in memory.words
+        ]
+        if unread:
+            memory = store.recall(unread, stored.remembered).at(now)
+            published, decided = worlds(store.model, stored.values, now, memory)
     return assess(published, _history(stored), decided)
 
 
 def _keep(store: SnapshotStore, stored: StoreRead, world: World) -> Beside | None:
     """What keeps the last words of the inputs of this run."""
-    if not world.remembers:
+    if not world.remembers or not stored.remembered:
         return None
     states = list(world.inputs.values())
     call = keep_call(store.keys, states, stored.values, stored.remembered.digests, world.now)

@@ -18,13 +18,14 @@ from regional_assets.errors import StoreError
 from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.catalogue import InputSpec
 from regional_assets.intelligence.inputs import StoredValue
+from regional_assets.intelligence.last_words import Memory
 from regional_assets.intelligence.model import Model
 from regional_assets.redis_link.attempts import attempt
 from regional_assets.redis_link.refusals import refusal, unavailable
 from regional_assets.redis_link.scripts import Call, Script, Wait, run
 from regional_assets.redis_link.server import Server, server_of
 from regional_assets.redis_link.text import as_text, one_line
-from regional_assets.settings import StoreSettings
+from regional_assets.settings import HOLD, StoreSettings
 from regional_assets.store.batches import batched
 from regional_assets.store.commit import (
     CommitReply,
@@ -73,7 +74,13 @@ class StoreRead(msgspec.Struct, frozen=True):
     values: Mapping[str, StoredValue]
     latest: Mapping[str, LatestRead]
     observed: Mapping[str, ObservationsRead]
-    remembered: Remembered = Remembered()
+    remembered: Remembered | None = None
+
+    def memory(self, now: int) -> Memory | None:
+        """What is remembered at `now` (ms); None where nothing is to be, or it cannot be read."""
+        if self.remembered is None or self.remembered.problem:
+            return None
+        return self.remembered.at(now)
 
 
 class Beside(msgspec.Struct):
@@ -117,6 +124,11 @@ class SnapshotStore:
     def server(self) -> Server:
         """The server that the client leads to, whichever kind it is of."""
         return server_of(self.client)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether missing inputs have last words, by the model and by `REGIONAL_HOLD`."""
+        return not self.model.holds.off and HOLD.read() == "on"
 
     @property
     def region_deadline(self) -> float:
@@ -191,7 +203,7 @@ class SnapshotStore:
         first = slice(REGIONS_PER_CALL)
         # The script may look at inputs only where they lie with the keys of this project.
         beside = self.model.inputs if plain else ()
-        memory = [recall_call(self.keys, beside)] if inputs else []
+        memory = [recall_call(self.keys, beside)] if inputs and self.remembers else []
         values, copies, found, *reply = self._read(
             plain, observed, regions[first], copied[first], memory
         )
@@ -212,7 +224,7 @@ class SnapshotStore:
                 for trigger, key in zip(triggers, observed, strict=True)
             },
             latest=self.latest(dict(zip(regions, rest, strict=True)), copies, before),
-            remembered=remembered(reply[0], beside) if reply else Remembered(),
+            remembered=remembered(reply[0], beside) if reply else None,
         )
 
     def _read(

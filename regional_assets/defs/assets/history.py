@@ -87,11 +87,15 @@ def _metadata(history: "History", *, brief: bool) -> dict[str, Any]:
         ends = {"first": frame.index[0], "last": frame.index[-1]}
         for name, time in ends.items():
             metadata[name] = dg.MetadataValue.timestamp(time.to_pydatetime())
-        metadata |= {name: float(frame[name].iloc[-1]) for name in _PLOTTED}
+        last = frame[_PLOTTED].iloc[-1].dropna()
+        metadata |= {str(name): float(value) for name, value in last.items()}
     if brief:
         return metadata
     rows = [
-        {"time": f"{time:%Y-%m-%d %H:%M:%S}", **{str(n): cell for n, cell in row.items()}}
+        {
+            "time": f"{time:%Y-%m-%d %H:%M:%S}",
+            **{str(n): "no data" if cell != cell else cell for n, cell in row.items()},
+        }
         for time, row in frame.tail(_LAST_ROWS).iterrows()
     ]
     return metadata | {"last_rows": table(["time", *frame.columns], rows)}

@@ -20,9 +20,11 @@ from regional_assets.defs.specs import made_asset
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.intelligence.text import visible
+from regional_assets.intelligence.timing import utc
 
 if TYPE_CHECKING:
     from regional_assets.intelligence.snapshot import Snapshot
+    from regional_assets.intelligence.world import World
     from regional_assets.runs.narration import Narration
     from regional_assets.runs.snapshots import RegionResult, RunResult
 
@@ -130,6 +132,8 @@ def _report(
 
 def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> dict[str, Any]:
     """What a list of partitions needs; all there is when they are many."""
+    from regional_assets.intelligence.ground import not_known
+
     content, body, narration = snapshot.content, snapshot.body, region.narration
     return {
         "outcome": region.outcome
@@ -142,6 +146,7 @@ def _region_metadata(region: "RegionResult", snapshot: "Snapshot") -> dict[str, 
         **({"rescored": list(snapshot.changes.rescored)} if snapshot.changes.rescored else {}),
         "net_balance": body.balance.net_balance,
         "confidence": content.world.confidence.score,
+        **({"not_known": unknown} if (unknown := not_known(body)) else {}),
         "active_triggers": [trigger.id for trigger in body.triggers.active],
         "alerts_queued": "unknown" if region.alerts_queued is None else region.alerts_queued,
         "milliseconds": round(region.milliseconds, 1),
@@ -174,6 +179,15 @@ def _narration_metadata(narration: "Narration") -> Mapping[str, Any]:
     }
 
 
+def _gone(world: "World", state: str) -> dict[str, str]:
+    """The keys of the inputs that are held, or silent, and since when."""
+    return {
+        s.spec.key: utc(s.seen)
+        for s in world.inputs.values()
+        if s.seen is not None and s.freshness == ("held" if state == "held" else "missing")
+    }
+
+
 def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
     """What all regions of a run share: the state of the inputs, and the cost of the narratives."""
     from regional_assets.intelligence.tally import KINDS
@@ -190,6 +204,8 @@ def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
         **({"model_warnings": list(model.warnings)} if model.warnings else {}),
         "missing_inputs": list(world.confidence.missing_inputs),
         "stale_inputs": list(world.confidence.stale_inputs),
+        **{state: named for state in ("held", "silent") if (named := _gone(world, state))},
+        **({"last_words_problem": result.forgotten} if result.forgotten else {}),
         "input_problems": problems,
         **{
             f"{kind}_records": {n: counts[kind] for n, t in tallies if kind in (counts := t.counts)}
