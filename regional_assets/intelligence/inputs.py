@@ -9,8 +9,9 @@ from typing import Any, Literal
 import msgspec
 
 from regional_assets.intelligence.catalogue import InputSpec
+from regional_assets.intelligence.declared import declared
 from regional_assets.intelligence.numbers import is_number
-from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
+from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS, age
 
 # What a server-side cache of the platform stores when it has nothing.
 NEGATIVE_SENTINEL = "__WM_NEG__"
@@ -22,6 +23,9 @@ SAMPLE_FIELD = "_sample"
 
 # Raises `msgspec.DecodeError` or UnicodeDecodeError for what it does not take.
 Decoder = Callable[[bytes], Any]
+
+# A value this many times older than its allowed age is as good as none.
+_BEYOND = 5
 
 Freshness = Literal["fresh", "stale", "held", "missing"]
 
@@ -42,7 +46,7 @@ class InputState(msgspec.Struct, frozen=True):
     """One input as it was read: its timestamp in ms since the epoch, its stored size in bytes, and
     what was wrong with it, if anything. One that is `held` is missing and speaks with its last
     words. `seen` is when a held or missing one was last seen usable (ms); a missing one without it
-    has no source."""
+    has no source. `broken`: its writer says that something is wrong with it."""
 
     spec: InputSpec
     freshness: Freshness
@@ -50,6 +54,7 @@ class InputState(msgspec.Struct, frozen=True):
     size: int
     problem: str | None
     seen: int | None = None
+    broken: bool = False
 
     @property
     def present(self) -> bool:
@@ -59,7 +64,7 @@ class InputState(msgspec.Struct, frozen=True):
     @property
     def usable(self) -> bool:
         """Whether its value is worth keeping for when it is gone."""
-        return self.present
+        return self.present and not self.broken
 
     @property
     def unknown(self) -> bool:
@@ -87,35 +92,36 @@ def read_input(
     envelope and times; where it raises, the whole is decoded."""
     value = stored.get(spec.key, _NOTHING)
     size = len(value.data or b"")
-    payload, wrapped_at, problem = _payload(value, decode)
+    payload, seed, problem = _payload(value, decode)
+    beside = stored.get(spec.companion, _NOTHING)
+    companion, companion_problem = parse_json(beside)
+    companion = companion if isinstance(companion, dict) else {}
+    # These date an attempt to fetch, not the data that is stored.
+    failed = companion.get("status") == "error" or companion.get("quotaExhausted") is True
     if payload is None:
+        if failed and not problem:
+            problem = "its writer reports that it failed"
         return InputState(spec, "missing", None, size, problem), None
-    timestamp = None
-    if spec.companion:
-        beside = stored.get(spec.companion, _NOTHING)
-        companion, companion_problem = parse_json(beside)
-        if companion_problem:
-            problem = f"{beside.key or spec.companion}: {companion_problem}"
-        # These date an attempt to fetch, not the data that is stored.
-        elif isinstance(companion, dict) and not (
-            companion.get("status") == "error" or companion.get("quotaExhausted") is True
-        ):
-            timestamp = _timestamp(companion)
+    if companion_problem:
+        problem = f"{beside.key or spec.companion}: {companion_problem}"
+    timestamp = None if failed else _timestamp(companion)
     if timestamp is None:
         timestamp = _timestamp(payload)
-    if timestamp is None:
-        timestamp = wrapped_at
-    fresh = timestamp is not None and (
-        now - spec.max_age_minutes * MINUTE_MS <= timestamp <= now + FUTURE_TOLERANCE_MS
-    )
-    state = InputState(
-        spec,
-        "fresh" if fresh else "stale",
-        None if timestamp is None else int(timestamp),
-        size,
-        problem,
-    )
-    return state, payload
+    if timestamp is None and is_number(seed.get("fetchedAt")):
+        timestamp = seed["fetchedAt"]
+    freshness: Freshness = "stale"
+    if timestamp is not None:
+        allowed, old = spec.max_age_minutes * MINUTE_MS, now - timestamp
+        if -FUTURE_TOLERANCE_MS <= old <= allowed:
+            freshness = "fresh"
+        elif old > _BEYOND * allowed:
+            freshness, problem = "missing", f"{age(old)} old, beyond five times its allowed age"
+    said = declared(seed, payload, companion, now, milliseconds)
+    if said and freshness != "missing":
+        freshness, problem = said
+    at = None if timestamp is None else int(timestamp)
+    state = InputState(spec, freshness, at, size, problem, broken=said is not None)
+    return state, None if freshness == "missing" else payload
 
 
 def payload_of(value: StoredValue, decode: Decoder | None = None) -> dict[str, Any] | None:
@@ -179,24 +185,24 @@ def _decode(data: bytes, decode: Decoder | None) -> Any:
 
 def _payload(
     value: StoredValue, decode: Decoder | None
-) -> tuple[dict[str, Any] | None, float | None, str | None]:
-    """The payload, the time of its envelope if it had one, and why there is no payload."""
+) -> tuple[dict[str, Any] | None, Mapping[str, Any], str | None]:
+    """The payload, the head of its envelope, empty if it had none, and why there is no payload."""
     parsed, problem = parse_json(value, decode)
-    wrapped_at = None
+    head: Mapping[str, Any] = {}
     if isinstance(parsed, dict):
         seed = parsed.get("_seed")
         if isinstance(seed, dict) and is_number(seed.get("fetchedAt")):
-            wrapped_at = seed["fetchedAt"]
+            head = seed
             parsed = parsed.get("data")
     if isinstance(parsed, dict):
-        return parsed, wrapped_at, None
+        return parsed, head, None
     if parsed == NEGATIVE_SENTINEL:
-        return None, None, "its writer stored that it has nothing"
+        return None, head, "its writer stored that it has nothing"
     if parsed is None:
-        return None, None, problem or (None if value.data is None else "null")
+        return None, head, problem or (None if value.data is None else "null")
     # Every input is an object, so no reader could use this: it counts as missing, in confidence,
     # too, however young its companion is.
-    return None, None, f"not an object ({type(parsed).__name__})"
+    return None, head, f"not an object ({type(parsed).__name__})"
 
 
 def _timestamp(record: Mapping[str, Any]) -> float | None:

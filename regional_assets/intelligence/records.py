@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
+from regional_assets.intelligence.declared import SIGNS
 from regional_assets.intelligence.inputs import TIMESTAMP_FIELDS, Decoder
 from regional_assets.intelligence.numbers import is_number, parse_number
 from regional_assets.intelligence.tally import Tally
@@ -133,7 +134,7 @@ class Records(Generic[R]):
         self._field, self._record = field, record
         payload = msgspec.defstruct(
             "Payload",
-            [(name, Any, None) for name in TIMESTAMP_FIELDS]
+            [(name, Any, None) for name in (*TIMESTAMP_FIELDS, *SIGNS)]
             + [(field, GenericAlias(tuple, (record, ...)) | None, None)],
         )
         self._decoder = msgspec.json.Decoder(

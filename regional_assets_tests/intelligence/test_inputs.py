@@ -191,7 +191,7 @@ def test_present_without_a_timestamp_is_stale() -> None:
 
 
 def test_confidence_and_validity() -> None:
-    fresh, stale = NOW - 10 * MINUTE, NOW - 1000 * MINUTE
+    fresh, stale = NOW - 10 * MINUTE, NOW - 500 * MINUTE
     confidence = build_world(
         MODEL,
         encoded(
