@@ -34,9 +34,10 @@ def test_a_brief_is_written_from_a_young_snapshot_only(
     reason: str,
     force: bool,
 ) -> None:
-    store.write_inputs(quiet_values(0))
+    store.write_inputs(quiet_values(NOW - age))
     take_snapshots(store, ["mena"], NOW - age)
     if confirmed:
+        store.write_inputs(quiet_values(NOW - confirmed))
         [again] = take_snapshots(store, ["mena"], NOW - confirmed).regions
         assert again.outcome == "duplicate"
     narrator = Narrator([models.provider("good")])

@@ -44,26 +44,32 @@ def delete(store: SnapshotStore, *names: str) -> None:
     store.client.delete(*(KEY[name] for name in names))
 
 
-def quiet_sirens(values: dict[str, bytes]) -> dict[str, bytes]:
-    """The values without waves of sirens, which fade within the hour whether they are there or
-    not."""
-    return values | {KEY["oref_alerts"]: json.dumps({"history": [], "fetchedAt": NOW}).encode()}
+def values_at(now: int) -> dict[str, bytes]:
+    """The samples as their writers write them at that time, without waves of sirens, which fade
+    within the hour whether they are there or not."""
+    sirens = json.dumps({"history": [], "fetchedAt": now}).encode()
+    return sample_values(now) | {KEY["oref_alerts"]: sirens}
+
+
+def write(store: SnapshotStore, now: int, *without: str) -> None:
+    """All feeds but those are written anew."""
+    gone = {KEY[name] for name in without}
+    store.write_inputs({k: v for k, v in values_at(now).items() if k not in gone})
 
 
 @pytest.mark.parametrize("name", ["chokepoints", "forecasts", "cross_source_signals"])
 def test_an_input_that_is_there_in_every_second_run_is_no_news(
     store: SnapshotStore, name: str
 ) -> None:
-    values = quiet_sirens(sample_values())
-    store.write_inputs(values)
+    write(store, NOW)
     run(store, NOW)
     before = told(store)
     for number in range(1, 9):
+        now = NOW + number * SIX_HOURS
         if number % 2:
             delete(store, name)
-        else:
-            store.write_inputs({KEY[name]: values[KEY[name]]})
-        run(store, NOW + number * SIX_HOURS)
+        write(store, now, *([name] if number % 2 else []))
+        run(store, now)
         assert told(store) == before, number
         meta = meta_of(store, "mena")
         assert (KEY[name] in meta["missing_inputs"]) == bool(number % 2)
@@ -72,12 +78,12 @@ def test_an_input_that_is_there_in_every_second_run_is_no_news(
 
 
 def test_an_input_is_gone_for_long_and_comes_back(store: SnapshotStore) -> None:
-    values = quiet_sirens(sample_values())
-    store.write_inputs(values)
+    write(store, NOW)
     run(store, NOW)
     before = told(store)
     delete(store, "cross_source_signals")
     for hours in (12, 30, 29 * 24):
+        write(store, NOW + hours * HOUR_MS, "cross_source_signals")
         run(store, NOW + hours * HOUR_MS)
         assert told(store) == before, hours
     meta = meta_of(store, "mena")
@@ -90,7 +96,7 @@ def test_an_input_is_gone_for_long_and_comes_back(store: SnapshotStore) -> None:
     assert stored["regime"]["label"] == "coercive_stalemate"
     [trigger] = [t for t in stored["triggers"]["active"] if t["id"] == "mena_coercive_high"]
     assert trigger["known"] is False
-    store.write_inputs(values)
+    write(store, NOW + 29 * DAY_MS + HOUR_MS)
     run(store, NOW + 29 * DAY_MS + HOUR_MS)
     assert told(store) == before
     assert "decided" not in meta_of(store, "mena")
@@ -98,15 +104,20 @@ def test_an_input_is_gone_for_long_and_comes_back(store: SnapshotStore) -> None:
 
 def test_a_real_change_comes_through_during_an_outage(store: SnapshotStore) -> None:
     """Of another input, of the same axis too."""
-    values = quiet_sirens(sample_values())
-    calm = {"signals": [], "evaluatedAt": NOW}
-    store.write_inputs(values | {KEY["cross_source_signals"]: json.dumps(calm).encode()})
+
+    def without_signals(now: int, *gone: str) -> None:
+        write(store, now, *gone)
+        calm = {"signals": [], "fetchedAt": now}
+        store.write_inputs({KEY["cross_source_signals"]: json.dumps(calm).encode()})
+
+    without_signals(NOW)
     run(store, NOW)
     alerts, _ = told(store)
     delete(store, "forecasts")
+    without_signals(NOW + 40 * HOUR_MS, "forecasts")
     run(store, NOW + 40 * HOUR_MS)
     assert told(store)[0] == alerts
-    store.write_inputs({KEY["cross_source_signals"]: values[KEY["cross_source_signals"]]})
+    write(store, NOW + 46 * HOUR_MS, "forecasts")
     result = run(store, NOW + 46 * HOUR_MS)
     assert told(store)[0] > alerts
     [mena] = [r for r in result.regions if r.region_id == "mena"]
@@ -115,13 +126,11 @@ def test_a_real_change_comes_through_during_an_outage(store: SnapshotStore) -> N
 
 
 def test_a_first_sight_is_rescored_and_no_news(store: SnapshotStore) -> None:
-    values = quiet_sirens(sample_values())
-    store.write_inputs(values)
-    delete(store, "cross_source_signals")
+    write(store, NOW, "cross_source_signals")
     run(store, NOW)
     assert meta_of(store, "mena")["no_source"] == [KEY["cross_source_signals"]]
     before = told(store)
-    store.write_inputs(values)
+    write(store, NOW + SIX_HOURS)
     run(store, NOW + SIX_HOURS)
     assert told(store) == before
     assert meta_of(store, "mena")["trigger_reason"] == "rescored"
@@ -129,19 +138,19 @@ def test_a_first_sight_is_rescored_and_no_news(store: SnapshotStore) -> None:
 
 
 def test_a_look_keeps_what_no_run_sees(store: SnapshotStore) -> None:
-    values = quiet_sirens(sample_values())
-    store.write_inputs(values)
+    write(store, NOW)
     run(store, NOW)
     before = told(store)
     for minutes in range(30, 36 * 60, 30):
         now = NOW + minutes * MINUTE_MS
         if minutes % 360 == 0:
             delete(store, "chokepoints")
+            write(store, now, "chokepoints")
             run(store, now)
             assert list(meta_of(store, "mena")["held_inputs"]) == [KEY["chokepoints"]]
             kept: Any = store.client.hget(keys.last_seen, KEY["chokepoints"])
             assert int(kept.partition(b":")[0]) > now - HOUR_MS
-        store.write_inputs({KEY["chokepoints"]: values[KEY["chokepoints"]]})
+        store.write_inputs({KEY["chokepoints"]: values_at(now)[KEY["chokepoints"]]})
         assert "chokepoints" in look(store, now + MINUTE_MS)
         delete(store, "chokepoints")
     assert told(store) == before
