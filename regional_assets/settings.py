@@ -195,6 +195,7 @@ HOLD = Setting(
     "on",
     "`off`: missing inputs have no last words, whatever the model says; their defaults are "
     "compared as values.",
+    "`on`",
 )
 CONNECT_TIMEOUT = Setting(
     "REGIONAL_CONNECT_TIMEOUT", _SECONDS, 5.0, "Seconds to wait for a connection."

@@ -98,6 +98,8 @@ print((later | {"httpx2"}) & set(sys.modules))
 # Modules of the domain in which a value may be anything, because others write it.
 ANYTHING = {
     "inputs": "an input's value: JSON of another job, or none",
+    "declared": "what a feed says of itself",
+    "last_words": "an input's value, as it was",
     "records": "the fields of feeds that are taken as they are",
     "readers": "the payloads of feeds",
     "world": "the table of these readers",

@@ -2,17 +2,20 @@
 silent (SPEC 2.4)."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
 from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.metrics import metric_of
-from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.stored import Body
 from regional_assets.intelligence.timing import utc
-from regional_assets.intelligence.world import World
+
+if TYPE_CHECKING:
+    # Commands that show what is stored need no world.
+    from regional_assets.intelligence.model import Model
+    from regional_assets.intelligence.world import World
 
 T = TypeVar("T")
 
@@ -22,7 +25,7 @@ _TRUST = {"fresh": 1.0, "stale": 0.5, "held": 0.5, "missing": 0.0}
 _ACTORS = ("forecasts",)
 
 
-def no_source(world: World) -> tuple[str, ...]:
+def no_source(world: "World") -> tuple[str, ...]:
     """The keys of the inputs that the store has not seen for 30 days: their defaults are values."""
     return tuple(
         state.spec.key
@@ -31,13 +34,13 @@ def no_source(world: World) -> tuple[str, ...]:
     )
 
 
-def held(world: World) -> dict[str, int]:
+def held(world: "World") -> dict[str, int]:
     """The keys of the inputs that speak with their last words, and when each was last seen (ms)."""
     states = world.inputs.values()
     return {s.spec.key: s.seen for s in states if s.freshness == "held" and s.seen is not None}
 
 
-def unknown_axes(world: World, region_id: str) -> dict[str, int]:
+def unknown_axes(world: "World", region_id: str) -> dict[str, int]:
     """The axes of the region that read an input that has gone silent, and since when (ms)."""
     found = {}
     for axis, feeds in world.model.feeds_in[region_id].items():
@@ -47,7 +50,7 @@ def unknown_axes(world: World, region_id: str) -> dict[str, int]:
     return found
 
 
-def axis_confidence(world: World, region_id: str) -> dict[str, float]:
+def axis_confidence(world: "World", region_id: str) -> dict[str, float]:
     """For each axis of the region that reads inputs, how far they are there, from 0 to 1."""
     return {
         axis: round3(sum(_TRUST[world.inputs[feed].freshness] for feed in feeds) / len(feeds))
@@ -55,7 +58,7 @@ def axis_confidence(world: World, region_id: str) -> dict[str, float]:
     }
 
 
-def is_known(world: World, metric: str) -> bool:
+def is_known(world: "World", metric: str) -> bool:
     """Whether the metric of a trigger rests on no input that has gone silent."""
     feeds = metric_of(metric).feeds(world.model)
     return not any(world.inputs[feed].unknown for feed in feeds if feed in world.inputs)
@@ -79,7 +82,7 @@ def passed(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(before) ^ set(after)))
 
 
-def without(changes: Diff, keys: Collection[str], model: Model, region_id: str) -> Diff:
+def without(changes: Diff, keys: Collection[str], model: "Model", region_id: str) -> Diff:
     """The changes that do not rest on these inputs, by key. What does has had another meaning
     before, and is rescored."""
     names = {spec.name for spec in model.inputs if spec.key in keys}

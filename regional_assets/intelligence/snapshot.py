@@ -3,7 +3,6 @@ snapshot (SPEC 5)."""
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 from msgspec.structs import astuple, replace
@@ -150,12 +149,14 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
         generated_at=0,
         meta=Meta(
             snapshot_id="",
+            model_version=model.stored_versions["model_version"],
+            scoring_version=model.stored_versions["scoring_version"],
+            geography_version=model.stored_versions["geography_version"],
             snapshot_confidence=world.confidence.score,
             missing_inputs=world.confidence.missing_inputs,
             stale_inputs=world.confidence.stale_inputs,
             valid_until=0,
             trigger_reason="scheduled_6h",
-            **{**model.stored_versions, **_grounds(world, region_id)},
         ),
         regime=Regime(label, "", 0, ""),
         balance=found.balance,
@@ -170,6 +171,7 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
         evidence=tuple(item for item, _ in items),
         narrative=NO_NARRATIVE,
     )
+    said = replace(said, meta=_grounded(said.meta, world, region_id))
     if apart:
         lanes = scenario_sets(apart.world, region_id, own)
         decided = replace(
@@ -183,16 +185,17 @@ def region_content(assessment: Assessment, region_id: str) -> Content:
     return Content(world, said, found, own, _digest(said, items))
 
 
-def _grounds(world: World, region_id: str) -> dict[str, Any]:
-    """What the body says of the ground that its numbers rest on."""
+def _grounded(meta: Meta, world: World, region_id: str) -> Meta:
+    """With what it says of the ground that the numbers rest on."""
     if not world.remembers:
-        return {}
-    return {
-        "held_inputs": held(world) or msgspec.UNSET,
-        "no_source": no_source(world),
-        "unknown_axes": unknown_axes(world, region_id) or msgspec.UNSET,
-        "axis_confidence": axis_confidence(world, region_id),
-    }
+        return meta
+    return replace(
+        meta,
+        held_inputs=held(world) or msgspec.UNSET,
+        no_source=no_source(world),
+        unknown_axes=unknown_axes(world, region_id) or msgspec.UNSET,
+        axis_confidence=axis_confidence(world, region_id),
+    )
 
 
 def _digest(said: Body, items: tuple[Dated, ...]) -> str:

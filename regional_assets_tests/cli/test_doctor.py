@@ -317,7 +317,7 @@ def test_inputs_that_are_missing_stale_or_wrong(server_url: str, folder: Path) -
     now = current_time()
     with redis.Redis.from_url(server_url) as client:
         assert doctor(server_url, folder)["inputs"].found == f"0 of {INPUTS} present"
-        client.mset(dict(sample_values(now - 86_400_000)))
+        client.mset(dict(sample_values(now - 2 * 3_600_000)))
         client.delete(KEY["macro_signals"])
         client.set(KEY["forecasts"], "{")
         finding = doctor(server_url, folder)["inputs"]

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from regional_assets.cli.main import main
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets_tests.support.stores import OpenStore, keys
-from regional_assets_tests.support.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, quiet_values, sample_values
 
 HISTORY = keys.regime_history("mena")
 HOUR = 3_600_000
@@ -29,7 +29,7 @@ def client(valkey_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> It
         with OpenStore(valkey_url, folder) as store:
             store.write_inputs(sample_values())
             take_snapshots(store, ["mena"], NOW)
-            connected.delete(*sample_values())
+            store.write_inputs(quiet_values(NOW + HOUR))
             take_snapshots(store, ["mena"], NOW + HOUR)
         assert connected.llen(HISTORY) == 2
         yield connected

@@ -19,6 +19,7 @@ from regional_assets.cli.main import main
 from regional_assets.defs.assets.board import REGIONAL_BOARD
 from regional_assets.defs.metadata import changes_metadata
 from regional_assets.runs import records, summary
+from regional_assets.runs.clock import current_time
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.dagster_runs import (
     ALL,
@@ -104,7 +105,7 @@ def test_the_summary_has_the_changes_of_its_run(
     assert changes(first, SUMMARY) == changes(first, REGIONAL_BOARD)
     assert changes(run(instance, tags=ALL), SUMMARY) == []
 
-    client.delete(KEY["chokepoints"])
+    client.set(KEY["chokepoints"], json.dumps({"chokepoints": [], "fetchedAt": current_time()}))
     second = run(instance, tags=ALL)
     assert changes(second, SUMMARY) == changes(second, REGIONAL_BOARD)
     assert {"Trigger off"} <= {row["change"] for row in changes(second, SUMMARY)}
@@ -132,9 +133,9 @@ def test_when_a_region_fails_its_card_names_the_reason(
 ) -> None:
     assert run(instance, tags=ALL).success
     name = keys.snapshot_by_id(latest_id(client, "mena") or "")
-    client.set(name, "{")
-    # With its copy the run would compare all the same.
-    client.delete(keys.latest_body("mena"))
+    # A server that refuses the read says nothing of what is there.
+    client.delete(name, keys.latest_body("mena"))
+    client.lpush(name, "x")
     result = run(instance, tags=ALL, force=True)
     assert not result.success
     assert list(said_in(instance, result)["damaged"]) == ["mena"]

@@ -36,7 +36,7 @@ from regional_assets_tests.support.model_server import (
     configure,
 )
 from regional_assets_tests.support.stores import keys
-from regional_assets_tests.support.worlds import NOW
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 ALL_BRIEFS = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
 
@@ -247,6 +247,7 @@ def test_what_cannot_be_read_fails_that_region_alone_and_leaves_the_summary(
 def test_a_key_of_a_wrong_type_is_named_and_left_alone(
     store: SnapshotStore, models: Models, name: Callable[[str], str]
 ) -> None:
+    store.write_inputs(sample_values())
     take_snapshots(store, ["mena", "latam"], NOW)
     store.client.delete(name("mena"))
     store.client.hset(name("mena"), "a", "b")

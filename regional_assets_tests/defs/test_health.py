@@ -17,7 +17,7 @@ from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.stored import latest_id
 from regional_assets_tests.support.stores import keys
-from regional_assets_tests.support.worlds import NOW, sample_values
+from regional_assets_tests.support.worlds import NOW, sample_values, undated_values
 
 HOUR = 3_600_000
 MAX_STALE_MINUTES = 720
@@ -58,7 +58,9 @@ def run(
 
 @pytest.fixture
 def client(store: SnapshotStore) -> redis.Redis:
-    """All regions were written at NOW; the inputs are absent, so that later runs are duplicates."""
+    """All regions were written at NOW; the inputs never get older, so that later runs are
+    duplicates."""
+    store.write_inputs(undated_values())
     run(store, REGION_IDS, NOW)
     return store.client
 
@@ -158,6 +160,7 @@ def test_a_dead_job_is_seen_to_age(client: redis.Redis) -> None:
 
 
 def test_a_region_that_was_never_written_is_not_ok(store: SnapshotStore) -> None:
+    store.write_inputs(undated_values())
     run(store, ["mena", "europe"], NOW)
     assert meta(store.client) == (0, 2)
     assert health(store.client, NOW) == "STALE_SEED"

@@ -58,7 +58,7 @@ def taken(store: SnapshotStore) -> list[int]:
         strict=True,
     ):
         assert not take_snapshots(store, REGION_IDS, at, force=True).failed
-        store.client.delete(removed)
+        store.client.set(removed, json.dumps({"fetchedAt": at}))
     return sorted(times)
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from regional_assets.defs.assets.inputs import input_assets, input_key
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
+from regional_assets.runs.clock import current_time
 from regional_assets_tests.support.built_in import MODEL
 from regional_assets_tests.support.dagster_runs import DEFS, INPUT_NAMES, observations
 from regional_assets_tests.support.servers import calls
@@ -100,7 +101,8 @@ def test_the_data_version_changes_when_the_value_does(
     first = observed(instance)
     client.set(KEY["stress_index"], b'{"compositeScore": 50}')
     # A companion gives the age, not the content.
-    client.set(COMPANION["gps_jamming"], b'{"fetchedAt": 1}')
+    two_days = current_time() - 2 * 86_400_000
+    client.set(COMPANION["gps_jamming"], json.dumps({"fetchedAt": two_days}))
     second = observed(instance)
     changed = {name for name in INPUT_NAMES if first[name]["version"] != second[name]["version"]}
     assert changed == {"stress_index"}
@@ -112,6 +114,8 @@ def test_missing_stale_and_unreadable_inputs_are_told(
 ) -> None:
     client.delete(KEY["military_flights"])
     client.set(KEY["forecasts"], b'{"generatedAt": 1700000000000}')
+    four_hours = current_time() - 4 * 3_600_000
+    client.set(COMPANION["intl_delays"], json.dumps({"fetchedAt": four_hours}))
     client.set(KEY["stress_index"], b"{}")
     client.set(KEY["macro_signals"], b'{"fetchedAt": 1e300}')
     client.set(KEY["strategic_reserves"], b"{")
@@ -119,7 +123,9 @@ def test_missing_stale_and_unreadable_inputs_are_told(
     client.lpush(KEY["chokepoints"], "a list")
     seen = observed(instance)
     assert seen["military_flights"] == {"version": "missing", "freshness": "missing", "bytes": 0}
-    assert seen["forecasts"]["freshness"] == "stale"
+    assert seen["intl_delays"]["freshness"] == "stale"
+    assert seen["forecasts"]["freshness"] == "missing"
+    assert "beyond five times its allowed age" in seen["forecasts"]["problem"]
     assert seen["forecasts"]["timestamp"] == 1_700_000_000
     assert seen["forecasts"]["age_minutes"] > 60
     for undatable in ("stress_index", "macro_signals"):
@@ -157,10 +163,10 @@ def test_all_inputs_are_one_round_trip(instance: dg.DagsterInstance, client: red
     client.config_resetstat()
     assert observe(instance).success
     counted = calls(client)
-    # One of the inputs and one of the store's identity, in one pipeline with the script.
-    assert (counted["mget"], counted["evalsha_ro"]) == (2, 1)
-    # Of the script, and of this test.
-    others = {"type", "zrange", "config|resetstat", "info"}
+    # One of the inputs and one of the store's identity, in one pipeline with the scripts.
+    assert (counted["mget"], counted["evalsha_ro"]) == (2, 2)
+    # Of the scripts, and of this test.
+    others = {"type", "zrange", "hgetall", "config|resetstat", "info"}
     assert set(counted) - others == {"mget", "evalsha_ro"}
 
 

@@ -220,6 +220,7 @@ def test_adopt_makes_the_present_store_that_of_all_runs(
     failed = call("run", "mena")
     assert failed.exit_code == 1
     assert "is not the store of the runs before" in failed.output
+    assert call("inputs", "load").exit_code == 0
     declined = call("adopt", answer="n\n")
     assert declined.exit_code == 1
     assert call("run", "mena").exit_code == 1
@@ -238,6 +239,7 @@ def test_the_command_warns_of_an_emptied_store(
     monkeypatch.setenv("DAGSTER_HOME", str(folder / "home"))
     assert "warning:" not in CliRunner().invoke(main, ["run", "mena"]).output
     client.flushall()
+    client.mset(dict(sample_values(current_time())))
     said = CliRunner().invoke(main, ["run", "mena"])
     assert said.exit_code == 0
     assert "warning: Redis at unix://" in said.output

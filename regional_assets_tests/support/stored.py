@@ -102,7 +102,7 @@ def put_body(client: redis.Redis, region: str, snapshot_id: str, body: bytes) ->
         client.set(key, body, keepttl=True)
 
 
-CONFIRMATIONS = {*map(keys.confirmed, REGION_IDS), keys.summary_seed_meta}
+CONFIRMATIONS = {*map(keys.confirmed, REGION_IDS), keys.summary_seed_meta, keys.last_seen}
 """What a run over all regions changes when nothing is new."""
 
 

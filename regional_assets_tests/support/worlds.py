@@ -81,6 +81,11 @@ def quiet_values(now: int = NOW) -> dict[str, bytes]:
     return {key: json.dumps({"fetchedAt": now}).encode() for key in KEY.values()}
 
 
+def undated_values() -> dict[str, bytes]:
+    """Inputs that are all there, say nothing, and never get older, by Redis key."""
+    return dict.fromkeys(KEY.values(), b"{}")
+
+
 def sample_world(now: int = NOW) -> World:
     return build_world(MODEL, {k: StoredValue(v) for k, v in sample_values(now).items()}, now)
 
