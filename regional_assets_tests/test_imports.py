@@ -99,6 +99,7 @@ print((later | {"httpx2"}) & set(sys.modules))
 ANYTHING = {
     "inputs": "an input's value: JSON of another job, or none",
     "declared": "what a feed says of itself",
+    "sirens": "the entries of a feed",
     "last_words": "an input's value, as it was",
     "records": "the fields of feeds that are taken as they are",
     "readers": "the payloads of feeds",

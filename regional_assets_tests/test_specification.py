@@ -189,6 +189,9 @@ def the_rows() -> Iterator[str]:
             yield f"{theater} claims {corridor.id}"
     for spec in MODEL.inputs:
         yield f"| {spec.name} | {spec.key} | {spec.max_age_minutes} "
+        days, hours = divmod(spec.hold_hours, 24)
+        held = f"{days} d" if days > 3 else f"{24 * days + hours} h"
+        yield f" {held if spec.hold_hours else 'none'} |"
         if spec.companion:
             yield f" {spec.companion} |"
     for trigger in MODEL.triggers:

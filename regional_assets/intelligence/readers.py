@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from regional_assets.intelligence.gazetteer import Gazetteer
-from regional_assets.intelligence.inputs import SAMPLE_FIELD, TIMESTAMP_FIELDS, milliseconds
+from regional_assets.intelligence.inputs import SAMPLE_FIELD, TIMESTAMP_FIELDS
 from regional_assets.intelligence.mentions import Mentions, WordFinder
 from regional_assets.intelligence.model import Model
 from regional_assets.intelligence.numbers import clip, is_number, parse_number
@@ -31,9 +31,9 @@ from regional_assets.intelligence.records import (
     read_record,
 )
 from regional_assets.intelligence.scoring import UNKNOWN, Horizon
+from regional_assets.intelligence.sirens import active_localities
 from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import clean, strings, text_of
-from regional_assets.intelligence.timing import FUTURE_TOLERANCE_MS, MINUTE_MS
 
 Payload = Mapping[str, Any]
 # Horizon → the words for it, in the order of `Projections`.
@@ -287,27 +287,13 @@ def transit_summaries(payload: Payload, tally: Tally, model: Model) -> dict[str,
 
 
 def oref_alerts(payload: Payload, tally: Tally, model: Model, now: int) -> float:
-    """The active siren alerts: localities in waves of the last 60 minutes, where the history
-    holds dated waves; else what the feed counts itself."""
-    dated = 0
-    localities = 0
-    span = model.scoring.reading.siren_minutes * MINUTE_MS
-    for wave in tally.objects(payload.get("history")):
-        at = milliseconds(wave.get("timestamp"))
-        if at is None:
-            tally.skipped += 1
-            continue
-        dated += 1
-        tally.incomplete += wave.get("alerts") is None
-        if now - span <= at <= now + FUTURE_TOLERANCE_MS:
-            for alert in tally.objects(wave.get("alerts")):
-                places = alert.get("data")
-                if isinstance(places, list) or places == {}:
-                    localities += len(places)
-                else:
-                    localities += 1
+    """The active siren alerts: localities in which sirens sounded in the last 60 minutes, where the
+    history holds dated waves; else what the feed counts itself."""
+    waves = tally.objects(payload.get("history"))
+    localities, dated = active_localities(waves, tally, now, model.scoring.reading.siren_minutes)
     if dated:
         return localities
+    tally.undated = True
     for name in ("activeAlertCount", "historyCount24h"):
         count = payload.get(name)
         if is_number(count):

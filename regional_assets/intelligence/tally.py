@@ -16,7 +16,8 @@ class Tally(msgspec.Struct):
     """How many records an input has, and how many of them are not fully used.
 
     `skipped` ones cannot be used, `incomplete` ones lack a value they should have, and `unplaced`
-    ones no region takes; `labels` names up to five of the places that are not known.
+    ones no region takes; `labels` names up to five of the places and categories that are not
+    known. `undated`: its state does not fade with time, so that it leaves no last words.
     """
 
     records: int = 0
@@ -24,6 +25,7 @@ class Tally(msgspec.Struct):
     incomplete: int = 0
     unplaced: int = 0
     labels: list[str] = msgspec.field(default_factory=list)
+    undated: bool = False
 
     def objects(self, value: Any) -> list[dict[str, Any]]:
         """The objects of a list of records; `{}` is an empty list (a Lua round trip makes it
@@ -37,6 +39,12 @@ class Tally(msgspec.Struct):
             self.records += 1
             self.skipped += 1
         return []
+
+    def unknown(self, name: str) -> None:
+        """Counts a record of a kind that is not known."""
+        self.skipped += 1
+        if len(self.labels) < _MAX_LABELS:
+            self._name(visible(clean(name, _MAX_LABEL)))
 
     def nowhere(self, *names: Any) -> None:
         """Counts a record that no region takes; `names` are what the feed calls the place."""

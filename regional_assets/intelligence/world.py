@@ -79,6 +79,11 @@ class World(msgspec.Struct, frozen=True):
         """Whether the input of that catalogue name is there, or its last words are."""
         return name in self.inputs and self.inputs[name].freshness != "missing"
 
+    def momentary(self, name: str) -> bool:
+        """Whether the input says what is so at this moment alone, so that it leaves no last
+        words: a count of sirens without the times of their waves."""
+        return name in self.tallies and self.tallies[name].undated
+
 
 def build_world(
     model: Model,

@@ -170,7 +170,7 @@ def _keep(store: SnapshotStore, stored: StoreRead, world: World) -> Beside | Non
     """What keeps the last words of the inputs of this run."""
     if not world.remembers or not stored.remembered:
         return None
-    states = list(world.inputs.values())
+    states = [s for name, s in world.inputs.items() if not world.momentary(name)]
     call = keep_call(store.keys, states, stored.values, stored.remembered.digests, world.now)
     return Beside(call) if call else None
 
