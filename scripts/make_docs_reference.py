@@ -103,7 +103,8 @@ KEYS: tuple[tuple[str, int | None], ...] = (
 METADATA: dict[str, dict[str, str]] = {
     "Always": {
         "outcome": "`written` or `duplicate`; `written (late)` when a newer snapshot was stored "
-        "meanwhile and stays the latest.",
+        "meanwhile and stays the latest; `written (repaired)` when readers could not read the "
+        "snapshot before.",
         "snapshot_id": "The stored snapshot that stands for this run.",
         "regime": "The regime label.",
         "previous_regime": "The label of the snapshot before, `none` for a region's first.",
@@ -140,6 +141,13 @@ METADATA: dict[str, dict[str, str]] = {
         "rescored": "The versions that differ, each with its old and new value. The changes may "
         "come from them alone, so they are no news: no alert, no history entry.",
     },
+    "When inputs are gone": {
+        "held": "Input key → when it was last seen: its last words stand for it.",
+        "silent": "Input key → when it was last seen, longer ago than it is held.",
+        "not_known": "Axis → since when an input has been silent that it rests on, and its last "
+        "value.",
+        "last_words_problem": "Why last words cannot be read or kept.",
+    },
     "With a model of your own": {
         "left_out": "Trigger or template that does not apply → what the model lacks for it.",
         "model_warnings": "What the model allows and probably does not mean.",
@@ -172,7 +180,9 @@ def page() -> str:
         _KEYS,
         _table(("Key", "Type", "Expires after", "Content"), _keys()),
         f"Each commit deletes `{Keys().live('<region>')}`, a key of an older design. Further "
-        f"keys of this project's own lie under `{Keys().own('*')}`; nothing is stored there yet.\n",
+        f"keys of this project's own lie under `{Keys().own('*')}`: the last words of each input "
+        f"(`{Keys().last_words('<input>')}`) and when each was last seen (`{Keys().last_seen}`), "
+        "both for 30 days after that.\n",
         _METADATA,
         *_metadata(),
         _COMMANDS,

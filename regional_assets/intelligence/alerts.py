@@ -1,6 +1,6 @@
 """The alerts that a commit queues for the notification relay (SPEC 6, Alerts)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from regional_assets.intelligence.diff import Diff
 from regional_assets.intelligence.geography import Region
@@ -10,14 +10,23 @@ from regional_assets.intelligence.text import words
 
 
 def alerts(
-    region: Region, changes: Diff, rules: Alerts, snapshot_id: str, at: int
+    region: Region,
+    changes: Diff,
+    rules: Alerts,
+    snapshot_id: str,
+    at: int,
+    back: Sequence[str] = (),
 ) -> Iterator[Alert]:
-    """The alerts of the region's changes, in the order in which they are queued; `at` in ms."""
+    """The alerts of the region's changes, in the order in which they are queued; `at` in ms. They
+    name the inputs that are `back` since the snapshot before: what changed may be older."""
+    silence = {"after_silence_of": ", ".join(back)} if back else {}
 
     def alert(
         kind: str, severity: Severity, title: str, details: Mapping[str, str | float]
     ) -> Alert:
-        payload = AlertPayload(f"{region.label}: {title}", region.id, snapshot_id, at, details)
+        payload = AlertPayload(
+            f"{region.label}: {title}", region.id, snapshot_id, at, {**details, **silence}
+        )
         return Alert(
             eventType=f"regional_{kind}", severity=severity, payload=payload, publishedAt=at
         )

@@ -22,7 +22,8 @@ VERSIONS = ("model_version", "scoring_version", "geography_version")
 class Previous(msgspec.Struct, frozen=True):
     """The parts of a region's previous snapshot that are compared. Of a snapshot of other versions
     they are those that this version can read. `no_source` lists the inputs that had none; None
-    where it does not say. `lost` is why nothing of it can be read."""
+    where it does not say; `missing` those that were missing. `lost` is why nothing of it can be
+    read."""
 
     snapshot_id: str
     versions: Mapping[str, str]
@@ -32,6 +33,7 @@ class Previous(msgspec.Struct, frozen=True):
     active_triggers: tuple[str, ...]
     leverage: Mapping[str, float]
     no_source: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = ()
     lost: str = ""
 
     @classmethod
@@ -50,6 +52,7 @@ class _Versions(msgspec.Struct, frozen=True):
 class _Meta(_Versions, frozen=True):
     decided: Decided | None = None
     no_source: tuple[str, ...] | None = None
+    missing_inputs: tuple[str, ...] = ()
 
 
 class _Regime(msgspec.Struct):
@@ -131,6 +134,7 @@ def read_previous(
         if decided
         else {actor.actor_id: actor.leverage_score for actor in stored.actors},
         no_source=stored.meta.no_source,
+        missing=stored.meta.missing_inputs,
     )
 
 

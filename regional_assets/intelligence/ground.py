@@ -77,6 +77,17 @@ def not_known(body: Body) -> dict[str, str]:
     return {axis: shown(body, axis) for axis in body.meta.unknown_axes or {}}
 
 
+def back(world: "World", region_id: str, missing: Collection[str]) -> list[str]:
+    """Those of the keys that were missing whose inputs are there again, and count in the region."""
+    model = world.model
+    read = {feed for feeds in model.feeds_in[region_id].values() for feed in feeds} | {*_ACTORS}
+    for trigger in model.applicable_triggers:
+        if trigger.region == region_id:
+            read |= {*metric_of(trigger.metric).feeds(model)}
+    states = (world.inputs[name] for name in read if name in world.inputs)
+    return sorted(s.spec.key for s in states if s.present and s.spec.key in missing)
+
+
 def passed(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
     """The inputs that had no source and have one now, or the other way round."""
     return tuple(sorted(set(before) ^ set(after)))

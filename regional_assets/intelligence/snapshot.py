@@ -2,7 +2,7 @@
 snapshot (SPEC 5)."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import astuple, replace
@@ -15,6 +15,7 @@ from regional_assets.intelligence.digest import content_digest
 from regional_assets.intelligence.evidence import Dated, evidence
 from regional_assets.intelligence.ground import (
     axis_confidence,
+    back,
     held,
     is_known,
     no_source,
@@ -271,13 +272,16 @@ def complete(
         triggers=by_state(content.triggers, now, _unknown(content.triggers, world)),
         narrative=narrative,
     )
+    again: Sequence[str] = ()
+    if previous and previous.missing and world.remembers:
+        again = back(world, said.region_id, previous.missing)
     region, rules = model.region(said.region_id), model.scoring.alerts
     return Snapshot(
         content=content,
         body=body,
         previous_id=previous.snapshot_id if previous else "",
         changes=changes,
-        alerts=tuple(alerts(region, changes, rules, snapshot_id, now)) if news else (),
+        alerts=tuple(alerts(region, changes, rules, snapshot_id, now, again)) if news else (),
         history_entry=(
             Transition(
                 said.region_id,

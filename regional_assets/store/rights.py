@@ -36,9 +36,9 @@ def _rights_at(client: redis.Redis, keys: Keys, model: Model) -> Result:
     if _refused(client, list(access.uses_of_own(keys))):
         return Result(
             "warning",
-            f"this user may do all that a run needs, but lacks rights on {keys.own('*')}, which "
-            "the next versions use",
-            f"before the next upgrade, create the users again: {_RIGHTS_ADVICE}",
+            f"this user may do all that a run needs, but lacks rights on {keys.own('*')}, so that "
+            "inputs that go missing have no last words",
+            f"create the users again: {_RIGHTS_ADVICE}",
         )
     return Result("ok", "this user may do all that a run does")
 

@@ -14,7 +14,7 @@ from regional_assets_tests.support.stored import set_version
 from scripts.make_docs_reference import METADATA, PAGE, key_rows, page
 
 # What a model of one's own leaves out: cli/test_model.py.
-ALWAYS, RESCORED, _, DUPLICATE, NARRATED, FAILED = map(frozenset, METADATA.values())
+ALWAYS, RESCORED, GONE, _, DUPLICATE, NARRATED, FAILED = map(frozenset, METADATA.values())
 
 
 def test_the_page_is_what_the_code_says() -> None:
@@ -43,6 +43,9 @@ def test_the_metadata_fields_are_those_of_a_run(
     configure(monkeypatch, models.environment("malformed"))
     told = fields(instance, force=True)
     asked = [region in NARRATED_REGIONS for region in REGION_IDS]
+    client.delete("military:flights:v1")
+    gone = fields(instance, force=True)
+    assert all(found & GONE == {"held"} for found in gone)
     assert told == [ALWAYS | NARRATED | (FAILED if region else set()) for region in asked]
 
 

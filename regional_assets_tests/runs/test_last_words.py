@@ -194,3 +194,32 @@ def test_keys_of_another_type_are_told_of(store: SnapshotStore) -> None:
     result = take_snapshots(store, REGION_IDS, NOW)
     assert result.failed == ()
     assert "WRONGTYPE" in result.forgotten
+
+
+def test_where_it_is_off_nothing_is_remembered(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGIONAL_HOLD", "off")
+    write(store, NOW)
+    run(store, NOW)
+    assert [*store.client.scan_iter(keys.own("*"))] == []
+    assert not {"no_source", "axis_confidence"} & {*meta_of(store, "mena")}
+    alerts, _ = told(store)
+    delete(store, "cross_source_signals")
+    run(store, NOW + HOUR_MS)
+    assert told(store)[0] > alerts
+    assert look(store, NOW) == []
+
+
+def test_a_value_that_is_there_and_unusable_costs_one_trip_more(store: SnapshotStore) -> None:
+    write(store, NOW)
+    run(store, NOW)
+    before = told(store)
+    store.client.set(KEY["cross_source_signals"], '"__WM_NEG__"')
+    store.client.set(KEY["chokepoints"], json.dumps({"unavailable": True, "fetchedAt": NOW}))
+    run(store, NOW + HOUR_MS)
+    assert told(store) == before
+    assert {*meta_of(store, "mena")["held_inputs"]} == {
+        KEY["cross_source_signals"],
+        KEY["chokepoints"],
+    }

@@ -350,7 +350,7 @@ def test_a_user_of_before_is_warned_and_goes_on_committing(
     assert "`regional-assets acl`" in advice
     assert [r.outcome for r in result.regions] == ["written"]
     # And the run says so.
-    assert "No permissions" in result.forgotten
+    assert "permissions" in result.forgotten
 
 
 @pytest.mark.parametrize("server_url", ["redis"], indirect=True)

@@ -84,7 +84,7 @@ def refused_commits(folder: Path) -> Iterator[str]:
                 keys=["*"],
                 commands=["+@all", "-lpush"],
             )
-            client.mset(dict(sample_values()))
+            client.mset(dict(sample_values(current_time())))
             client.set(keys.index("europe"), "wrong")
         yield url.replace("unix://", f"unix://limited:{quote(PASSWORD, safe='')}@")
 

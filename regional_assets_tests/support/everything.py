@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from regional_assets.cli.doctor import examine
 from regional_assets.intelligence.brief import Brief
+from regional_assets.runs.look import look
 from regional_assets.runs.snapshots import take_snapshots
 from regional_assets.runs.summary import update_summary
 from regional_assets.settings import INPUT_PREFIX, KEY_PREFIX, REDIS_URL, STATE_DIR
@@ -22,6 +23,7 @@ from regional_assets.store.reading import (
 )
 from regional_assets.store.snapshot_store import SnapshotStore, Summary
 from regional_assets_tests.support.built_in import MODEL, REGION_IDS
+from regional_assets_tests.support.stored import latest_id
 from regional_assets_tests.support.stores import OneRecord, OpenStore
 from regional_assets_tests.support.worlds import NOW, sample_values
 
@@ -41,6 +43,16 @@ def everything(store: OpenStore, folder: Path) -> None:
     take_snapshots(store, ["mena"], NOW - 1, force=True)
     store.verify(REGION_IDS, NOW)
     store.verify_summary()
+    # What cannot be read is written anew, and its history put back.
+    for damaged in (b"{", None):
+        for key in (
+            store.keys.snapshot_by_id(latest_id(store.client, "mena") or ""),
+            store.keys.latest_body("mena"),
+        ):
+            store.client.set(key, damaged) if damaged else store.client.delete(key)
+        store.client.delete(store.keys.regime_history("mena"))
+        take_snapshots(store, ["mena"], NOW + 1)
+    look(store, NOW + 1)
     list(read_histories(store, REGION_IDS))
     read_waiting_alerts(store, 10)
     briefs = BriefStore(store)
