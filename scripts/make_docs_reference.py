@@ -30,6 +30,7 @@ from regional_assets.store.keys import (
     SUMMARY_EXPIRY,
     Keys,
 )
+from regional_assets.store.last_words import EXPIRY as LAST_WORDS_EXPIRY
 
 # Also what is there only with a language model.
 DEFS = definitions(BUILT_IN, narrated=True)
@@ -97,6 +98,8 @@ KEYS: tuple[tuple[str, int | None], ...] = (
     ("alert_queue", None),
     ("alert_guard", ALERT_GUARD_EXPIRY),
     ("identity", None),
+    ("last_words", LAST_WORDS_EXPIRY),
+    ("last_seen", LAST_WORDS_EXPIRY),
 )
 
 # Field → meaning; the fields of each group are there under its condition.
@@ -180,9 +183,7 @@ def page() -> str:
         _KEYS,
         _table(("Key", "Type", "Expires after", "Content"), _keys()),
         f"Each commit deletes `{Keys().live('<region>')}`, a key of an older design. Further "
-        f"keys of this project's own lie under `{Keys().own('*')}`: the last words of each input "
-        f"(`{Keys().last_words('<input>')}`) and when each was last seen (`{Keys().last_seen}`), "
-        "both for 30 days after that.\n",
+        f"keys of this project's own lie under `{Keys().own('*')}`.\n",
         _METADATA,
         *_metadata(),
         _COMMANDS,
@@ -215,6 +216,8 @@ def key_rows() -> Iterator[tuple[str, str, int | None, str]]:
     types = {
         **{key: stored.kind for key, stored in access.stored_keys(Keys(), "*", "*").items()},
         **dict.fromkeys(access.write_only_keys(Keys()), "string"),
+        Keys().last_words("*"): "string",
+        Keys().last_seen: "hash",
     }
     for name, expiry in KEYS:
         pattern = _filled(name, lambda _: "*")

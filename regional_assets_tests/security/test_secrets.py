@@ -16,6 +16,7 @@ import pytest
 import redis
 import trustme
 
+from regional_assets.runs.clock import current_time
 from regional_assets_tests.support.processes import program
 from regional_assets_tests.support.servers import free_port, redis_server, stop_group
 from regional_assets_tests.support.stores import keys
