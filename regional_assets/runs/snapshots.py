@@ -143,7 +143,7 @@ def take_snapshots(
     with closing(_narrated(store, narrator, assessed, stored.latest)) as batches:
         for batch in batches:
             results |= _commit(store, batch, stored.latest, force, None if sent else keep)
-            sent = True
+            sent = sent or bool(batch)
     problem = stored.remembered.problem if stored.remembered else ""
     forgotten = problem or (keep.refused if keep else "")
     return RunResult(world, tuple(results[region] for region in chosen), forgotten)
