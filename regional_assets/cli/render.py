@@ -34,9 +34,10 @@ def plain(value: object, style: str = "") -> Text:
 def input_cells(state: InputState, now: int) -> tuple[str | Text, ...]:
     """State, age, maximal age, size and problem of an input, as cells of a table."""
     style = _FRESHNESS_STYLE[state.freshness]
+    old = "" if state.timestamp is None else age(now - state.timestamp)
     return (
         f"[{style}]{state.freshness}[/]",
-        "" if state.timestamp is None else age(now - state.timestamp),
+        f"seen {age(now - state.seen)} ago" if state.seen else old,
         age(state.spec.max_age_minutes * 60_000),
         f"{state.size:,}",
         plain(state.problem or ""),
@@ -58,7 +59,13 @@ def print_snapshot(console: Console, snapshot: Body) -> None:
     console.print(table)
     for title, items in (
         ("narrative", snapshot.narrative.texts()),
-        ("triggers active", [t.description for t in snapshot.triggers.active]),
+        (
+            "triggers active",
+            [
+                t.description + (" (by last words)" if t.known is False else "")
+                for t in snapshot.triggers.active
+            ],
+        ),
         ("triggers watching", [t.description for t in snapshot.triggers.watching]),
         ("actors", [f"{a.name} {a.leverage_score}" for a in snapshot.actors]),
         ("transmission", [f"{p.end} ({p.severity})" for p in snapshot.transmission_paths]),

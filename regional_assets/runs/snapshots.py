@@ -231,8 +231,8 @@ def _commit(
     keep: Beside | None,
 ) -> dict[str, RegionResult]:
     """Settles each region against its latest snapshot and commits it; `keep` goes with the first
-    message. A region that another run
-    moved meanwhile is settled again against what is there now, until the region deadline."""
+    message. A region that another run moved meanwhile is settled again against what is there now,
+    until the region deadline."""
     results: dict[str, RegionResult] = {}
     deadline = time.monotonic() + store.region_deadline
     pending = list(assessed)
@@ -255,7 +255,9 @@ def _commit(
                 case Written(alerts_queued, late, repaired):
                     repaired = repaired or bool(snapshot.lost_previous)
                     if repaired:
-                        store.restore_history(region)
+                        # What it would have put back is a matter of `verify`.
+                        with suppress(StoreError):
+                            store.restore_history(region)
                     results[region] = _result(
                         one,
                         "written",

@@ -83,7 +83,9 @@ class Pointer(msgspec.Struct, frozen=True):
         """The same with the server's reply to a GET of the snapshot's own key."""
         pointer, key = keys.latest(self.region), keys.snapshot_by_id(self.snapshot_id)
         if not is_snapshot_id(self.snapshot_id):
-            return LatestRead(error=f"{pointer} holds no snapshot id", lost=self.snapshot_id)
+            # What is no text cannot be compared with.
+            lost = self.snapshot_id if self.snapshot_id.encode() == self.held else None
+            return LatestRead(error=f"{pointer} holds no snapshot id; delete it", lost=lost)
         if isinstance(reply, Exception):
             return LatestRead(error=f"{key}: {refusal(reply)}")
         if reply is None:

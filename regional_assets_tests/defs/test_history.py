@@ -122,7 +122,7 @@ def test_the_table_changes_with_the_inputs(store: SnapshotStore, taken: list[int
     [(_, kept)] = read_histories(store, ["mena"])
     frame = history_of("mena", kept).frame
     assert frame["maritime_access"].nunique() > 1
-    assert frame["confidence"].is_unique
+    assert frame["confidence"].nunique() > 1
 
 
 def test_more_snapshots_than_one_answer_carries(store: SnapshotStore) -> None:

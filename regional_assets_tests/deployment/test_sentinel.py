@@ -24,6 +24,7 @@ from regional_assets_tests.support.worlds import (
     NOW,
     as_previous,
     content_of,
+    sample_values,
     sample_world,
     snapshots_of,
 )
@@ -125,6 +126,7 @@ def test_a_run_fails_until_the_replicas_have_it(folder: Path) -> None:
         replica.signal(signal.SIGSTOP)
         url = f"redis://{primary.address}/0"
         with OpenStore(url, folder, replicas=1, answer_timeout=1.0) as store:
+            store.write_inputs(sample_values())
             [result] = take_snapshots(store, ["mena"], NOW).regions
         assert result.failed
         assert (result.error or "").startswith("not on 1 replicas yet")

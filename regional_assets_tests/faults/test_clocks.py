@@ -40,8 +40,9 @@ def change(client: redis.Redis, number: int) -> None:
     values = dict(sample_values())
     flights = [{"lat": 30, "lon": 40}] * number
     values[KEY["military_flights"]] = json.dumps({"flights": flights}).encode()
-    client.delete(*values)
-    client.mset({k: v for k, v in values.items() if number % 2 == 0 or k not in STRESSED})
+    if number % 2:
+        values |= dict.fromkeys(STRESSED, json.dumps({"fetchedAt": NOW}).encode())
+    client.mset(values)
 
 
 def assert_told_of(client: redis.Redis, snapshot_ids: list[str | None], now: int) -> None:

@@ -22,7 +22,7 @@ from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.own_servers import open_store
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.waiting import eventually
-from regional_assets_tests.support.worlds import NOW
+from regional_assets_tests.support.worlds import NOW, sample_values
 
 
 def process_id(state: Path) -> int:
@@ -73,6 +73,7 @@ def test_a_disk_that_takes_only_part_of_a_write(state: Path) -> None:
     import resource
 
     store = open_store(state)
+    store.write_inputs(sample_values())
     before = take_snapshots(store, REGION_IDS, NOW).regions
     log = next((state / "valkey" / "appendonlydir").glob("*.incr.aof"))
     limit = log.stat().st_size + 30_000
@@ -153,6 +154,7 @@ def test_a_folder_that_cannot_be_written(folder: Path) -> None:
 
 def test_what_a_dead_server_leaves_behind(state: Path) -> None:
     store = open_store(state)
+    store.write_inputs(sample_values())
     take_snapshots(store, REGION_IDS, NOW)
     store.client.close()
     first = process_id(state)
@@ -213,6 +215,8 @@ def test_two_projects_on_one_machine(folder: Path) -> None:
     states = [folder / "one", folder / "two"]
     stores = [open_store(state) for state in states]
     try:
+        for store in stores:
+            store.write_inputs(sample_values())
         take_snapshots(stores[0], ["mena"], NOW)
         take_snapshots(stores[1], ["europe"], NOW)
         assert [store.client.exists(keys.latest("mena")) for store in stores] == [1, 0]

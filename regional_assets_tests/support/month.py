@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from regional_assets.runs.snapshots import take_snapshots
@@ -44,7 +45,6 @@ def tenser(values: Mapping[str, bytes], progress: float) -> dict[str, bytes]:
             chokepoint["status"] = "yellow" if wave > 0.6 else "green"
         found[KEY["oref_alerts"]]["data"]["history"] = []
     else:
-        found[KEY["stress_index"]] = json.loads(
-            json.dumps(found[KEY["stress_index"]]).replace("2026", "2025")
-        )
+        late = datetime.fromisoformat(found[KEY["stress_index"]]["seededAt"]) - timedelta(hours=4)
+        found[KEY["stress_index"]]["seededAt"] = late.isoformat()
     return {key: json.dumps(value).encode() for key, value in found.items()}

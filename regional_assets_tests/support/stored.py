@@ -120,7 +120,7 @@ def changed(client: redis.Redis, before: dict[str, Any]) -> set[str]:
 def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
     known = {*INPUT_KEYS, *COMPANION_KEYS, keys.alert_queue, keys.summary, keys.summary_seed_meta}
-    known.add(keys.identity)
+    known |= {keys.identity, keys.last_seen, *map(keys.last_words, INPUT_KEYS)}
     known |= {keys.observations(t.region, t.metric) for t in MODEL.applicable_triggers}
     for region in REGION_IDS:
         known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}
