@@ -89,10 +89,11 @@ def client(store: SnapshotStore) -> redis.Redis:
 
 def change_inputs(client: redis.Redis, number: int) -> None:
     """Every region's content changes with every number; alerts may be told anew."""
-    values = dict(sample_values(current_time()))
-    client.delete(*values, keys.alert_queue, *client.scan_iter("wm:notif:scan-dedup:*"))
+    now = current_time()
+    values = dict(sample_values(now))
+    client.delete(keys.alert_queue, *client.scan_iter("wm:notif:scan-dedup:*"))
     for key in () if number % 2 else TELLING:
-        del values[key]
+        values[key] = json.dumps({"fetchedAt": now}).encode()
     client.mset(values)
 
 
