@@ -31,7 +31,7 @@ from regional_assets_tests.support.waiting import LONG, eventually
 from regional_assets_tests.support.worker import PROCESSES, snapshot_job
 from regional_assets_tests.support.worlds import KEY, sample_values
 
-REPETITIONS = 200 if LONG else 2
+REPETITIONS = 200 if LONG else 4
 
 # When a worker is killed: at a random time, or when a random share of what it sends, or of what it
 # is answered, has passed. Most of what it sends are its commits.
@@ -104,7 +104,7 @@ def commits(client: redis.Redis) -> int:
 def test_killed_at_any_moment_and_run_again(
     server_url: str, client: redis.Redis, folder: Path
 ) -> None:
-    moments = Random(10)
+    moments = Random(4)
     done: Counter[int] = Counter()
     alerts = 0
     home = folder / "dagster"
