@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.text import clean
 from regional_assets.intelligence.timing import DAY_MS, MINUTE_MS, age
 
 Verdict = Literal["stale", "missing"]
@@ -17,24 +18,31 @@ FLAGS: Mapping[str, Verdict] = {
     "degraded": "stale",
     "stale": "stale",
 }
-# Fields of a payload that date its content, and after how many days that is stale.
-CONTENT_DAYS: Mapping[str, int] = {"latestPeriod": 21, "date": 4}
-# The same of a feed that dates its newest item and sets no limit itself.
-_NEWEST_DAYS = 90
+# What dates the content of an input, and after how many days that is stale where the feed sets no
+# limit: writers renew the time of the fetch while their source stands still.
+CONTENT_DAYS: Mapping[str, tuple[str, int]] = {
+    "eu_gas_storage": ("newestItemAt", 10),
+    "strategic_reserves": ("latestPeriod", 21),
+    "gps_jamming": ("date", 4),
+}
 _OLD = 5
-SIGNS = (*FLAGS, *CONTENT_DAYS, "newestItemAt", "maxContentAgeMin")
+_MOST_CHARACTERS = 100
+SIGNS = (*FLAGS, "latestPeriod", "date", "newestItemAt", "maxContentAgeMin")
 
 
 def declared(
+    name: str,
     seed: Mapping[str, Any],
     payload: Mapping[str, Any],
     companion: Mapping[str, Any],
     now: int,
     milliseconds: Milliseconds,
 ) -> tuple[Verdict, str] | None:
-    """What envelope, payload and companion say against the input at `now` (ms), and in words; None
-    for nothing. `milliseconds` reads a time."""
-    found = list(_said(seed, payload)) + list(_aged(seed, payload, companion, now, milliseconds))
+    """What envelope, payload and companion say against the input of that name at `now` (ms), and in
+    words; None for nothing. `milliseconds` reads a time."""
+    found = list(_said(seed, payload)) + list(
+        _aged(name, seed, payload, companion, now, milliseconds)
+    )
     return min(found, key=lambda verdict: verdict[0] != "missing", default=None)
 
 
@@ -42,30 +50,32 @@ def _said(seed: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[tuple
     state = seed.get("state")
     if isinstance(state, str) and state not in ("OK", "OK_ZERO"):
         reason = seed.get("errorReason")
-        yield "missing", f"its writer says state {state}" + (f": {reason}" if reason else "")
+        words = f"state {state}" + (f": {reason}" if reason else "")
+        yield "missing", f"its writer says {clean(words, _MOST_CHARACTERS)}"
     for field, verdict in FLAGS.items():
         value = payload.get(field)
-        if value is True or (field == "error" and isinstance(value, str) and value):
-            yield verdict, f"its writer says {field}" + ("" if value is True else f": {value}")
+        if value is True or (field == "error" and value and isinstance(value, str | dict)):
+            words = field if value is True else f"{field}: {value}"
+            yield verdict, f"its writer says {clean(words, _MOST_CHARACTERS)}"
 
 
 def _aged(
+    name: str,
     seed: Mapping[str, Any],
     payload: Mapping[str, Any],
     companion: Mapping[str, Any],
     now: int,
     milliseconds: Milliseconds,
 ) -> Iterator[tuple[Verdict, str]]:
-    dates: list[tuple[float, float]] = [
-        (at, days * DAY_MS)
-        for field, days in CONTENT_DAYS.items()
-        if isinstance(payload.get(field), str) and (at := milliseconds(payload[field])) is not None
-    ]
+    field, days = CONTENT_DAYS.get(name, ("newestItemAt", 0))
     for said in (seed, payload, companion):
-        newest, limit = milliseconds(said.get("newestItemAt")), said.get("maxContentAgeMin")
-        if newest is not None:
-            dates.append((newest, limit * MINUTE_MS if is_number(limit) else _NEWEST_DAYS * DAY_MS))
-    for at, most in dates:
-        if now - at > most:
+        minutes, newest = said.get("maxContentAgeMin"), said.get("newestItemAt")
+        most: float = days * DAY_MS
+        if is_number(minutes) and minutes > 0:
+            most = minutes * MINUTE_MS
+            if newest is None:
+                yield "stale", "none of its items has a time"
+        at = milliseconds(said.get(field) if newest is None else newest)
+        if most and at is not None and now - at > most:
             verdict: Verdict = "missing" if now - at > _OLD * most else "stale"
-            yield verdict, f"its content is {age(now - at)} old"
+            yield verdict, f"its content is {age(now - at)} old, beyond {age(most)}"

@@ -116,7 +116,7 @@ def read_input(
             freshness = "fresh"
         elif old > _BEYOND * allowed:
             freshness, problem = "missing", f"{age(old)} old, beyond five times its allowed age"
-    said = declared(seed, payload, companion, now, milliseconds)
+    said = declared(spec.name, seed, payload, companion, now, milliseconds)
     if said and freshness != "missing":
         freshness, problem = said
     at = None if timestamp is None else int(timestamp)

@@ -26,8 +26,8 @@ _NOT_NOW = re.compile(
 )
 # Numbers of the official source, in the live feed and in its history: they differ. Those that say
 # "take shelter now", and all that are known.
-_LIVE, _LIVE_KNOWN = {1, 2, 4, 6, 13}, {*range(1, 8), 10, 13, *range(101, 108), 113}
-_HISTORY, _HISTORY_KNOWN = {1, 2, 3, 4, 9, 10}, set(range(1, 29))
+_LIVE, _LIVE_KNOWN = {1, 2, 6, 13}, {*range(1, 8), 10, 13, *range(101, 108), 113}
+_HISTORY, _HISTORY_KNOWN = {1, 2, 3, 4, 10}, set(range(1, 29))
 
 
 def active_localities(
@@ -64,9 +64,11 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 def _is_siren(alert: Mapping[str, Any], tally: Tally) -> bool:
     """Whether the entry says "take shelter now"; one whose category is not known is skipped."""
-    if _NOT_NOW.search(" ".join(text_of(alert.get(n)) for n in ("title", "titleHe", "desc"))):
+    # A description is read only where there is no title: a siren's says when it will be over.
+    title = f"{text_of(alert.get('title'))} {text_of(alert.get('titleHe'))}".strip()
+    if _NOT_NOW.search(title or text_of(alert.get("desc"))):
         return False
-    in_history = "alertDate" in alert
+    in_history = "alertDate" in alert or "category" in alert
     stated = alert.get("cat", alert.get("category"))
     if stated is None or stated == "":
         return True

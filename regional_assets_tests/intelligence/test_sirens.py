@@ -108,3 +108,7 @@ def test_an_entry_without_a_list_of_places_is_one(data: Any) -> None:
 def test_whatever_an_entry_holds_it_is_read() -> None:
     odd: list[Any] = [None, 7, {}, {"id": {}, "cat": [], "title": 5, "data": [None, {}, 3]}]
     assert count(*odd) >= 0
+
+
+def test_a_siren_whose_description_says_when_it_will_be_over_counts() -> None:
+    assert count(alert(desc="Stay in the shelter until the event has ended")) == 2
