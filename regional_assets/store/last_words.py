@@ -93,7 +93,7 @@ def keep_call(
             continue
         pair = value, stored.get(state.spec.companion, StoredValue()).data
         packed = msgspec.msgpack.encode(pair)
-        digest = hashlib.blake2b(packed, digest_size=8).hexdigest()
+        digest = hashlib.sha256(packed).hexdigest()[:16]
         words = b"" if digests.get(key) == digest else zstandard.compress(packed, 3)
         if len(words) <= MOST_BYTES:
             names.append(keys.last_words(key))
