@@ -149,3 +149,32 @@ def test_of_many_regions_those_under_most_pressure_are_shown(
     assert [card.id for card in board.cards] == [r for r in many.region_ids if r in first]
     assert {"mena", "north-america"} <= set(first)
     assert "10 more, under less pressure, are not shown" in page
+
+
+def test_what_is_not_known_is_shown_with_the_last_value(valkey_store: SnapshotStore) -> None:
+    valkey_store.write_inputs(sample_values())
+    take_snapshots(valkey_store, REGION_IDS, NOW)
+    later = NOW + 26 * 3_600_000
+    valkey_store.write_inputs(sample_values(later))
+    valkey_store.client.delete("intelligence:cross-source-signals:v1", "military:flights:v1")
+    take_snapshots(valkey_store, REGION_IDS, later)
+    board, page = make_board(valkey_store, REGION_IDS, later)
+    mena = stored(valkey_store, "mena")
+    last = mena["meta"]["decided"]["axes"]["coercive_pressure"]
+    words_shown = f"no data since 2026-09-21 14:13 UTC (last {last:.2f})"
+    [axis] = [a for a in cards(valkey_store, later)["mena"].axes if a.name == "coercive_pressure"]
+    assert axis.unknown == words_shown
+    assert words_shown in page
+    assert (
+        f"{mena['balance']['coercive_pressure']:.3f}"
+        not in page.partition('id="r-mena"')[2][:9_000]
+    )
+    assert board.marks["mena"].unknown
+    assert "no driver" not in page
+    assert [state.spec.name for state in board.of("held")] == []
+    assert "since 2026-09-21 14:13 UTC" in page
+
+
+def test_where_there_is_no_record_none_is_said_to_be_used(valkey_store: SnapshotStore) -> None:
+    _, page = make_board(valkey_store, REGION_IDS, NOW)
+    assert "Every record is used" not in page

@@ -154,3 +154,12 @@ def test_the_scale_is_told_apart_without_colours_and_the_text_is_legible() -> No
     for panel, text, line, _ in (LIGHT, DARK):
         assert contrast(text, panel) >= 7
         assert contrast(line, panel) >= 3
+
+
+def test_a_region_that_is_not_all_known_is_hatched_and_says_so() -> None:
+    marks = {id: replace(CALM, unknown=id == "mena") for id in REGION_IDS}
+    image = drawn(marks)
+    hatched = [fill == "url(#map-missing)" for fill in fills(image)]
+    assert hatched == [id == "mena" for id in WITH_LAND]
+    assert texts(image).count("not all known") == 1
+    assert "not all known" in map_text(REGIONS, marks)
