@@ -2,6 +2,7 @@
 sees them (SPEC 2.4)."""
 
 from regional_assets.intelligence.inputs import read_inputs
+from regional_assets.store import memory
 from regional_assets.store.last_words import keep_call
 from regional_assets.store.snapshot_store import SnapshotStore
 
@@ -12,8 +13,8 @@ def look(store: SnapshotStore, now: int) -> list[str]:
     if not store.remembers:
         return []
     inputs = [spec for spec in store.model.inputs if spec.lives_minutes]
-    stored, remembered = store.look(inputs)
+    stored, remembered = memory.look(store, inputs)
     states = list(read_inputs(inputs, stored, now).values())
     if call := keep_call(store.keys, states, stored, remembered.digests, now):
-        store.keep(call)
+        memory.keep(store, call)
     return [state.spec.name for state in states if state.usable]

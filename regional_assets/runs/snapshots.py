@@ -37,6 +37,8 @@ from regional_assets.store.commit import (
 )
 from regional_assets.store.last_words import keep_call
 from regional_assets.store.latest import LatestRead
+from regional_assets.store.memory import recall
+from regional_assets.store.repair import restore_history
 from regional_assets.store.snapshot_store import REGIONS_PER_CALL, Beside, SnapshotStore, StoreRead
 
 if TYPE_CHECKING:
@@ -161,7 +163,7 @@ def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment
             if state.freshness == "missing" and state.seen and state.spec.key not in memory.words
         ]
         if unread:
-            memory = store.recall(unread, stored.remembered).at(now)
+            memory = recall(store, unread, stored.remembered).at(now)
             published, decided = worlds(store.model, stored.values, now, memory)
     return assess(published, _history(stored), decided)
 
@@ -257,7 +259,7 @@ def _commit(
                     if repaired:
                         # What it would have put back is a matter of `verify`.
                         with suppress(StoreError):
-                            store.restore_history(region)
+                            restore_history(store, region)
                     results[region] = _result(
                         one,
                         "written",

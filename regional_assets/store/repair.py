@@ -2,23 +2,20 @@
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis.client import Pipeline
 
 from regional_assets.intelligence.stored import Body, BodyError, Transition, read_body
 from regional_assets.store.keys import REGIME_HISTORY_LENGTH
+from regional_assets.store.past import read_histories
+from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import encode
 
-if TYPE_CHECKING:
-    from regional_assets.store.snapshot_store import SnapshotStore
 
-
-def restore_history(store: "SnapshotStore", region: str) -> None:
+def restore_history(store: SnapshotStore, region: str) -> None:
     """Adds the regime changes of indexed snapshots that the region's history lacks, the newest 100
     in all. Raises `StoreError`."""
-    from regional_assets.store.past import read_histories
-
     [(_, stored)] = read_histories(store, [region])
     proved: dict[str, bytes] = {}
     for snapshot_id, _, body in stored.snapshots:

@@ -16,7 +16,6 @@ from redis.client import Pipeline
 
 from regional_assets.errors import StoreError
 from regional_assets.intelligence.baselines import Observation
-from regional_assets.intelligence.catalogue import InputSpec
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.last_words import Memory
 from regional_assets.intelligence.model import Model
@@ -37,7 +36,7 @@ from regional_assets.store.commit import (
 from regional_assets.store.connection import connect, patience, project_errors
 from regional_assets.store.identity import KnownStore, meet
 from regional_assets.store.keys import SNAPSHOT_EXPIRY, SUMMARY_EXPIRY, Keys
-from regional_assets.store.last_words import Remembered, last_words, recall_call, remembered
+from regional_assets.store.last_words import Remembered, recall_call, remembered
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.wire import encode, observations
 
@@ -170,11 +169,12 @@ class SnapshotStore:
         if not self.server.apart(list(names.values())):
             return self._read_together(regions, names, inputs=inputs, before=before)
         with ThreadPoolExecutor(1) as beside:
-            values = beside.submit(self._read_apart, names)
+            values = beside.submit(self.read_apart, names)
             return replace(self._read_together(regions, {}, inputs=True), values=values.result())
 
-    def _read_apart(self, names: Mapping[str, str]) -> dict[str, StoredValue]:
-        """The inputs from all servers that have some, so that they are no view of one moment."""
+    def read_apart(self, names: Mapping[str, str]) -> dict[str, StoredValue]:
+        """The inputs (whole key by the catalogue's) from all servers that have some, so that they
+        are no view of one moment."""
         read = partial(self.server.each, [("GET", name) for name in names.values()])
         found = {}
         replies = self._attempt(read, patient=False)
@@ -185,7 +185,7 @@ class SnapshotStore:
                 problem = f"WRONGTYPE {name} holds something else than a string"
                 found[key] = StoredValue(None, problem, name)
             else:
-                raise self._unavailable(reply)
+                raise self.unavailable(reply)
         return found
 
     def _read_together(
@@ -249,7 +249,7 @@ class SnapshotStore:
         needed = len(groups) + 1
         for reply in replies[:needed]:
             if isinstance(reply, Exception):
-                raise self._unavailable(reply)
+                raise self.unavailable(reply)
         if identity:
             self._meet(replies[needed - 2][0])
         values = iter(replies)
@@ -258,17 +258,6 @@ class SnapshotStore:
             next(values) if copied else [],
             *replies[needed - 1 :],
         )
-
-    def recall(self, keys: Iterable[str], remembered: Remembered) -> Remembered:
-        """What is remembered, with the last words of the inputs of these catalogue's keys. Raises
-        `StoreError` when the server is unavailable."""
-        names = {key: self.keys.last_words(key) for key in keys}
-        read = partial(_get_each, self.client, names.values())
-        found = dict(zip(names, self.attempt(read, patient=False), strict=True))
-        values = {key: None if isinstance(r, Exception) else r for key, r in found.items()}
-        memory = remembered.memory
-        words = {**memory.words, **last_words(values, memory.seen)}
-        return replace(remembered, memory=replace(memory, words=words))
 
     def latest(
         self,
@@ -300,31 +289,6 @@ class SnapshotStore:
             for pointer, reply in zip(batch, replies, strict=True):
                 found[pointer.region] = pointer.with_body(self.keys, reply)
         return {region: found[region] for region in pointers}
-
-    def look(self, inputs: Sequence[InputSpec]) -> tuple[Mapping[str, StoredValue], Remembered]:
-        """The values of those inputs and of their companions, and what is remembered, in one round
-        trip, in a cluster two. Raises `StoreError` when the server is unavailable."""
-        names = self._input_names(
-            key for spec in inputs for key in (spec.key, spec.companion) if key
-        )
-        plain = list(names.values())
-        apart = self.server.apart(plain)
-        command = partial(run, self.client, [recall_call(self.keys, ())], [] if apart else [plain])
-        *values, reply = self.attempt(command, patient=False)
-        if apart:
-            return self._read_apart(names), remembered(reply, ())
-        if isinstance(values[0], Exception):
-            raise self._unavailable(values[0])
-        found = {
-            k: StoredValue(v, None, n) for (k, n), v in zip(names.items(), values[0], strict=True)
-        }
-        return found, remembered(reply, ())
-
-    def keep(self, call: Call) -> None:
-        """Keeps last words. Raises `StoreError`."""
-        [reply] = self.attempt(partial(run, self.client, [call]))
-        if isinstance(reply, Exception):
-            raise self._unavailable(reply)
 
     def commit(
         self,
@@ -431,12 +395,6 @@ class SnapshotStore:
         )
         self.attempt(attempt, deadline=deadline)
 
-    def restore_history(self, region: str) -> None:
-        """Puts back the regime changes that indexed snapshots prove (see `repair`)."""
-        from regional_assets.store.repair import restore_history
-
-        restore_history(self, region)
-
     def verify(self, regions: Iterable[str], now: int) -> dict[str, list[str]]:
         """Region id → inconsistencies of its stored data (see `verification`)."""
         from regional_assets.store.verification import verify
@@ -482,7 +440,8 @@ class SnapshotStore:
         with project_errors():
             return attempt(self.server, patience(self._settings), command, **limits)
 
-    def _unavailable(self, error: Exception) -> StoreError:
+    def unavailable(self, error: Exception) -> StoreError:
+        """The error of a server that answered with `error`."""
         return StoreError(str(unavailable(self.server, error, self.region_deadline)))
 
 
