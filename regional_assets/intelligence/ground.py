@@ -1,7 +1,7 @@
 """What a region's numbers rest on: inputs that are known, that have no source, or that have gone
 silent (SPEC 2.4)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from regional_assets.intelligence.timing import utc
 if TYPE_CHECKING:
     # Commands that show what is stored need no world.
     from regional_assets.intelligence.model import Model
+    from regional_assets.intelligence.triggers import Trigger
     from regional_assets.intelligence.world import World
 
 T = TypeVar("T")
@@ -65,10 +66,13 @@ def is_known(world: "World", metric: str) -> bool:
 
 
 def shown(body: Body, axis: str) -> str:
-    """The value of the axis to three decimals; where it is not known, since when, and the last."""
+    """The value of the axis to three decimals, and how far its inputs are fresh; where it is not
+    known, since when, and the last."""
     since = (body.meta.unknown_axes or {}).get(axis)
     if since is None:
-        return f"{body.balance.axis(axis):.3f}"
+        there = (body.meta.axis_confidence or {}).get(axis, 1.0)
+        note = "" if there == 1 else f" ({there:.0%} of its inputs are fresh)"
+        return f"{body.balance.axis(axis):.3f}{note}"
     return f"no data since {utc(since)} (last {body.decided.axes[axis]:.2f})"
 
 
@@ -77,13 +81,15 @@ def not_known(body: Body) -> dict[str, str]:
     return {axis: shown(body, axis) for axis in body.meta.unknown_axes or {}}
 
 
-def back(world: "World", region_id: str, missing: Collection[str]) -> list[str]:
-    """Those of the keys that were missing whose inputs are there again, and count in the region."""
+def back(
+    world: "World", region_id: str, own: Iterable["Trigger"], missing: Collection[str]
+) -> list[str]:
+    """Those of the keys that were missing whose inputs are there again, and count in the region and
+    its `own` triggers."""
     model = world.model
     read = {feed for feeds in model.feeds_in[region_id].values() for feed in feeds} | {*_ACTORS}
-    for trigger in model.applicable_triggers:
-        if trigger.region == region_id:
-            read |= {*metric_of(trigger.metric).feeds(model)}
+    for trigger in own:
+        read |= {*metric_of(trigger.metric).feeds(model)}
     states = (world.inputs[name] for name in read if name in world.inputs)
     return sorted(s.spec.key for s in states if s.present and s.spec.key in missing)
 
@@ -93,22 +99,21 @@ def passed(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(before) ^ set(after)))
 
 
-def without(changes: Diff, keys: Collection[str], model: "Model", region_id: str) -> Diff:
-    """The changes that do not rest on these inputs, by key. What does has had another meaning
-    before, and is rescored."""
+def without(
+    changes: Diff, keys: Collection[str], model: "Model", region_id: str, own: Iterable["Trigger"]
+) -> Diff:
+    """The changes of the region and its `own` triggers that do not rest on these inputs, by key.
+    What does has had another meaning before, and is rescored."""
     names = {spec.name for spec in model.inputs if spec.key in keys}
     if not names:
         return changes
     axes = {a: names.isdisjoint(feeds) for a, feeds in model.feeds_in[region_id].items()}
-    triggers = {
-        t.id: names.isdisjoint(metric_of(t.metric).feeds(model)) for t in model.applicable_triggers
-    }
+    triggers = {t.id: names.isdisjoint(metric_of(t.metric).feeds(model)) for t in own}
     spoken = names.isdisjoint(_ACTORS)
-    own = [t.id for t in model.applicable_triggers if t.region == region_id]
     kept = replace(
         changes,
         regime_changed=changes.regime_changed if all(axes.values()) else None,
-        scenario_jumps=changes.scenario_jumps if spoken and all(triggers[id] for id in own) else (),
+        scenario_jumps=changes.scenario_jumps if spoken and all(triggers.values()) else (),
         trigger_activations=_kept(changes.trigger_activations, "id", triggers),
         trigger_deactivations=_kept(changes.trigger_deactivations, "id", triggers),
         corridor_breaks=changes.corridor_breaks if axes.get("maritime_access", True) else (),

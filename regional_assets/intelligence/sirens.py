@@ -20,7 +20,7 @@ _NO_SIREN = re.compile(
 # expected, it is a drill, it is no attack.
 _NOT_NOW = re.compile(
     "הסתיים|ניתן לצאת|שחרור|בדקות הקרובות|צפויות|צפוי|תרגיל|בדיקה|רעידת אדמה|צונאמי|חומרים מסוכנים"
-    "|ended|all clear|is over|leave the|in the next few minutes|in the coming minutes|expected"
+    "|ended|all clear|is over|may leave|in the next few minutes|in the coming minutes|expected"
     "|drill|exercise|test alert|earthquake|tsunami|hazardous",
     re.IGNORECASE,
 )

@@ -244,11 +244,12 @@ def complete(
     `narrative`, of the model `model_name` of the `provider`."""
     said, world = content.said, content.world
     now, model = world.now, world.model
+    own = [reading.trigger for reading in content.triggers]
     changes = diff(model.scoring.difference, previous, said)
     news = not changes.rescored
     if previous and previous.no_source is not None and said.meta.no_source is not msgspec.UNSET:
         sources = passed(previous.no_source, said.meta.no_source)
-        changes = without(changes, sources, model, said.region_id)
+        changes = without(changes, sources, model, said.region_id, own)
     label, before = said.regime.label, (previous.label or "") if previous else ""
     regime = Regime(
         label,
@@ -274,7 +275,7 @@ def complete(
     )
     again: Sequence[str] = ()
     if previous and previous.missing and world.remembers:
-        again = back(world, said.region_id, previous.missing)
+        again = back(world, said.region_id, own, previous.missing)
     region, rules = model.region(said.region_id), model.scoring.alerts
     return Snapshot(
         content=content,

@@ -255,7 +255,6 @@ def _commit(
             region = one.content.region_id
             match reply:
                 case Written(alerts_queued, late, repaired):
-                    repaired = repaired or bool(snapshot.lost_previous)
                     if repaired:
                         # What it would have put back is a matter of `verify`.
                         with suppress(StoreError):

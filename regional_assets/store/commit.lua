@@ -152,9 +152,11 @@ local writes = {
   {'ZREMRANGEBYSCORE', INDEX, '-inf', older_than(ARGV[8])},
   {'DEL', LIVE},
 }
-if repaired and unreadable then
+if late then
+  repaired = false
+elseif repaired and unreadable then
   writes[#writes + 1] = {'ZREM', INDEX, latest}
-elseif repaired and not late then
+elseif repaired then
   if differs then
     writes[#writes + 1] = {'SET', PREVIOUS, copy, 'EX', ARGV[6]}
   end

@@ -13,13 +13,16 @@ from regional_assets.store.snapshot_store import SnapshotStore
 
 
 def recall(store: SnapshotStore, keys: Iterable[str], known: Remembered) -> Remembered:
-    """What is `known`, with the last words of the inputs of these catalogue's keys. Raises
-    `StoreError` when the server is unavailable."""
+    """What is `known`, with the last words of the inputs of these catalogue's keys. One whose words
+    are lost counts as never seen: nothing can be decided with it. Raises `StoreError` when the
+    server is unavailable."""
     wanted = list(keys)
     read = partial(_values, store, list(map(store.keys.last_words, wanted)))
     found = dict(zip(wanted, store.attempt(read, patient=False), strict=True))
     words = {**known.memory.words, **last_words(found, known.memory.seen)}
-    return replace(known, memory=replace(known.memory, words=words))
+    lost = {key for key in wanted if key not in words}
+    seen = {key: at for key, at in known.memory.seen.items() if key not in lost}
+    return replace(known, memory=replace(known.memory, seen=seen, words=words))
 
 
 def look(

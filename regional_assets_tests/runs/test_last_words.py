@@ -223,3 +223,18 @@ def test_a_value_that_is_there_and_unusable_costs_one_trip_more(store: SnapshotS
         KEY["cross_source_signals"],
         KEY["chokepoints"],
     }
+
+
+def test_words_that_are_lost_with_their_input_are_no_news(store: SnapshotStore) -> None:
+    """As where the server evicts them: nothing can be decided, and nobody is told."""
+    write(store, NOW)
+    run(store, NOW)
+    before = told(store)
+    delete(store, "cross_source_signals")
+    store.client.delete(keys.last_words(KEY["cross_source_signals"]))
+    run(store, NOW + HOUR_MS)
+    assert told(store) == before
+    assert meta_of(store, "mena")["no_source"] == [KEY["cross_source_signals"]]
+    write(store, NOW + 2 * HOUR_MS)
+    run(store, NOW + 2 * HOUR_MS)
+    assert told(store) == before
