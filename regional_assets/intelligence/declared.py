@@ -48,7 +48,7 @@ def declared(
 
 def _said(seed: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[tuple[Verdict, str]]:
     state = seed.get("state")
-    if isinstance(state, str) and state not in ("OK", "OK_ZERO"):
+    if isinstance(state, str) and state.strip().upper() not in ("", "OK", "OK_ZERO"):
         reason = seed.get("errorReason")
         words = f"state {state}" + (f": {reason}" if reason else "")
         yield "missing", f"its writer says {clean(words, _MOST_CHARACTERS)}"
@@ -75,7 +75,8 @@ def _aged(
             most = minutes * MINUTE_MS
             if newest is None:
                 yield "stale", "none of its items has a time"
-        at = milliseconds(said.get(field) if newest is None else newest)
+        dated = said.get(field) if isinstance(said.get(field), str) else None
+        at = milliseconds(dated if newest is None else newest)
         if most and at is not None and now - at > most:
             verdict: Verdict = "missing" if now - at > _OLD * most else "stale"
             yield verdict, f"its content is {age(now - at)} old, beyond {age(most)}"

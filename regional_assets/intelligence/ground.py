@@ -1,12 +1,12 @@
 """What a region's numbers rest on: inputs that are known, that have no source, or that have gone
 silent (SPEC 2.4)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from regional_assets.intelligence.diff import Diff
+from regional_assets.intelligence.diff import Diff, Previous
 from regional_assets.intelligence.metrics import metric_of
 from regional_assets.intelligence.numbers import round3
 from regional_assets.intelligence.stored import Body
@@ -94,9 +94,15 @@ def back(
     return sorted(s.spec.key for s in states if s.present and s.spec.key in missing)
 
 
-def passed(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
-    """The inputs that had no source and have one now, or the other way round."""
-    return tuple(sorted(set(before) ^ set(after)))
+def passed(
+    previous: Previous, no_source: Collection[str], missing: Collection[str]
+) -> tuple[str, ...]:
+    """The inputs that had no source in the previous snapshot and have one now, or the other way
+    round. Where it does not say, its missing inputs were defaults, and those that are `missing` now
+    may speak with words of before it: both may have passed."""
+    if previous.no_source is None:
+        return tuple(sorted({*previous.missing, *missing}))
+    return tuple(sorted({*previous.no_source} ^ {*no_source}))
 
 
 def without(

@@ -46,7 +46,7 @@ class InputState(msgspec.Struct, frozen=True):
     """One input as it was read: its timestamp in ms since the epoch, its stored size in bytes, and
     what was wrong with it, if anything. One that is `held` is missing and speaks with its last
     words. `seen` is when a held or missing one was last seen usable (ms); a missing one without it
-    has no source. `broken`: its writer says that something is wrong with it."""
+    has no source."""
 
     spec: InputSpec
     freshness: Freshness
@@ -54,17 +54,11 @@ class InputState(msgspec.Struct, frozen=True):
     size: int
     problem: str | None
     seen: int | None = None
-    broken: bool = False
 
     @property
     def present(self) -> bool:
         """Whether it is there itself."""
         return self.freshness in ("fresh", "stale")
-
-    @property
-    def usable(self) -> bool:
-        """Whether its value is worth keeping for when it is gone."""
-        return self.present and not self.broken
 
     @property
     def unknown(self) -> bool:
@@ -116,11 +110,11 @@ def read_input(
             freshness = "fresh"
         elif old > _BEYOND * allowed:
             freshness, problem = "missing", f"{age(old)} old, beyond five times its allowed age"
-    said = declared(spec.name, seed, payload, companion, now, milliseconds)
+    said = declared(spec.name, seed, payload, {} if failed else companion, now, milliseconds)
     if said and freshness != "missing":
         freshness, problem = said
     at = None if timestamp is None else int(timestamp)
-    state = InputState(spec, freshness, at, size, problem, broken=said is not None)
+    state = InputState(spec, freshness, at, size, problem)
     return state, None if freshness == "missing" else payload
 
 

@@ -20,8 +20,8 @@ _NO_SIREN = re.compile(
 # expected, it is a drill, it is no attack.
 _NOT_NOW = re.compile(
     "הסתיים|ניתן לצאת|שחרור|בדקות הקרובות|צפויות|צפוי|תרגיל|בדיקה|רעידת אדמה|צונאמי|חומרים מסוכנים"
-    "|ended|all clear|is over|may leave|in the next few minutes|in the coming minutes|expected"
-    "|drill|exercise|test alert|earthquake|tsunami|hazardous",
+    "|\\bended\\b|all clear|is over|may leave|in the next few minutes|in the coming minutes"
+    "|(are|is) expected|drill|exercise|test alert|earthquake|tsunami|hazardous",
     re.IGNORECASE,
 )
 # Numbers of the official source, in the live feed and in its history: they differ. Those that say
@@ -50,10 +50,11 @@ def active_localities(
         recent = now - span * MINUTE_MS <= at <= now + FUTURE_TOLERANCE_MS
         alerts = tally.objects(wave.get("alerts")) if recent else _objects(wave.get("alerts"))
         for alert in alerts:
-            id = text_of(alert.get("id"))
-            again = id in known
+            id = str(alert.get("id") or "")
+            if id in known or not _is_siren(alert, tally if recent else Tally()):
+                continue
             known |= {id} if id else set()
-            if recent and not again and _is_siren(alert, tally):
+            if recent:
                 sounded |= set(_localities(alert, f"alert {len(known)} {len(sounded)}"))
     return len(sounded), len(dated)
 
@@ -69,7 +70,7 @@ def _is_siren(alert: Mapping[str, Any], tally: Tally) -> bool:
     if _NOT_NOW.search(title or text_of(alert.get("desc"))):
         return False
     in_history = "alertDate" in alert or "category" in alert
-    stated = alert.get("cat", alert.get("category"))
+    stated = alert.get("category") if alert.get("cat") is None else alert["cat"]
     if stated is None or stated == "":
         return True
     number = parse_number(stated)
@@ -78,12 +79,13 @@ def _is_siren(alert: Mapping[str, Any], tally: Tally) -> bool:
         if number not in every:
             tally.unknown(f"category {number:g}")
         return number in shelter
-    word = text_of(stated).upper()
-    if _SIREN.search(word):
-        return True
-    if not _NO_SIREN.search(word):
+    word = text_of(stated).strip().upper()
+    if _NO_SIREN.search(word):
+        return False
+    if not _SIREN.search(word):
         tally.unknown(f"category {word}")
-    return False
+        return False
+    return True
 
 
 def _localities(alert: Mapping[str, Any], nameless: str) -> list[str]:

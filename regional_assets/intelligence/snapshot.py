@@ -247,8 +247,8 @@ def complete(
     own = [reading.trigger for reading in content.triggers]
     changes = diff(model.scoring.difference, previous, said)
     news = not changes.rescored
-    if previous and previous.no_source is not None and said.meta.no_source is not msgspec.UNSET:
-        sources = passed(previous.no_source, said.meta.no_source)
+    if previous and said.meta.no_source is not msgspec.UNSET:
+        sources = passed(previous, said.meta.no_source, said.meta.missing_inputs)
         changes = without(changes, sources, model, said.region_id, own)
     label, before = said.regime.label, (previous.label or "") if previous else ""
     regime = Regime(

@@ -17,4 +17,4 @@ def look(store: SnapshotStore, now: int) -> list[str]:
     states = list(read_inputs(inputs, stored, now).values())
     if call := keep_call(store.keys, states, stored, remembered.digests, now):
         memory.keep(store, call)
-    return [state.spec.name for state in states if state.usable]
+    return [state.spec.name for state in states if state.present]

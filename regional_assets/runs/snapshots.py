@@ -133,22 +133,26 @@ def take_snapshots(
     stored = store.read(chosen)
     found = _assessment(store, stored, now)
     world = found.world
-    if not any(world.present(name) for name in world.inputs):
+    if _is_empty(world):
         raise NoInputsError(
             f"none of the {len(world.inputs)} inputs is there at {store.server}, nor held from "
             "before: nothing was written, and what is stored stands; check the jobs that write "
             "them (`regional-assets inputs status`)"
         )
     assessed, results = _assess(store, stored, found, chosen)
-    keep, sent = _keep(store, stored, world), False
+    keep = _keep(store, stored, world)
     # Closed even by what ends the run, so that no question outlives it.
     with closing(_narrated(store, narrator, assessed, stored.latest)) as batches:
         for batch in batches:
-            results |= _commit(store, batch, stored.latest, force, None if sent else keep)
-            sent = sent or bool(batch)
+            results |= _commit(store, batch, stored.latest, force, keep)
     problem = stored.remembered.problem if stored.remembered else ""
     forgotten = problem or (keep.refused if keep else "")
     return RunResult(world, tuple(results[region] for region in chosen), forgotten)
+
+
+def _is_empty(world: World) -> bool:
+    """Whether no input is there or held, so that a snapshot would say nothing."""
+    return not any(world.present(name) for name in world.inputs)
 
 
 def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment:
@@ -248,7 +252,6 @@ def _commit(
                 results[region] = _result(one, "failed", error=_words(error))
         started = time.perf_counter()
         replies = _replies(store, [snapshot for _, snapshot in settled], force, deadline, keep)
-        keep = None
         moved: list[_Assessed] = []
         for (one, snapshot), reply in zip(settled, replies, strict=True):
             one = replace(one, milliseconds=one.milliseconds + _since(started))
@@ -256,7 +259,7 @@ def _commit(
             match reply:
                 case Written(alerts_queued, late, repaired):
                     if repaired:
-                        # What it would have put back is a matter of `verify`.
+                        # The region is written; a history that is not put back stays as it is.
                         with suppress(StoreError):
                             restore_history(store, region)
                     results[region] = _result(
@@ -334,8 +337,8 @@ def _replies(
         # Message by message: what the server answered before it was lost is known.
         for start in range(0, len(snapshots), REGIONS_PER_CALL):
             batch = snapshots[start : start + REGIONS_PER_CALL]
-            replies += store.commit(batch, force=force, deadline=deadline, beside=keep)
-            keep = None
+            beside = None if keep is None or keep.sent else keep
+            replies += store.commit(batch, force=force, deadline=deadline, beside=beside)
     except StoreError as error:
         replies += [Refused(str(error))] * (len(snapshots) - len(replies))
     return replies
@@ -377,7 +380,9 @@ def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> 
     whose stored snapshot cannot be read or whose content fails is left out, for a run to report."""
     stored = store.read(store.model.checked_regions(regions))
     assessment = _assessment(store, stored, now)
-    contents = {}
+    contents: dict[str, Current] = {}
+    if _is_empty(assessment.world):
+        return contents
     for region, latest in stored.latest.items():
         if not latest.error:
             with suppress(Exception):

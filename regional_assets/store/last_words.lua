@@ -2,7 +2,8 @@
 --
 -- KEYS: 1 the hash of when each input was last seen; then per input the key of its words.
 -- ARGV: 1 when they were seen (ms), 2 their expiry (s); then per input its name in the hash, the
---       digest of its words, and the words ("" where they are those that are stored).
+--       digest of its words ("" where they are too long to keep), and the words ("" where they are
+--       those that are stored).
 -- Reply: how many inputs were seen.
 
 local SEEN = KEYS[1]
@@ -25,10 +26,14 @@ for i = 2, #KEYS do
   before = tonumber(before or 0)
   -- An older run says nothing over a newer one, except over one whose clock ran ahead.
   if at >= before or before > server_time then
+    local held = string.match(redis.call('HGET', SEEN, name) or '', ':(.*)$')
     if words ~= '' then
       redis.call('SET', KEYS[i], words, 'EX', expiry)
+    elseif digest == '' then
+      redis.call('DEL', KEYS[i])
     end
-    if words ~= '' or redis.call('EXPIRE', KEYS[i], expiry) == 1 then
+    -- Words that another run has replaced meanwhile are not those that this one means.
+    if words ~= '' or (held == digest and redis.call('EXPIRE', KEYS[i], expiry) == 1) then
       redis.call('HSET', SEEN, name, ARGV[1] .. ':' .. digest)
       seen = seen + 1
     else

@@ -17,7 +17,7 @@ from regional_assets.redis_link.text import as_text
 from regional_assets.store.keys import DAY, Keys
 
 EXPIRY = 30 * DAY
-# Compressed. Longer ones are not kept.
+# Compressed. Of longer ones nothing is kept.
 MOST_BYTES = 4_000_000
 
 _KEEP = Script.load(__package__, "last_words.lua")
@@ -89,13 +89,13 @@ def keep_call(
     for state in states:
         key = state.spec.key
         value = stored.get(key, StoredValue()).data
-        if not state.usable or value is None:
+        if not state.present or value is None:
             continue
         pair = value, stored.get(state.spec.companion, StoredValue()).data
         packed = msgspec.msgpack.encode(pair)
         digest = hashlib.sha256(packed).hexdigest()[:16]
         words = b"" if digests.get(key) == digest else zstandard.compress(packed, 3)
-        if len(words) <= MOST_BYTES:
-            names.append(keys.last_words(key))
-            args += [key, digest, words]
+        names.append(keys.last_words(key))
+        # Older words would be none of this value's.
+        args += [key, digest, words] if len(words) <= MOST_BYTES else [key, "", ""]
     return Call(_KEEP, [keys.last_seen, *names], [now, EXPIRY, *args]) if names else None

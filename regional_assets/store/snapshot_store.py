@@ -76,10 +76,9 @@ class StoreRead(msgspec.Struct, frozen=True):
     remembered: Remembered | None = None
 
     def memory(self, now: int) -> Memory | None:
-        """What is remembered at `now` (ms); None where nothing is to be, or it cannot be read."""
-        if self.remembered is None or self.remembered.problem:
-            return None
-        return self.remembered.at(now)
+        """What is remembered at `now` (ms), nothing where it cannot be read; None where nothing is
+        to be."""
+        return self.remembered.at(now) if self.remembered else None
 
 
 class Beside(msgspec.Struct):
@@ -87,6 +86,7 @@ class Beside(msgspec.Struct):
 
     call: Call
     refused: str = ""
+    sent: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -336,6 +336,7 @@ class SnapshotStore:
     ) -> list[CommitReply]:
         if beside:
             [answer] = answers[commits:]
+            beside.sent = True
             beside.refused = refusal(answer) if isinstance(answer, Exception) else ""
         return list(map(commit_reply, answers[:commits]))
 

@@ -112,3 +112,17 @@ def test_whatever_an_entry_holds_it_is_read() -> None:
 
 def test_a_siren_whose_description_says_when_it_will_be_over_counts() -> None:
     assert count(alert(desc="Stay in the shelter until the event has ended")) == 2
+
+
+@pytest.mark.parametrize("cat", ["missilesDrill", "MISSILE_ENDED", "ROCKET_EARLY_WARNING"])
+def test_a_word_that_says_it_is_none_is_none(cat: str) -> None:
+    assert count(alert(cat=cat, title="")) == 0
+
+
+def test_ids_and_words_as_they_come() -> None:
+    assert count(alert(cat=None, category=13, title="")) == 0
+    assert count(alert(cat=" alert ", title="")) == 2
+    assert count(alert(title="Extended rocket fire")) == 2
+    assert counts((70, [alert(id=5)]), (1, [alert(id=5)])) == 0
+    # A warning in advance under the id of the siren that follows.
+    assert counts((9, [alert(cat="10", title="")]), (1, [alert(cat="1", title="")])) == 2

@@ -2,17 +2,20 @@
 (SPEC 2.4)."""
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
 
 from regional_assets.intelligence.timing import DAY_MS, HOUR_MS, MINUTE_MS
+from regional_assets.narrative.narrator import Narrator
 from regional_assets.runs.look import look
-from regional_assets.runs.snapshots import RunResult, take_snapshots
+from regional_assets.runs.snapshots import RunResult, current_contents, take_snapshots
 from regional_assets.store.last_words import EXPIRY
 from regional_assets.store.snapshot_store import SnapshotStore
-from regional_assets_tests.support.built_in import REGION_IDS
-from regional_assets_tests.support.stored import bodies, latest_id, listed
+from regional_assets.store.wire import encode
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
+from regional_assets_tests.support.stored import bodies, latest_id, listed, put_body
 from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.worlds import KEY, NOW, sample_values
 
@@ -238,3 +241,106 @@ def test_words_that_are_lost_with_their_input_are_no_news(store: SnapshotStore) 
     write(store, NOW + 2 * HOUR_MS)
     run(store, NOW + 2 * HOUR_MS)
     assert told(store) == before
+
+
+SIGNALS = "cross_source_signals"
+
+
+def calm_signals(store: SnapshotStore, now: int, **more: Any) -> None:
+    """Signals that say nothing, dated by themselves alone."""
+    value = json.dumps({"signals": [], "fetchedAt": now, **more}).encode()
+    store.write_inputs({KEY[SIGNALS]: value})
+    store.client.delete(MODEL.input_of[SIGNALS].companion)
+
+
+@pytest.mark.parametrize("flag", ["degraded", "stale"])
+def test_a_value_that_its_writer_calls_late_goes_away(store: SnapshotStore, flag: str) -> None:
+    write(store, NOW)
+    run(store, NOW)
+    write(store, NOW + HOUR_MS, SIGNALS)
+    calm_signals(store, NOW + HOUR_MS, **{flag: True})
+    run(store, NOW + HOUR_MS)
+    before = told(store)
+    delete(store, SIGNALS)
+    write(store, NOW + 2 * HOUR_MS, SIGNALS)
+    run(store, NOW + 2 * HOUR_MS)
+    assert told(store) == before
+
+
+def test_a_value_too_long_to_keep_goes_away(store: SnapshotStore) -> None:
+    write(store, NOW)
+    run(store, NOW)
+    write(store, NOW + HOUR_MS, SIGNALS)
+    calm_signals(store, NOW + HOUR_MS, x=Random(1).randbytes(4_500_000).hex())
+    run(store, NOW + HOUR_MS)
+    assert not store.client.exists(keys.last_words(KEY[SIGNALS]))
+    before = told(store)
+    delete(store, SIGNALS)
+    write(store, NOW + 2 * HOUR_MS, SIGNALS)
+    run(store, NOW + 2 * HOUR_MS)
+    assert told(store) == before
+
+
+def test_a_memory_that_cannot_be_read_is_no_news(store: SnapshotStore) -> None:
+    write(store, NOW)
+    run(store, NOW)
+    before = told(store)
+    delete(store, SIGNALS)
+    write(store, NOW + HOUR_MS, SIGNALS)
+    store.client.delete(keys.last_seen)
+    store.client.lpush(keys.last_seen, "x")
+    assert "WRONGTYPE" in take_snapshots(store, REGION_IDS, NOW + HOUR_MS).forgotten
+    assert told(store) == before
+    store.client.delete(keys.last_seen)
+    write(store, NOW + 2 * HOUR_MS)
+    run(store, NOW + 2 * HOUR_MS)
+    assert told(store) == before
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_off_and_on_again_is_no_news(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch, missing: bool
+) -> None:
+    write(store, NOW)
+    run(store, NOW)
+    monkeypatch.setenv("REGIONAL_HOLD", "off")
+    delete(store, SIGNALS)
+    write(store, NOW + HOUR_MS, SIGNALS)
+    if not missing:
+        calm_signals(store, NOW + HOUR_MS)
+    run(store, NOW + HOUR_MS)
+    before = told(store)
+    monkeypatch.setenv("REGIONAL_HOLD", "on")
+    delete(store, SIGNALS)
+    write(store, NOW + 2 * HOUR_MS, *([] if missing else [SIGNALS]))
+    run(store, NOW + 2 * HOUR_MS)
+    assert told(store) == before
+
+
+def test_an_upgrade_while_an_input_is_away_is_no_news(store: SnapshotStore) -> None:
+    write(store, NOW)
+    run(store, NOW)
+    before = told(store)
+    for region in REGION_IDS:
+        name = keys.snapshot_by_id(latest_id(store.client, region) or "")
+        body = json.loads(store.client.get(name) or b"")
+        for field in ("no_source", "axis_confidence"):
+            del body["meta"][field]
+        put_body(store.client, region, latest_id(store.client, region) or "", encode(body))
+    store.client.delete(*store.client.scan_iter(keys.own("*")))
+    delete(store, SIGNALS)
+    write(store, NOW + HOUR_MS, SIGNALS)
+    run(store, NOW + HOUR_MS)
+    assert told(store) == before
+
+
+def test_words_are_kept_also_where_the_first_batch_cannot_be_settled(store: SnapshotStore) -> None:
+    write(store, NOW)
+    store.client.lpush(keys.latest("mena"), "x")
+    result = take_snapshots(store, REGION_IDS, NOW, narrator=Narrator((), budget=1.0))
+    assert [r.region_id for r in result.failed] == ["mena"]
+    assert store.client.exists(keys.last_seen)
+
+
+def test_a_store_without_inputs_has_no_content_either(store: SnapshotStore) -> None:
+    assert current_contents(store, REGION_IDS, NOW) == {}
