@@ -12,7 +12,7 @@ from regional_assets.errors import NarrativeSettingsError, SettingsError
 from regional_assets.intelligence.model import BUILT_IN, Model
 from regional_assets.narrative.settings import providers
 from regional_assets.redis_link.folders import write_problem
-from regional_assets.redis_link.server import Result
+from regional_assets.redis_link.results import Result
 from regional_assets.runs.files import address
 from regional_assets.runs.files import write_problem as files_problem
 from regional_assets.runs.models import chosen_model, described

@@ -47,16 +47,12 @@ def attempt(
             and time.monotonic() < deadline
         )
 
-    def drop(_error: Exception) -> None:
-        if server.can_move:
-            server.client.connection_pool.disconnect(inuse_connections=False)
-
     policy = Retry(
         ExponentialWithJitterBackoff(cap=2.0, base=0.1),
         -1 if server.can_move else patience.retries,
         supported_errors=UNREACHABLE,
     )
     try:
-        return policy.call_with_retry(command, drop, is_retryable=is_retryable)
+        return policy.call_with_retry(command, server.start_over, is_retryable=is_retryable)
     except (redis.RedisError, *UNREACHABLE) as error:
         raise unavailable(server, error, patience.deadline) from None

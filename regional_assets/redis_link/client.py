@@ -17,7 +17,7 @@ from regional_assets.redis_link.cluster import Cluster
 from regional_assets.redis_link.embedded import EmbeddedServer, ensure_running
 from regional_assets.redis_link.errors import AddressError
 from regional_assets.redis_link.sentinel import SentinelService
-from regional_assets.redis_link.server import Pool, Server
+from regional_assets.redis_link.server import Server
 from regional_assets.redis_link.text import one_line
 from regional_assets.redis_link.url import checked, route
 
@@ -57,7 +57,7 @@ def connect_embedded(state_dir: Path, patience: Patience) -> redis.Redis:
 
 def _client(url: str, patience: Patience) -> redis.Redis:
     try:
-        pool = Pool.from_url(
+        pool = redis.ConnectionPool.from_url(
             url,
             # RESP2 and no client metadata: RESP3's greeting and two CLIENT SETINFO would each
             # cost a round trip on every new connection, and nothing here needs them.

@@ -10,6 +10,7 @@ import random
 import re
 import ssl
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -26,13 +27,17 @@ from redis.exceptions import (
 
 from regional_assets.redis_link.errors import LinkError
 from regional_assets.redis_link.refusals import UNREACHABLE, refusal
+from regional_assets.redis_link.results import Result, ok, problem, warning
 from regional_assets.redis_link.routed import Moved, NoRoute, Routed, sign_of_move
-from regional_assets.redis_link.server import Address, Command, Pool, Result, Server, server_of
+from regional_assets.redis_link.server import Address, Command, Server, address_of, server_of, shown
 from regional_assets.redis_link.text import as_text, one_line
 
 _SLOTS = 16_384
 # A key that is moved again while it is followed has been moved by hand, or in a loop.
 _REDIRECTS = 5
+
+# The first and the last slot of a range, its primary and then its replicas.
+Range = tuple[int, int, list[Address]]
 
 
 class Cluster(Routed):
@@ -50,22 +55,30 @@ class Cluster(Routed):
     def __init__(self, seeds: Sequence[redis.Redis], hash_tag: str) -> None:
         super().__init__(seeds[0])
         self.slot = key_slot(hash_tag.encode())
-        self._options = dict(seeds[0].get_connection_kwargs())
-        self._class = seeds[0].connection_pool.connection_class
-        self._seeds = [_address(seed) for seed in seeds]
+        self._like = seeds[0].connection_pool
+        self._seeds = [address_of(seed) for seed in seeds]
         self._clients = dict(zip(self._seeds, seeds, strict=True))
-        self._slots: list[tuple[int, int, list[Address]]] = []
+        self._slots: list[Range] = []
         self._suspects: set[Address] = set()
         self._lock = threading.RLock()
 
     def __str__(self) -> str:
-        seeds = ",".join(f"{host}:{port}" for host, port in self._seeds)
-        home = f"at {self.home[0]}:{self.home[1]}" if self.home else "not found yet"
-        return f"cluster {seeds} (slot {self.slot} {home})"
+        home = f"at {shown(self.home)}" if self.home else "not found yet"
+        return f"cluster {','.join(map(shown, self._seeds))} (slot {self.slot} {home})"
 
     def locate(self) -> Address:
         """The primary of the client's slot."""
         return self.slot_nodes(self.slot)[0]
+
+    def others(self) -> Sequence[redis.Redis]:
+        """The clients of all nodes."""
+        with self._lock:
+            return list(self._clients.values())
+
+    def start_over(self, error: Exception) -> None:
+        """Also asks the nodes again."""
+        super().start_over(error)
+        self.forget(None if isinstance(error, Moved) else self.home)
 
     def forget(self, suspect: Address | None = None) -> None:
         """The nodes are asked again before the slots are next needed, the suspect last."""
@@ -73,13 +86,6 @@ class Cluster(Routed):
             self._slots = []
             if suspect:
                 self._suspects.add(suspect)
-
-    def start_over(self) -> None:
-        """Closes the connections to all nodes that are not in use, and asks them again."""
-        with self._lock:
-            for client in self._clients.values():
-                client.connection_pool.disconnect(inuse_connections=False)
-            self.forget()
 
     def slot_nodes(self, slot: int) -> list[Address]:
         """The primary of the slot, then its replicas. Raises `LinkError` when what answers is no
@@ -104,23 +110,20 @@ class Cluster(Routed):
         for keys that have moved meanwhile."""
         wanted = list(commands)
         replies: list[Any] = [None] * len(wanted)
-        asked: dict[Address, list[int]] = {}
+        asked: dict[Address, list[int]] = defaultdict(list)
         for position, command in enumerate(wanted):
-            primary = self.slot_nodes(key_slot(command[1].encode()))[0]
-            asked.setdefault(primary, []).append(position)
+            asked[self.slot_nodes(key_slot(command[1].encode()))[0]].append(position)
         for redirects in range(_REDIRECTS):
-            again: dict[Address, list[int]] = {}
-            for address, position, reply in self._exchange(asked, wanted, asking=redirects > 0):
+            found = self._exchange(asked, wanted, asking=redirects > 0)
+            asked = defaultdict(list)
+            for address, position, reply in found:
                 replies[position] = reply
                 if isinstance(reply, MovedError):
                     self.forget()
+                # A moved key is asked for as one on the move is.
                 if isinstance(reply, AskError):
                     # A node without a host of its own is on the one that names it.
-                    node = reply.host or address[0], reply.port
-                    again.setdefault(node, []).append(position)
-            if not again:
-                break
-            asked = again
+                    asked[reply.host or address[0], reply.port].append(position)
         for reply in replies:
             if isinstance(reply, ResponseError) and (moved := sign_of_move(reply)):
                 self.forget()
@@ -140,66 +143,55 @@ class Cluster(Routed):
         primary, *replicas = self.slot_nodes(self.slot)
         info: Any = self._client(primary).cluster("INFO")
         if info["cluster_state"] != "ok" or served < _SLOTS:
-            return Result(
-                "problem",
+            return problem(
                 f"cluster_state:{info['cluster_state']}, {served} of {_SLOTS} slots have a node",
                 "see `redis-cli --cluster check`",
             )
-        found = f"slot {self.slot} on {primary[0]}:{primary[1]}, {len(replicas)} replicas"
+        found = f"slot {self.slot} on {shown(primary)}, {len(replicas)} replicas"
         barred = []
         for client in self.nodes().values():
             try:
                 client.ping()
             except (redis.RedisError, *UNREACHABLE) as error:
-                host, port = _address(client)
-                barred.append(f"{host}:{port}: {refusal(error)}")
+                barred.append(f"{shown(address_of(client))}: {refusal(error)}")
         if barred:
-            return Result(
-                "problem",
-                f"{found}; {'; '.join(barred)}",
+            return problem(
+                "; ".join([found, *barred]),
                 "a node may become the one with the keys at any time: start it, and give every "
                 "node the users of `regional-assets acl`",
             )
         if not replicas:
-            return Result(
-                "warning",
+            return warning(
                 found,
                 "give that node a replica (redis-cli --cluster add-node ... --cluster-slave): "
                 "without one, its loss stops all runs",
             )
-        return Result("ok", found)
+        return ok(found)
 
     def _client(self, address: Address) -> redis.Redis:
         with self._lock:
             if address not in self._clients:
                 host, port = address
-                options = {**self._options, "host": host, "port": port}
-                pool = Pool(connection_class=self._class, **options)
+                options = {**self._like.connection_kwargs, "host": host, "port": port}
+                pool = redis.ConnectionPool(self._like.connection_class, **options)
                 self._clients[address] = Server(redis.Redis.from_pool(pool)).client
             return self._clients[address]
 
-    def _ranges(self) -> list[tuple[int, int, list[Address]]]:
-        """Ranges of slots, each with its primary and then its replicas."""
+    def _ranges(self) -> list[Range]:
         with self._lock:
             if not self._slots:
                 self._slots = self._ask()
             return self._slots
 
-    def _ask(self) -> list[tuple[int, int, list[Address]]]:
+    def _ask(self) -> list[Range]:
         silent = []
         barred: redis.RedisError | None = None
         # In random order, because one of them may be cut off and out of date.
         candidates = random.sample(list(self._clients), len(self._clients))
         for asked in sorted(candidates, key=self._suspects.__contains__):
-            at = f"{asked[0]}:{asked[1]}"
             try:
                 with self._at(asked):
                     reply = self._client(asked).cluster("SLOTS")
-                self._suspects.discard(asked)
-                return [
-                    (first, last, [_announced(node, asked) for node in nodes])
-                    for first, last, *nodes in reply
-                ]
             except (AuthenticationError, NoPermissionError) as error:
                 # Each node has users of its own; another may let this one in.
                 barred = barred or error
@@ -207,15 +199,22 @@ class Cluster(Routed):
                 # The second is a Sentinel's.
                 if re.search("cluster support disabled|unknown command", str(error)):
                     raise LinkError(
-                        f"Redis at {at} is no node of a cluster: in REDIS_URL, redis:// is for a "
-                        "single server, redis+sentinel:// for Sentinels"
+                        f"Redis at {shown(asked)} is no node of a cluster: in REDIS_URL, redis:// "
+                        "is for a single server, redis+sentinel:// for Sentinels"
                     ) from None
                 raise
             except (redis.RedisError, *UNREACHABLE) as error:
                 # redis-py raises its own error while it handles the socket's.
                 if isinstance(error.__context__, ssl.SSLError):
                     raise
-                silent.append(f"{at}: {one_line(error)}")
+                silent.append(f"{shown(asked)}: {one_line(error)}")
+            else:
+                self._suspects.discard(asked)
+                return [
+                    # A node that announces no host is on the host by which it was asked.
+                    (first, last, [(as_text(n[0] or b"") or asked[0], n[1]) for n in nodes])
+                    for first, last, *nodes in reply
+                ]
         if barred:
             raise barred
         raise NoRoute(
@@ -227,34 +226,32 @@ class Cluster(Routed):
     ) -> list[tuple[Address, int, Any]]:
         """Each node, the position of a command that it is asked, and the reply or error. Everything
         is sent before the first reply is read."""
+        before = [("ASKING",)] if asking else []
+        connections = {}
         found = []
         with ExitStack() as held:
-            sent = []
             for address, positions in asked.items():
                 with self._at(address):
-                    connection = held.enter_context(_lent(self._client(address)))
-                    words: list[Any] = []
-                    for position in positions:
-                        words += [("ASKING",)] if asking else []
-                        words.append(commands[position])
-                    connection.send_packed_command(connection.pack_commands(words))
-                    sent.append((address, positions, connection))
-            for address, positions, connection in sent:
+                    connections[address] = held.enter_context(_lent(self._client(address)))
+                    words = [word for at in positions for word in (*before, commands[at])]
+                    packed = connections[address].pack_commands(words)
+                    connections[address].send_packed_command(packed)
+            for address, connection in connections.items():
                 with self._at(address):
-                    for position in positions:
-                        if asking:
-                            _reply(connection)
-                        found.append((address, position, _reply(connection)))
+                    for position in asked[address]:
+                        *_, reply = [_reply(connection) for _ in (*before, position)]
+                        found.append((address, position, reply))
         return found
 
     @contextmanager
     def _at(self, node: Address) -> Iterator[None]:
-        """Notes on an error which node it is from."""
+        """Notes on an error which node it is from. One that does not answer is a suspect."""
         try:
-            with self.suspected(node):
-                yield
+            yield
         except (redis.RedisError, OSError) as error:
-            error.add_note(f"{node[0]}:{node[1]}")
+            if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+                self.forget(node)
+            error.add_note(shown(node))
             raise
 
 
@@ -276,13 +273,3 @@ def _reply(connection: Any) -> Any:
         return connection.read_response()
     except ResponseError as error:
         return error
-
-
-def _address(client: redis.Redis) -> Address:
-    options = client.get_connection_kwargs()
-    return options.get("host", "localhost"), options.get("port", 6379)
-
-
-def _announced(node: Sequence[Any], asked: Address) -> Address:
-    # One that announces no host is on the host by which it was asked.
-    return as_text(node[0] or b"") or asked[0], node[1]

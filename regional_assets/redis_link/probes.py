@@ -10,7 +10,8 @@ import msgspec
 from redis.exceptions import NoPermissionError
 
 from regional_assets.redis_link.refusals import PRIMARY_ADVICE
-from regional_assets.redis_link.server import Result, Server, Verdict
+from regional_assets.redis_link.results import Result, ok, problem, warning
+from regional_assets.redis_link.server import Server
 from regional_assets.redis_link.tried import VERSION_ADVICE, product, tried
 
 # A slower server is far away or overloaded.
@@ -36,20 +37,18 @@ class Probe(msgspec.Struct, dict=True):
 def _encryption(probe: Probe) -> Result:
     options = probe.server.client.get_connection_kwargs()
     if "path" in options:
-        return Result("ok", "a Unix socket")
+        return ok("a Unix socket")
     if probe.server.has_tls:
         verified = options.get("ssl_cert_reqs", "required") == "required"
         if verified and options.get("ssl_check_hostname", True):
-            return Result("ok", "TLS, the server's certificate is verified")
-        return Result(
-            "warning",
+            return ok("TLS, the server's certificate is verified")
+        return warning(
             "TLS, but the server's certificate or its name is not verified",
             "remove ssl_cert_reqs and ssl_check_hostname from REDIS_URL; ssl_ca_certs names a CA",
         )
     if probe.server.is_on_this_machine:
-        return Result("ok", "none, on this machine")
-    return Result(
-        "warning",
+        return ok("none, on this machine")
+    return warning(
         "none: password and data can be read in transit",
         "use rediss:// (see docs/operations.md)",
     )
@@ -64,9 +63,8 @@ def _latency(probe: Probe) -> Result:
     median = statistics.median(times)
     found = f"{median:.1f} ms, the median of {_PINGS} PINGs"
     if median <= LATENCY_WARNING_MS:
-        return Result("ok", found)
-    return Result(
-        "warning",
+        return ok(found)
+    return warning(
         f"{found}; above {LATENCY_WARNING_MS:g} ms",
         "run nearer to the server, or see what keeps it busy (SLOWLOG GET)",
     )
@@ -75,17 +73,17 @@ def _latency(probe: Probe) -> Result:
 def _version(probe: Probe) -> Result:
     unnamed = ""
     try:
-        found = product(probe.hello, probe.server.client.info("server"))
+        server = product(probe.hello, probe.server.client.info("server"))
     except NoPermissionError:
         # Other products may look like Redis without INFO.
-        found, unnamed = product(probe.hello, {}), " by HELLO; this user may not ask for INFO"
-    if found.is_too_old:
-        return Result("problem", f"{found}{unnamed}", VERSION_ADVICE)
-    if found.was_tried:
-        return Result("ok", f"{found}{unnamed}")
-    return Result(
-        "warning",
-        f"{found}{unnamed}, which is not among the servers that were tried: {tried()}",
+        server, unnamed = product(probe.hello, {}), " by HELLO; this user may not ask for INFO"
+    found = f"{server}{unnamed}"
+    if server.is_too_old:
+        return problem(found, VERSION_ADVICE)
+    if server.was_tried:
+        return ok(found)
+    return warning(
+        f"{found}, which is not among the servers that were tried: {tried()}",
         "use one of them, or try this one first as docs/deployment.md describes",
     )
 
@@ -93,8 +91,8 @@ def _version(probe: Probe) -> Result:
 def _role(probe: Probe) -> Result:
     role = probe.hello.get("role", "server without a role")
     if role == "master":
-        return Result("ok", "a primary")
-    return Result("problem", f"a {role}, which refuses writes", PRIMARY_ADVICE)
+        return ok("a primary")
+    return problem(f"a {role}, which refuses writes", PRIMARY_ADVICE)
 
 
 def _replication(probe: Probe) -> Result:
@@ -102,7 +100,7 @@ def _replication(probe: Probe) -> Result:
     can take the primary's place."""
     failover, wanted = probe.server.failover(), probe.replicas
     if not wanted and not failover:
-        return Result("ok", "no commit waits for replicas")
+        return ok("no commit waits for replicas")
     connected = [probe.info[f"slave{number}"] for number in range(probe.info["connected_slaves"])]
     online = sum(replica["state"] == "online" for replica in connected)
     found = f"{online} replicas in step, {wanted} have to have each commit"
@@ -111,26 +109,23 @@ def _replication(probe: Probe) -> Result:
         if failover.verdict != "ok":
             return failover._replace(found=found)
     if online < wanted:
-        advice = "every commit fails: start replicas, or lower REGIONAL_REPLICAS"
-        return Result("problem", found, advice)
+        return problem(found, "every commit fails: start replicas, or lower REGIONAL_REPLICAS")
     if failover and wanted < online:
-        return Result(
-            "warning",
+        return warning(
             found,
             f"REGIONAL_REPLICAS={online} keeps each acknowledged commit through a failover; with "
             "less, one may lose what was just written",
         )
-    return Result("ok", found)
+    return ok(found)
 
 
 def _eviction(probe: Probe) -> Result:
     policy, limit = probe.info["maxmemory_policy"], probe.info["maxmemory"]
     if policy == "noeviction":
-        return Result("ok", policy)
+        return ok(policy)
     if not limit:
-        return Result("ok", f"{policy}, but without maxmemory nothing is evicted")
-    return Result(
-        "warning",
+        return ok(f"{policy}, but without maxmemory nothing is evicted")
+    return warning(
         f"{policy} at {size(limit)}: snapshots, histories or the guards against doubled alerts "
         "may vanish at any time",
         "CONFIG SET maxmemory-policy noeviction; then a full server refuses writes with an error",
@@ -139,19 +134,16 @@ def _eviction(probe: Probe) -> Result:
 
 def _persistence(probe: Probe) -> Result:
     states = ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
-    failing = [name for name in states if probe.info.get(name, "ok") != "ok"]
-    if failing:
-        return Result(
-            "problem",
+    if failing := [name for name in states if probe.info.get(name, "ok") != "ok"]:
+        return problem(
             f"the server cannot write its data to disk ({', '.join(failing)})",
             "see the server's log; make room on its disk",
         )
     if probe.info["aof_enabled"]:
-        return Result("ok", "append-only file")
+        return ok("append-only file")
     if probe.server.client.config_get("save")["save"]:
-        return Result("ok", "RDB snapshots: a crash loses what came after the last one")
-    return Result(
-        "warning",
+        return ok("RDB snapshots: a crash loses what came after the last one")
+    return warning(
         "none: a restart loses all snapshots and histories",
         "CONFIG SET appendonly yes (and in the server's configuration file)",
     )
@@ -160,12 +152,12 @@ def _persistence(probe: Probe) -> Result:
 def _memory(probe: Probe) -> Result:
     used, limit = probe.info["used_memory"], probe.info["maxmemory"]
     if not limit:
-        return Result("ok", f"{size(used)} used, no limit")
+        return ok(f"{size(used)} used, no limit")
     found = f"{size(used)} of {size(limit)} used"
     if used < MEMORY_WARNING * limit:
-        return Result("ok", found)
-    verdict: Verdict = "problem" if used >= limit else "warning"
-    return Result(verdict, found, "raise maxmemory, or see what fills the server (MEMORY STATS)")
+        return ok(found)
+    verdict = problem if used >= limit else warning
+    return verdict(found, "raise maxmemory, or see what fills the server (MEMORY STATS)")
 
 
 PROBES: Mapping[str, Callable[[Probe], Result]] = {

@@ -1,14 +1,14 @@
 """What all routes share on which the address of the server can change: by Sentinels, and in a
 cluster."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partialmethod
 from typing import Any
 
 import redis
-from redis.exceptions import ResponseError
+from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
-from regional_assets.redis_link.server import Address, Pool, Server
+from regional_assets.redis_link.server import Address, Server
 
 # By the first word of a server's error: it did not carry out the command, or no longer stands by
 # it, and another server will.
@@ -27,7 +27,7 @@ class NoRoute(redis.ConnectionError):
     """Nobody gives the server's address. The words are whole."""
 
 
-def sign_of_move(error: ResponseError) -> Moved | None:
+def sign_of_move(error: redis.RedisError) -> Moved | None:
     """The error to raise in its place on a route that can change; None for any other error."""
     words = str(error)
     # redis-py takes the first word off where it knows it.
@@ -39,89 +39,69 @@ def sign_of_move(error: ResponseError) -> Moved | None:
 
 class Routed(Server):
     """A server whose place another one can take. Its client's connections look the address up when
-    they connect."""
+    they connect, by the ways that redis-py has for Sentinels."""
 
     can_move = True
 
     def __init__(self, like: redis.Redis) -> None:
         """`like` has the options of the connections."""
-        self.home: Address | None = None
         tls = issubclass(like.connection_pool.connection_class, redis.SSLConnection)
-        options = like.get_connection_kwargs()
-        super().__init__(redis.Redis.from_pool(RoutedPool(self, options, tls=tls)))
+        options = dict(like.get_connection_kwargs())
+        options["parser_class"] = _parser_of_moves(options["parser_class"])
+        kind = _TLSConnection if tls else _Connection
+        pool: Any = _Pool
+        self._pool = pool("", self, connection_class=kind, **options)
+        super().__init__(redis.Redis.from_pool(self._pool))
+
+    @property
+    def home(self) -> Address | None:
+        """The address that was found last."""
+        found: Address | None = self._pool.master_address
+        return found
 
     def locate(self) -> Address:
         """The address now, by those who know it."""
         raise NotImplementedError
 
-    def forget(self, suspect: Address | None = None) -> None:
-        """Takes notice that what is known is out of date, or that this server does not answer."""
+    def discover_master(self, _service: str) -> Address:
+        """As redis-py calls it."""
+        return self.locate()
 
-    @contextmanager
-    def suspected(self, at: Address) -> Iterator[None]:
-        """Takes notice when the server at this address does not answer."""
-        try:
-            yield
-        except (redis.ConnectionError, redis.TimeoutError):
-            self.forget(at)
-            raise
+    def others(self) -> Sequence[redis.Redis]:
+        """The clients of those who are asked."""
+        raise NotImplementedError
 
-    def start_over(self) -> None:
-        """Prepares for another look at the whole, after connections were closed."""
-
-    def lead(self) -> Address:
-        """The address now. Connections that lead elsewhere are closed when they are not in use."""
-        before, self.home = self.home, self.locate()
-        if before not in (None, self.home):
-            redis.ConnectionPool.disconnect(self.client.connection_pool, inuse_connections=False)
-        return self.home
+    def start_over(self, error: Exception) -> None:
+        """Closes all connections that are not in use, after an error, so that the address is looked
+        up anew."""
+        for client in (self.client, *self.others()):
+            client.connection_pool.disconnect(inuse_connections=False)
 
 
-class RoutedPool(Pool):
-    """Connections to a server whose place another one can take."""
-
-    def __init__(self, server: Routed, options: Mapping[str, Any], *, tls: bool) -> None:
-        kind = _TLSConnection if tls else _Connection
-        self.server: Routed = server
-        super().__init__(connection_class=kind, **{**options, "server": server})
-
+class _Pool(SentinelConnectionPool):
     def disconnect(self, inuse_connections: bool = True) -> None:
-        """Closes the connections, after which the address is looked up anew."""
         super().disconnect(inuse_connections)
-        self.server.start_over()
-
-    def owns_connection(self, connection: Any) -> int:
-        """Whether the connection may be used again: not when it leads elsewhere by now."""
-        where = connection.host, connection.port
-        return where == self.server.home and super().owns_connection(connection)
+        # So that the client closes all when it is closed.
+        if inuse_connections:
+            for client in self.sentinel_manager.others():
+                client.close()
 
 
-class _Connection(redis.Connection):
-    def __init__(self, server: Routed, **options: Any) -> None:
-        base: Any = super()
-        base.__init__(**options)
-        self._server = server
-
-    def connect(self) -> None:
-        base: Any = super()
-        if not self.is_connected:
-            self.host, self.port = self._server.lead()
-        with self._server.suspected((self.host, self.port)):
-            base.connect()
-
-    def read_response(self, *args: Any, **options: Any) -> Any:
-        base: Any = super()
-        try:
-            with self._server.suspected((self.host, self.port)):
-                return base.read_response(*args, **options)
-        except ResponseError as error:
-            moved = sign_of_move(error)
-            if not moved:
-                raise
-            base.disconnect()
-            self._server.forget()
-            raise moved from None
+class _Connection(SentinelManagedConnection):
+    # As of any other connection: one with half of a reply in it may not be used again.
+    read_response = partialmethod(SentinelManagedConnection.read_response, disconnect_on_error=True)
 
 
 class _TLSConnection(_Connection, redis.SSLConnection):
     pass
+
+
+def _parser_of_moves(parser: Any) -> type:
+    """A parser that raises `Moved`. redis-py raises an error of connections as soon as it is read,
+    and closes the connection."""
+
+    def parse_error(response: str) -> redis.RedisError:
+        error: redis.RedisError = parser.parse_error(response)
+        return sign_of_move(error) or error
+
+    return type("Parser", (parser,), {"parse_error": staticmethod(parse_error)})

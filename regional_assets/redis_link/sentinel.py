@@ -7,12 +7,15 @@ import redis
 
 from regional_assets.redis_link.errors import LinkError
 from regional_assets.redis_link.refusals import UNREACHABLE
+from regional_assets.redis_link.results import Result, ok, problem, warning
 from regional_assets.redis_link.routed import NoRoute, Routed
-from regional_assets.redis_link.server import Address, Result
+from regional_assets.redis_link.server import Address, address_of, shown
 from regional_assets.redis_link.text import one_line
 
 # What a Sentinel says of a service, by redis-py's names.
 State = dict[str, Any]
+
+_CORRECT = "start them, or correct REDIS_URL"
 
 
 class SentinelService(Routed):
@@ -28,10 +31,10 @@ class SentinelService(Routed):
         super().__init__(like)
         self._sentinels = list(sentinels)
         self._service = service
-        self._named = ",".join(map(_address, sentinels))
+        self._named = ",".join(map(_name, sentinels))
 
     def __str__(self) -> str:
-        primary = f"primary {_shown(self.home)}" if self.home else "primary not known yet"
+        primary = f"primary {shown(self.home)}" if self.home else "primary not known yet"
         return f"service {self._service} of the Sentinels {self._named} ({primary})"
 
     @property
@@ -45,13 +48,13 @@ class SentinelService(Routed):
         while the primary is down."""
         silent, unknown, down = [], [], []
         for sentinel, state in self._ask():
-            at = _address(sentinel)
+            at = _name(sentinel)
             if isinstance(state, Exception):
                 silent.append(f"{at}: {_why(state)}")
             elif state is None:
                 unknown.append(at)
-            elif problem := _problem(state):
-                down.append(f"{at}: {_primary(state)} {problem}")
+            elif trouble := _trouble(state):
+                down.append(f"{at}: {_primary(state)} {trouble}")
             else:
                 self._sentinels.sort(key=lambda other: other is not sentinel)
                 return state["ip"], state["port"]
@@ -67,12 +70,17 @@ class SentinelService(Routed):
                 "correct its name in REDIS_URL, or add it to them (SENTINEL MONITOR)"
             )
         raise NoRoute(
-            f"no Sentinel of the service {self._service} answers{rest}: start them, or correct "
-            "REDIS_URL (their password is ?sentinel_password=)"
+            f"no Sentinel of the service {self._service} answers{rest}: {_CORRECT} "
+            "(their password is ?sentinel_password=)"
         )
 
-    def start_over(self) -> None:
+    def others(self) -> Sequence[redis.Redis]:
+        """The Sentinels."""
+        return self._sentinels
+
+    def start_over(self, error: Exception) -> None:
         """Another Sentinel is asked first, because this one may be cut off and out of date."""
+        super().start_over(error)
         self._sentinels = [*self._sentinels[1:], *self._sentinels[:1]]
 
     def failover(self) -> Result:
@@ -81,13 +89,13 @@ class SentinelService(Routed):
         problems = []
         for sentinel, state in self._ask():
             if isinstance(state, Exception):
-                problems.append(f"{_address(sentinel)} does not answer")
+                problems.append(f"{_name(sentinel)} does not answer")
             elif state is None:
-                problems.append(f"{_address(sentinel)} does not know the service {self._service}")
+                problems.append(f"{_name(sentinel)} does not know the service {self._service}")
             else:
                 states.append(state)
         if not states:
-            return Result("problem", "; ".join(problems), "start them, or correct REDIS_URL")
+            return problem("; ".join(problems), _CORRECT)
         quorum = max(state["quorum"] for state in states)
         primaries = sorted(set(map(_primary, states)))
         named = f"name {' and '.join(primaries)}, quorum {quorum}"
@@ -97,14 +105,12 @@ class SentinelService(Routed):
         known = 1 + max(state["num-other-sentinels"] for state in states)
         needed = max(quorum, known // 2 + 1)
         if len(primaries) > 1:
-            advice = "a failover is under way, or a Sentinel is cut off: look again"
-            return Result("warning", found, advice)
+            return warning(found, "a failover is under way, or a Sentinel is cut off: look again")
         if len(states) < needed:
-            advice = f"start Sentinels: {needed} of {known} have to agree on a failover"
-            return Result("problem", found, advice)
-        if problems:
-            return Result("warning", found, "start them, or correct REDIS_URL")
-        return Result("ok", found)
+            return problem(
+                found, f"start Sentinels: {needed} of {known} have to agree on a failover"
+            )
+        return warning(found, _CORRECT) if problems else ok(found)
 
     def _ask(self) -> Iterator[tuple[redis.Redis, State | Exception | None]]:
         """Each Sentinel, and what it says of the service: None when it does not know it; or why it
@@ -119,7 +125,7 @@ class SentinelService(Routed):
                 yield sentinel, found.get(self._service)
 
 
-def _problem(state: State) -> str:
+def _trouble(state: State) -> str:
     """Why what a Sentinel names is no primary to connect to; empty when it is one."""
     if state["is_odown"]:
         return "is down, as the quorum agrees"
@@ -135,13 +141,8 @@ def _why(error: Exception) -> str:
 
 
 def _primary(state: State) -> str:
-    return _shown((state["ip"], state["port"]))
+    return shown((state["ip"], state["port"]))
 
 
-def _address(sentinel: redis.Redis) -> str:
-    options = sentinel.get_connection_kwargs()
-    return _shown((options["host"], options["port"]))
-
-
-def _shown(address: Address) -> str:
-    return f"{address[0]}:{address[1]}"
+def _name(sentinel: redis.Redis) -> str:
+    return shown(address_of(sentinel))

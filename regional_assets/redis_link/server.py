@@ -3,26 +3,16 @@ other kinds differ by a method or two."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import redis
 
+from regional_assets.redis_link.results import Result, ok, problem
 from regional_assets.redis_link.tried import VERSION_ADVICE
 
 Address = tuple[str, int]
 # The name of a command, its key, its other arguments.
 Command = tuple[str, str] | tuple[str, str, bytes]
-
-Verdict = Literal["ok", "warning", "problem", "skipped"]
-
-
-class Result(NamedTuple):
-    """What a check of a server found, and what to do about it."""
-
-    verdict: Verdict
-    found: str
-    advice: str = ""
-
 
 # The mode in the reply to HELLO → what such a server is, and what it asks for.
 OTHER_MODES = {
@@ -38,12 +28,6 @@ OTHER_MODES = {
 }
 
 
-class Pool(redis.ConnectionPool):
-    """Connections to a server that is known."""
-
-    server: "Server"
-
-
 class Server:
     """A single server. Its text is its address, without user or password."""
 
@@ -54,14 +38,17 @@ class Server:
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        if isinstance(client.connection_pool, Pool):
-            client.connection_pool.server = self
+        pool: Any = client.connection_pool
+        pool.server = self
 
     def __str__(self) -> str:
-        options = self.client.get_connection_kwargs()
-        if "path" in options:
-            return f"unix://{options['path']}"
-        return f"{self.host}:{options.get('port', 6379)}/{options.get('db', 0)}"
+        if "path" in self._options:
+            return f"unix://{self._options['path']}"
+        return f"{shown(address_of(self.client))}/{self._options.get('db', 0)}"
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return self.client.get_connection_kwargs()
 
     @property
     def silent(self) -> str:
@@ -71,12 +58,12 @@ class Server:
     @property
     def host(self) -> str:
         """The host it is on."""
-        return str(self.client.get_connection_kwargs().get("host", "localhost"))
+        return address_of(self.client)[0]
 
     @property
     def is_on_this_machine(self) -> bool:
         """Whether its address means this machine, whichever that is."""
-        if "path" in self.client.get_connection_kwargs() or self.host == "localhost":
+        if "path" in self._options or self.host == "localhost":
             return True
         try:
             return ip_address(self.host).is_loopback
@@ -87,6 +74,9 @@ class Server:
     def has_tls(self) -> bool:
         """Whether connections to it are encrypted."""
         return issubclass(self.client.connection_pool.connection_class, redis.SSLConnection)
+
+    def start_over(self, error: Exception) -> None:
+        """Prepares, after an error, for another server that takes its place."""
 
     def apart(self, names: Sequence[str]) -> Sequence[str]:
         """Those of these keys that may not be used in one command or script with others."""
@@ -112,15 +102,26 @@ class Server:
     def mode(self, announced: str) -> Result:
         """Whether it is of the kind that its address names; `announced` is its mode by HELLO."""
         if announced == "standalone":
-            return Result("ok", "no cluster")
-        return Result("problem", *OTHER_MODES.get(announced, (announced, VERSION_ADVICE)))
+            return ok("no cluster")
+        return problem(*OTHER_MODES.get(announced, (announced, VERSION_ADVICE)))
 
     def failover(self) -> Result | None:
         """Whether another server can take its place now; None where none ever does so."""
         return None
 
 
+def address_of(client: redis.Redis) -> Address:
+    """Where its connections begin."""
+    options = client.get_connection_kwargs()
+    return options.get("host", "localhost"), options.get("port", 6379)
+
+
+def shown(address: Address) -> str:
+    """As in a message."""
+    return f"{address[0]}:{address[1]}"
+
+
 def server_of(client: redis.Redis) -> Server:
     """The server that the connections of a client lead to."""
-    pool = client.connection_pool
-    return pool.server if isinstance(pool, Pool) else Server(client)
+    known: Server | None = getattr(client.connection_pool, "server", None)
+    return known or Server(client)

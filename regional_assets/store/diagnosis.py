@@ -16,7 +16,7 @@ from regional_assets.redis_link.errors import LinkError
 from regional_assets.redis_link.folders import write_problem
 from regional_assets.redis_link.probes import PROBES, Probe, size
 from regional_assets.redis_link.refusals import UNREACHABLE, refusal
-from regional_assets.redis_link.server import Result, Verdict
+from regional_assets.redis_link.results import Result, Verdict
 from regional_assets.redis_link.text import as_text, one_line
 from regional_assets.redis_link.tried import fields
 from regional_assets.settings import StoreSettings

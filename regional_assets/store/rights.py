@@ -8,8 +8,9 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from regional_assets.intelligence.model import Model
+from regional_assets.redis_link.results import Result
 from regional_assets.redis_link.scripts import Call, Script, run
-from regional_assets.redis_link.server import Result, Server
+from regional_assets.redis_link.server import Server
 from regional_assets.store import access
 from regional_assets.store.keys import Keys
 
