@@ -123,7 +123,7 @@ def test_no_test_replaces_what_is_private_or_borrowed(path: Path) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        'monkeypatch.setattr("regional_assets.narrative.endpoint._TRIES", 1)',
+        'monkeypatch.setattr("regional_assets.narrative.client._TRIES", 1)',
         'monkeypatch.setattr(endpoint, "_TRIES", 1)',
         'monkeypatch.setattr(endpoint._Server, "start", None)',
         'monkeypatch.delitem(drawing._PLACES, "mena")',

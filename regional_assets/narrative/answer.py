@@ -1,5 +1,5 @@
-"""What is taken from a model's answer: one JSON object of the shape asked for, as far as it goes,
-cleaned (SPEC 8)."""
+"""What is taken from a model's answer, whatever its server made of the protocol: one JSON object of
+the shape asked for, as far as it goes, cleaned (SPEC 8)."""
 
 import json
 from collections.abc import Callable, Collection
@@ -8,12 +8,14 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import msgspec
 
 from regional_assets.intelligence.brief import MAX_DEVELOPMENTS, Brief
-from regional_assets.intelligence.stored import MAX_WATCH_ITEMS, Narrative, Passage
+from regional_assets.intelligence.numbers import is_number
+from regional_assets.intelligence.stored import MAX_WATCH_ITEMS, SECTIONS, Narrative, Passage
 from regional_assets.intelligence.text import clean
 
 T = TypeVar("T")
 
 MAX_TEXT = 1_200
+_MAX_MODEL = 100
 # More than any answer of the shape asked for, with the thoughts that some models put before it.
 _MAX_ANSWER = 200_000
 # The search for the object ends after this many characters, counting each look anew: each brace
@@ -23,6 +25,11 @@ _WORK_PER_BRACE = 1_000
 _WORK_PER_LIMIT = 10_000
 # More entries of a list are not looked at.
 _MAX_ENTRIES = 50
+# The reasons of the protocol for an answer that is not whole.
+_ENDED_EARLY = {
+    "length": "it ended at its limit of tokens",
+    "content_filter": "the provider's filter ended it",
+}
 
 
 class AnswerError(ValueError):
@@ -41,21 +48,112 @@ class Taken(msgspec.Struct, Generic[T], frozen=True):
 Reader: TypeAlias = Callable[[str], Taken[T]]
 
 
+class Completion:
+    """A chat completion, from a body; raises `AnswerError` for what is no JSON."""
+
+    def __init__(self, body: bytes) -> None:
+        try:
+            self._value = json.loads(body)
+        except (ValueError, RecursionError):
+            raise AnswerError("it is no JSON") from None
+
+    def text(self) -> str:
+        """The text of the answer. A model that was cut off while it thought, or whose server takes
+        its answer for thoughts, has all of its text there. Raises `AnswerError`, which says what
+        came."""
+        message = _at(self._value, "choices", 0, "message")
+        if not isinstance(message, dict):
+            what = "an error" if _at(self._value, "error") else "another object"
+            raise AnswerError(f"it is no chat completion but {what}")
+        for name in ("content", "reasoning_content", "reasoning"):
+            if text := _joined(message.get(name)):
+                return text
+        raise AnswerError("it refuses" if message.get("refusal") else "it has no text")
+
+    def ended_early(self) -> tuple[str, ...]:
+        """Why the answer is not whole, when the server says that it is not."""
+        reason = str(_at(self._value, "choices", 0, "finish_reason"))
+        return (_ENDED_EARLY[reason],) if reason in _ENDED_EARLY else ()
+
+    def model(self) -> str:
+        """The name of the model that answered, cleaned; "" when the server does not say."""
+        name = _at(self._value, "model")
+        return clean(name, _MAX_MODEL) if isinstance(name, str) else ""
+
+    def tokens(self, kind: str) -> int:
+        """The tokens of that kind that it says it cost; 0 where it does not say."""
+        count = _at(self._value, "usage", kind)
+        return int(count) if is_number(count) and 0 <= count < 1 << 53 else 0
+
+
+def quota_is_used_up(body: bytes) -> bool:
+    """Whether that is what the body of an error says."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return any(
+        _at(value, *path) == "insufficient_quota"
+        for path in (("error", "code"), ("error", "type"), ("code",), ("type",))
+    )
+
+
+def _at(value: Any, *path: str | int) -> Any:
+    """What lies there in objects and lists; None where there is no such thing."""
+    try:
+        for name in path:
+            value = value[name]
+    except (LookupError, TypeError):
+        return None
+    return value
+
+
+def _joined(content: Any) -> str:
+    """A text, or the texts of a list of parts; parts of other kinds, such as thoughts, are left
+    out."""
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "".join(text for text in texts if isinstance(text, str)).strip()
+
+
 def read_narrative(answer: str, shown: Collection[str]) -> Taken[Narrative]:
     """The narrative in an answer. Evidence ids that were not `shown` are dropped, and watch items
     beyond the third; what is missing or of another shape is left out. Raises `AnswerError` when
     there is no text anywhere."""
-    return _read(answer, lambda value: _narrative(value, shown))
+
+    def narrative(fields: "_Fields") -> Narrative:
+        found = Narrative(
+            **{name: fields.passage(name) for name in SECTIONS},
+            watch_items=fields.passages("watch_items", MAX_WATCH_ITEMS),
+        )
+        if not found.texts():
+            raise AnswerError("it has no text anywhere")
+        return found
+
+    return _read(answer, shown, narrative)
 
 
 def read_brief(answer: str) -> Taken[Brief]:
     """The weekly brief in an answer; key developments beyond the fifth are dropped, and what is
     missing or of another shape is left out. Raises `AnswerError` when there is no
     situation_recap."""
-    return _read(answer, _brief)
+
+    def brief(fields: "_Fields") -> Brief:
+        developments = fields.passages("key_developments", MAX_DEVELOPMENTS)
+        found = Brief(
+            situation_recap=fields.passage("situation_recap").text,
+            regime_trajectory=fields.passage("regime_trajectory").text,
+            key_developments=tuple(passage.text for passage in developments),
+            risk_outlook=fields.passage("risk_outlook").text,
+        )
+        if not found.situation_recap:
+            raise AnswerError("it has no situation_recap")
+        return found
+
+    return _read(answer, (), brief)
 
 
-def _read(answer: str, reader: Callable[[dict[str, Any]], Taken[T]]) -> Taken[T]:
+def _read(answer: str, shown: Collection[str], reader: "Callable[[_Fields], T]") -> Taken[T]:
     """What `reader` makes of the last JSON object in `answer` that it accepts: what models think
     aloud comes first, what they say after the object is no object. An object that it does not
     accept may be wrapped round one that it does."""
@@ -73,7 +171,8 @@ def _read(answer: str, reader: Callable[[dict[str, Any]], Taken[T]]) -> Taken[T]
         try:
             value, after = decoder.raw_decode(answer, start)
             work += after - start
-            found, end = reader(value), after
+            fields = _Fields(value, shown)
+            found, end = Taken(reader(fields), tuple(dict.fromkeys(fields.cut))), after
         except AnswerError as error:
             problem = str(error)
         except json.JSONDecodeError as error:
@@ -87,15 +186,29 @@ def _read(answer: str, reader: Callable[[dict[str, Any]], Taken[T]]) -> Taken[T]
     return found
 
 
-class _Passages:
-    """Reads passages, and keeps in `cut` what they lack."""
+class _Fields:
+    """Reads passages in the fields of an object, and keeps in `cut` what they lack."""
 
-    def __init__(self, shown: Collection[str] = ()) -> None:
+    def __init__(self, value: dict[str, Any], shown: Collection[str]) -> None:
         self.cut: list[str] = []
+        self._value = value
         self._shown = shown
 
-    def read(self, value: Any, name: str) -> Passage:
+    def passage(self, name: str) -> Passage:
         """A passage of {text, evidence_ids}, or of its text alone; empty for anything else."""
+        return self._passage(self._value.get(name), name)
+
+    def passages(self, name: str, most: int) -> tuple[Passage, ...]:
+        """The first `most` passages with a text in a list."""
+        value = self._value.get(name)
+        items = value if isinstance(value, list) else []
+        read = [self._passage(item, name) for item in items[:_MAX_ENTRIES]]
+        kept = tuple(passage for passage in read if passage.text)
+        if len(kept) > most:
+            self.cut.append(f"{name}: {len(kept) - most} beyond {most}")
+        return kept[:most]
+
+    def _passage(self, value: Any, name: str) -> Passage:
         fields = value if isinstance(value, dict) else {"text": value}
         said, ids = fields.get("text"), fields.get("evidence_ids")
         text = clean(said, MAX_TEXT + 1) if isinstance(said, str) else ""
@@ -110,51 +223,3 @@ class _Passages:
         if unknown := set(cited) - set(kept):
             self.cut.append(f"{name}: {len(unknown)} evidence ids that it was not shown")
         return Passage(text[:MAX_TEXT].rstrip(), tuple(kept))
-
-    def read_all(self, value: Any, name: str, most: int) -> tuple[Passage, ...]:
-        """The first `most` passages with a text in a list."""
-        items = value if isinstance(value, list) else []
-        read = [self.read(item, name) for item in items[:_MAX_ENTRIES]]
-        kept = tuple(passage for passage in read if passage.text)
-        if len(kept) > most:
-            self.cut.append(f"{name}: {len(kept) - most} beyond {most}")
-        return kept[:most]
-
-
-def _narrative(value: dict[str, Any], shown: Collection[str]) -> Taken[Narrative]:
-    passages = _Passages(shown)
-
-    def section(name: str) -> Passage:
-        return passages.read(value.get(name), name)
-
-    narrative = Narrative(
-        situation=section("situation"),
-        balance_assessment=section("balance_assessment"),
-        outlook_24h=section("outlook_24h"),
-        outlook_7d=section("outlook_7d"),
-        outlook_30d=section("outlook_30d"),
-        watch_items=passages.read_all(value.get("watch_items"), "watch_items", MAX_WATCH_ITEMS),
-    )
-    if not narrative.texts():
-        raise AnswerError("it has no text anywhere")
-    return Taken(narrative, tuple(dict.fromkeys(passages.cut)))
-
-
-def _brief(value: dict[str, Any]) -> Taken[Brief]:
-    passages = _Passages()
-
-    def text(name: str) -> str:
-        return passages.read(value.get(name), name).text
-
-    developments = passages.read_all(
-        value.get("key_developments"), "key_developments", MAX_DEVELOPMENTS
-    )
-    brief = Brief(
-        situation_recap=text("situation_recap"),
-        regime_trajectory=text("regime_trajectory"),
-        key_developments=tuple(passage.text for passage in developments),
-        risk_outlook=text("risk_outlook"),
-    )
-    if not brief.situation_recap:
-        raise AnswerError("it has no situation_recap")
-    return Taken(brief, tuple(dict.fromkeys(passages.cut)))

@@ -20,7 +20,6 @@ from regional_assets.intelligence.snapshot import Content
 from regional_assets.intelligence.stored import (
     MAX_WATCH_ITEMS,
     Body,
-    Narrative,
     ScenarioSet,
     Transition,
 )
@@ -101,19 +100,19 @@ def brief_prompt(
     """Asks at `now` (ms) for the weekly brief of the region with that label, from its stored
     snapshot, which held at `as_of` (ms), and its regime changes. Raises ValueError when its texts
     are too long."""
-    data = {
-        "regime_changes": [
-            {
-                "at": _utc(change.transitioned_at, "%Y-%m-%d %H:%M UTC"),
-                "from": change.previous_label or "none",
-                "to": change.label,
-                "because": plain(change.transition_driver, _MAX_NAME),
-            }
-            for change in changes
-        ],
-        **_narrative(snapshot.narrative),
-        **facts(snapshot),
-    }
+    regime_changes = [
+        {
+            "at": _utc(change.transitioned_at, "%Y-%m-%d %H:%M UTC"),
+            "from": change.previous_label or "none",
+            "to": change.label,
+            "because": plain(change.transition_driver, _MAX_NAME),
+        }
+        for change in changes
+    ]
+    texts = {n: plain(getattr(snapshot.narrative, n).text, _MAX_PASSAGE) for n in _BRIEFED}
+    narrative = {name: text for name, text in texts.items() if text}
+    written = {"narrative": narrative} if narrative else {}
+    data = {"regime_changes": regime_changes, **written, **facts(snapshot)}
     return _prompt(_BRIEF, label, data, now, as_of)
 
 
@@ -168,13 +167,6 @@ def facts(snapshot: Body) -> dict[str, Any]:
     }
 
 
-def _narrative(narrative: Narrative) -> dict[str, Any]:
-    """Its situation and outlook on the week, without what is empty."""
-    texts = {name: plain(getattr(narrative, name).text, _MAX_PASSAGE) for name in _BRIEFED}
-    written = {name: text for name, text in texts.items() if text}
-    return {"narrative": written} if written else {}
-
-
 def plain(value: Any, limit: int = MAX_ITEM) -> str:
     """A text as it may be shown to a model: cleaned, without control, format and private
     characters, cut at `limit`."""
@@ -183,40 +175,31 @@ def plain(value: Any, limit: int = MAX_ITEM) -> str:
 
 def _leading(scenarios: ScenarioSet) -> dict[str, Any]:
     lane = max(scenarios.lanes, key=lambda lane: lane.probability)
-    return {
-        "horizon": scenarios.horizon,
-        "leading": lane.name,
-        "probability": lane.probability,
-    }
+    return {"horizon": scenarios.horizon, "leading": lane.name, "probability": lane.probability}
 
 
 def _prompt(task: str, label: str, data: dict[str, Any], now: int, as_of: int) -> Prompt:
-    evidence: Sequence[Mapping[str, Any]] = data["evidence"]
-    kept = len(evidence)
-    block = _block(data)
+    every: Sequence[Mapping[str, Any]] = data["evidence"]
     # Evidence is the newest first.
-    while len(block) > MAX_BLOCK and kept:
-        kept -= 1
-        block = _block({**data, "evidence": evidence[:kept]})
-    if len(block) > MAX_BLOCK:
+    for kept in range(len(every), -1, -1):
+        block = json.dumps({**data, "evidence": every[:kept]}, ensure_ascii=False, allow_nan=False)
+        # No `<` can end the block, whatever the cleaning let pass.
+        block = block.replace("<", "\\u003c").replace(">", "\\u003e")
+        if len(block) <= MAX_BLOCK:
+            break
+    else:
         raise ValueError("its texts are too long")
-    hidden = len(evidence) - kept
+    hidden = len(every) - kept
     return Prompt(
         system=task,
         user=f"Region: {label}\n"
         f"Today: {_utc(now, '%Y-%m-%d')}\n"
         f"Age of the data: {max(0, now - as_of) // _HOUR} hours\n"
         f"<data>\n{block}\n</data>",
-        evidence_ids=frozenset(item["id"] for item in evidence[:kept]),
-        cut=(f"prompt: {hidden} of {len(evidence)} items of evidence",) if hidden else (),
+        evidence_ids=frozenset(item["id"] for item in every[:kept]),
+        cut=(f"prompt: {hidden} of {len(every)} items of evidence",) if hidden else (),
     )
 
 
 def _utc(at: int, form: str) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime(form)
-
-
-def _block(data: Mapping[str, Any]) -> str:
-    """The data as JSON in which no `<` can end the block, whatever the cleaning let pass."""
-    encoded = json.dumps(data, ensure_ascii=False, allow_nan=False)
-    return encoded.replace("<", "\\u003c").replace(">", "\\u003e")

@@ -7,7 +7,7 @@ import msgspec
 T = TypeVar("T")
 
 
-class Reply(msgspec.Struct, Generic[T], frozen=True):
+class Reply(msgspec.Struct, Generic[T]):
     """What came of a question: `value` is None when no provider gave a valid answer, and then
     `problem` says why, in words that hold neither a key nor anything of an answer.
 

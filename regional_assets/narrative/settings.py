@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,21 +20,21 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 # A dataclass, because a Struct's repr shows every field, and some of these are secret.
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An OpenAI-compatible endpoint and the model to ask there."""
+    """An OpenAI-compatible endpoint and the model to ask there, without a key on most machines of
+    one's own. `options` are parameters of the request; null leaves a default out.
+
+    In seconds: `connect` for a connection; `backoff` before a question is put a second time,
+    doubled before the third; `head_start` in which the first question is alone with it, enough for
+    most refusals, tries included, so that one question meets a refusal and the others hear of it.
+    """
 
     name: str
     base_url: str = field(repr=False)
     model: str
-    # Servers on one's own machine mostly want none.
     api_key: str = field(default="", repr=False)
-    # Parameters of the request; null leaves a default out.
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    # Seconds for a connection.
     connect: float = field(default=5.0, repr=False)
-    # Seconds before a question is put a second time; doubled before the third.
     backoff: float = field(default=0.5, repr=False)
-    # Seconds that the first question is alone with it: enough for most refusals, tries included, so
-    # that one question meets a refusal and the others hear of it.
     head_start: float = field(default=2.0, repr=False)
 
 
@@ -59,32 +59,28 @@ def variable(provider: str, what: str) -> str:
 
 def _provider(name: str, environ: Mapping[str, str]) -> Provider:
     values = {what: environ.get(variable(name, what), "").strip() for what in _MEANINGS}
-    for what, meaning in _MEANINGS.items():
-        if not values[what] and what in _NEEDED:
-            raise NarrativeSettingsError(
-                f"{variable(name, what)} is not set: {PROVIDERS} lists {name}, which needs "
-                f"{meaning}"
-            )
+
+    def refuse(what: str, why: str) -> NoReturn:
+        raise NarrativeSettingsError(f"{variable(name, what)} {why}") from None
+
+    for what, value in values.items():
+        if not value and what in _NEEDED:
+            refuse(what, f"is not set: {PROVIDERS} lists {name}, which needs {_MEANINGS[what]}")
         # They become part of a request's head, all but the options.
-        text = "" if what == "OPTIONS" else values[what]
-        if not text.isprintable() or not text.isascii():
-            raise NarrativeSettingsError(
-                f"{variable(name, what)} holds a character that cannot belong there"
-            )
+        if what != "OPTIONS" and not (value.isprintable() and value.isascii()):
+            refuse(what, "holds a character that cannot belong there")
     if not _is_base_url(values["BASE_URL"]):
-        raise NarrativeSettingsError(
-            f"{variable(name, 'BASE_URL')} is not {_MEANINGS['BASE_URL']} (http or https, without "
-            f"user, password or query; a key goes into {variable(name, 'API_KEY')})"
+        refuse(
+            "BASE_URL",
+            f"is not {_MEANINGS['BASE_URL']} (http or https, without user, password or query; a "
+            f"key goes into {variable(name, 'API_KEY')})",
         )
     try:
         options = msgspec.json.decode(values["OPTIONS"] or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         options = None
     if options is None or not options.keys().isdisjoint(_OURS):
-        raise NarrativeSettingsError(
-            f"{variable(name, 'OPTIONS')} is not {_MEANINGS['OPTIONS']} (other than "
-            f"{', '.join(_OURS)})"
-        )
+        refuse("OPTIONS", f"is not {_MEANINGS['OPTIONS']} (other than {', '.join(_OURS)})")
     return Provider(name, values["BASE_URL"], values["MODEL"], values["API_KEY"], options)
 
 
@@ -100,17 +96,10 @@ _OURS = ("model", "messages", "stream", "n")
 
 
 def _is_base_url(text: str) -> bool:
-    # User, password and query would be shown wherever an address is.
     try:
         url = urlsplit(text)
-        port_is_number = url.port is None or url.port > 0
+        has_place = url.scheme in ("http", "https") and url.hostname and url.port != 0
     except ValueError:
         return False
-    return (
-        url.scheme in ("http", "https")
-        and bool(url.hostname)
-        and port_is_number
-        and "@" not in url.netloc
-        and not url.query
-        and not url.fragment
-    )
+    # User, password and query would be shown wherever an address is.
+    return bool(has_place) and not ("@" in url.netloc or url.query or url.fragment)

@@ -17,7 +17,7 @@ import shlex
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -46,7 +46,7 @@ ADMIN = "admin"
 _ADMIN_RIGHTS = "on nopass allkeys allchannels allcommands"
 # Valkey's category @dangerous holds FLUSHALL, CONFIG, ACL, DEBUG, MODULE, REPLICAOF, SHUTDOWN, KEYS
 # and whatever later versions add of that kind. `regional-assets doctor` needs the other two.
-_DEFAULT_RIGHTS = "on nopass allkeys allchannels allcommands -@dangerous +info +config|get"
+_DEFAULT_RIGHTS = f"{_ADMIN_RIGHTS} -@dangerous +info +config|get"
 
 
 class EmbeddedServer(Server):
@@ -55,7 +55,7 @@ class EmbeddedServer(Server):
     @property
     def silent(self) -> str:
         """What keeps it from answering, and what to do."""
-        folder = Path(self.client.get_connection_kwargs()["path"]).parent
+        folder = Path(self._options["path"]).parent
         return write_problem(folder) or "the embedded server starts again with the next command"
 
 
@@ -86,51 +86,48 @@ def ensure_running(state_dir: Path) -> str:
     """
     folder = state_dir / "valkey"
     _prepare(folder)
-    if _answers(state_dir):
-        return url(state_dir)
     started = False
-
-    def start_or_wait() -> bool:
-        nonlocal started
+    for _ in _until(START_TIMEOUT):
+        if _answers(state_dir):
+            return url(state_dir)
         with _lock(folder, fcntl.LOCK_EX) as lock:
+            if lock is not None and started:
+                raise EmbeddedServerError(
+                    f"the embedded server in {folder} ended right after its start: "
+                    f"{write_problem(folder) or _why_ended(folder)}"
+                )
             if lock is not None:
-                if started:
-                    raise EmbeddedServerError(
-                        f"the embedded server in {folder} ended right after its start: "
-                        f"{write_problem(folder) or _why_ended(folder)}"
-                    )
                 _start(folder, lock)
                 started = True
-        return _answers(state_dir)
-
-    _wait_until(
-        start_or_wait,
-        START_TIMEOUT,
+    raise EmbeddedServerError(
         f"the embedded server in {folder} does not answer; its log is {folder / 'valkey.log'}. "
-        "If it hangs, end it (its process id is in valkey.pid) and try again",
+        "If it hangs, end it (its process id is in valkey.pid) and try again"
     )
-    return url(state_dir)
 
 
 def stop(state_dir: Path) -> bool:
     """Stops the folder's server, everything written to disk; False when none runs."""
     if not is_running(state_dir):
         return False
-    folder = state_dir / "valkey"
-
-    def ended() -> bool:
+    for _ in _until(STOP_TIMEOUT):
         # Repeated, because a server that is still starting does not receive it.
         with _client(state_dir, ADMIN) as client, suppress(redis.RedisError, OSError):
             client.shutdown()
-        return not is_running(state_dir)
-
-    _wait_until(
-        ended,
-        STOP_TIMEOUT,
+        if not is_running(state_dir):
+            return True
+    folder = state_dir / "valkey"
+    raise EmbeddedServerError(
         f"the embedded server in {folder} does not stop; its log is {folder / 'valkey.log'}, its "
-        "process id is in valkey.pid",
+        "process id is in valkey.pid"
     )
-    return True
+
+
+def _until(seconds: float) -> Iterator[None]:
+    """Looks again and again, for so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(_POLL)
 
 
 def _prepare(folder: Path) -> None:
@@ -158,28 +155,23 @@ def _prepare(folder: Path) -> None:
 
 
 def _configuration(folder: Path) -> str:
-    settings = {
-        "port": "0",
-        "unixsocket": _quoted(folder / "valkey.sock"),
-        "unixsocketperm": "700",
-        "dir": _quoted(folder),
-        "pidfile": _quoted(folder / "valkey.pid"),
-        "logfile": _quoted(folder / "valkey.log"),
-        "daemonize": "yes",
-        "databases": "1",
-        "appendonly": "yes",
-        "appendfsync": "always",
-        "save": '""',
-        "maxmemory-policy": "noeviction",
-        "user default": _DEFAULT_RIGHTS,
-        f"user {ADMIN}": _ADMIN_RIGHTS,
-    }
-    return "".join(f"{name} {value}\n" for name, value in settings.items())
-
-
-def _quoted(path: Path) -> str:
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
+    quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return f"""
+port 0
+unixsocket "{quoted}/valkey.sock"
+unixsocketperm 700
+dir "{quoted}"
+pidfile "{quoted}/valkey.pid"
+logfile "{quoted}/valkey.log"
+daemonize yes
+databases 1
+appendonly yes
+appendfsync always
+save ""
+maxmemory-policy noeviction
+user default {_DEFAULT_RIGHTS}
+user {ADMIN} {_ADMIN_RIGHTS}
+"""
 
 
 @contextmanager
@@ -226,7 +218,10 @@ def _program() -> str:
 
 
 def _why_ended(folder: Path) -> str:
-    words = _last_line(folder / "valkey.log")
+    log = folder / "valkey.log"
+    words = f"{log} says nothing"
+    with suppress(OSError, IndexError):
+        words = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1]
     aside = f"move {folder} aside, and the next command starts with an empty one"
     damaged = _DAMAGED.search(words)
     if not damaged:
@@ -238,14 +233,6 @@ def _why_ended(folder: Path) -> str:
         f"before the damage, by `ln -s {shlex.quote(_program())} valkey-check-aof; "
         f"./valkey-check-aof --fix {shlex.quote(str(file))}`"
     )
-
-
-def _last_line(log: Path) -> str:
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    return lines[-1] if lines else f"{log} says nothing"
 
 
 def _client(state_dir: Path, user: str | None = None) -> redis.Redis:
@@ -260,18 +247,6 @@ def _client(state_dir: Path, user: str | None = None) -> redis.Redis:
 
 
 def _answers(state_dir: Path) -> bool:
-    if not socket_path(state_dir).exists():
-        return False
-    with _client(state_dir) as client:
-        try:
-            return bool(client.ping())
-        except (redis.RedisError, OSError):
-            return False
-
-
-def _wait_until(condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise EmbeddedServerError(otherwise)
-        time.sleep(_POLL)
+    with _client(state_dir) as client, suppress(redis.RedisError, OSError):
+        return bool(client.ping())
+    return False

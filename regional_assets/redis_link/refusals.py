@@ -2,7 +2,6 @@
 
 import re
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 import redis
@@ -82,41 +81,41 @@ def unavailable(server: Server, error: Exception, deadline: float) -> LinkError:
     if isinstance(error, redis.InvalidResponse):
         # Its words quote what was received.
         return LinkError(f"what answers at {where} is no Redis server: correct REDIS_URL")
-    said = next(words for applies, words in _meanings(server, error, deadline) if applies)
-    return LinkError(f"Redis at {where} {said}")
+    return LinkError(f"Redis at {where} {_meaning(server, error, deadline)}")
 
 
-def _meanings(server: Server, error: Exception, deadline: float) -> Iterator[tuple[object, str]]:
-    """Whether the error means that, and how it is said; the first that applies counts."""
+def _meaning(server: Server, error: Exception, deadline: float) -> str:
     reason = refusal(error)
     # redis-py raises its own error while it handles the socket's.
     cause = error.__context__
     in_tls = isinstance(cause, ssl.SSLError)
-    yield isinstance(error, Moved), server.unsettled.format(deadline=deadline, error=error)
-    yield isinstance(error, redis.AuthenticationError), _login_problem(error)
-    yield (
-        re.search("unknown command ['`]AUTH", reason),
-        f"knows no logins ({reason.partition(':')[0]}): remove user and password from REDIS_URL, "
-        "or correct its address",
-    )
-    yield isinstance(error, BusyLoadingError), f"is not ready ({reason}): run again when it is"
+    if isinstance(error, Moved):
+        return server.unsettled.format(deadline=deadline, error=error)
+    if isinstance(error, redis.AuthenticationError):
+        return _login_problem(error)
+    if re.search("unknown command ['`]AUTH", reason):
+        known = f"knows no logins ({reason.partition(':')[0]})"
+        return f"{known}: remove user and password from REDIS_URL, or correct its address"
+    if isinstance(error, BusyLoadingError):
+        return f"is not ready ({reason}): run again when it is"
     # A server that wants a password closes the connection at the first long command.
     closed = isinstance(error, redis.ConnectionError) and not in_tls
-    if closed or re.search("unknown command|Protocol error", reason):
-        problem = _wrong_server(server)
-        yield problem, problem
-    yield not isinstance(error, UNREACHABLE), f"refuses: {reason}"
+    is_suspect = closed or re.search("unknown command|Protocol error", reason)
+    if is_suspect and (found := _wrong_server(server)):
+        return found
+    if not isinstance(error, UNREACHABLE):
+        return f"refuses: {reason}"
     if isinstance(cause, ssl.SSLCertVerificationError):
         advice = _CERTIFICATE_ADVICE.get(cause.verify_code, _CA_ADVICE)
-        yield True, f"has a certificate that is not accepted ({cause.verify_message}): {advice}"
+        return f"has a certificate that is not accepted ({cause.verify_message}): {advice}"
+    if in_tls:
+        return f"does not answer ({reason}): {_NO_TLS_ADVICE}; {_OWN_CERTIFICATE_ADVICE}"
     silent = f"does not answer ({reason}): {server.silent}"
-    yield in_tls, f"does not answer ({reason}): {_NO_TLS_ADVICE}; {_OWN_CERTIFICATE_ADVICE}"
-    yield not server.has_tls, silent
-    yield isinstance(error, redis.TimeoutError), f"{silent}; {_SILENT_WITHOUT_TLS}"
+    if server.has_tls and isinstance(error, redis.TimeoutError):
+        return f"{silent}; {_SILENT_WITHOUT_TLS}"
     # The server's reason is sometimes lost when it closes the connection.
     lost = cause is None or isinstance(cause, ConnectionResetError | BrokenPipeError)
-    yield lost, f"{silent}; {_OWN_CERTIFICATE_ADVICE}"
-    yield True, silent
+    return f"{silent}; {_OWN_CERTIFICATE_ADVICE}" if server.has_tls and lost else silent
 
 
 def _login_problem(error: Exception) -> str:

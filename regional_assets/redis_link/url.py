@@ -6,7 +6,7 @@ No message quotes the address: any part of it may be part of a password.
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +16,12 @@ import msgspec
 
 from regional_assets.redis_link.errors import AddressError
 
-_SCHEME = re.compile(r"(?:unix|rediss?(?:\+(?P<kind>sentinel|cluster))?)")
+_SCHEME = re.compile(r"unix|rediss?(\+(sentinel|cluster))?")
+    "redis",
+    "rediss",
+    "unix",
+    *(f"redis{s}+{kind}" for s in ("", "s") for kind in ("sentinel", "cluster")),
+)
 # How answers are read and commands repeated is the link's own matter.
 _RESERVED = ("legacy_responses", "protocol", "retry_on_error", "retry_on_timeout", "timeout")
 _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
@@ -65,42 +70,33 @@ def checked(url: str) -> str:
 def route(url: str) -> Route:
     """What the address names; raises `AddressError` for anything that redis-py would misread."""
     scheme, slashes, rest = url.partition("://")
-    known = _SCHEME.fullmatch(scheme)
-    if not known or not slashes or not url.isprintable():
+    if not _SCHEME.fullmatch(scheme) or not slashes or not url.isprintable():
         _refuse(
             "expected redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://, such as "
             "rediss://user:password@host:6379/0, without control characters"
         )
-    plain = scheme.partition("+")[0]
-    if known["kind"] == "sentinel":
-        return _of_sentinels(plain, rest)
-    if known["kind"] == "cluster":
-        return _of_cluster(plain, rest)
-    _check(url)
-    return Route([url])
-
-
-def _of_cluster(plain: str, rest: str) -> Route:
+    plain, _, kind = scheme.partition("+")
     authority = _authority(rest)
-    user, at, hosts = authority.rpartition("@")
+    login, at, hosts = authority.rpartition("@")
+    if kind == "sentinel":
+        return _of_sentinels(plain, f"{login}{at}", hosts.split(","), rest[len(authority) :])
+    if not kind:
+        _check(url)
+        return Route([url])
     tail = rest[len(authority) :]
-    seeds = [f"{plain}://{user}{at}{host}{tail}" for host in hosts.split(",")]
-    for parts in [_check(seed) for seed in seeds]:
-        if not parts.hostname:
-            _refuse("redis+cluster:// is followed by host:port,host:port...")
+    seeds = [f"{plain}://{login}{at}{host}{tail}" for host in hosts.split(",")]
+    for parts in _check_hosts(seeds, "redis+cluster:// is followed by host:port,host:port..."):
         if parts.path.strip("/0") or "db" in dict(parse_qsl(parts.query)):
             _refuse("a cluster has database 0 alone")
     return Route(seeds, in_cluster=True)
 
 
-def _of_sentinels(plain: str, rest: str) -> Route:
+def _of_sentinels(plain: str, login: str, hosts: Sequence[str], tail: str) -> Route:
     # The characters of a password that end an authority would make a service of its rest.
-    if "#" in rest or "@" in rest.partition("/")[2]:
+    if "#" in tail or "@" in tail:
         _refuse(_ENCODE)
-    before, mark, query = rest.partition("?")
-    authority, _, path = before.partition("/")
-    user, at, hosts = authority.rpartition("@")
-    service, _, database = path.partition("/")
+    path, mark, query = tail.partition("?")
+    service, _, database = path.removeprefix("/").partition("/")
     try:
         options = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(mark))
     except ValueError:
@@ -108,19 +104,15 @@ def _of_sentinels(plain: str, rest: str) -> Route:
     own = [(name, value) for name, value in options if name in _SENTINEL_OPTIONS]
     if len(dict(own)) < len(own):
         _refuse("it has an option twice")
+    user, password = (quote(dict(own).get(option, ""), safe="") for option in _SENTINEL_OPTIONS)
+    sentinel_login = f"{user}:{password}@" if own else ""
     others = urlencode([pair for pair in options if pair not in own], safe="/", quote_via=quote)
-    tail = f"?{others}" if others else ""
-    name, password = (quote(dict(own).get(option, ""), safe="") for option in _SENTINEL_OPTIONS)
-    login = f"{name}:{password}@" if own else ""
-    each = [
-        host if re.search(r":\d*$", host) else f"{host}:{_SENTINEL_PORT}"
-        for host in hosts.split(",")
-    ]
-    sentinels = [f"{plain}://{login}{host}/{tail}" for host in each]
-    server = f"{plain}://{user}{at}{each[0]}/{database}{tail}"
-    for parts in [_check(address) for address in (*sentinels, server)]:
-        if not parts.hostname:
-            _refuse("redis+sentinel:// is followed by host:port,host:port/service/0")
+    others = others and f"?{others}"
+    each = [host if re.search(r":\d*$", host) else f"{host}:{_SENTINEL_PORT}" for host in hosts]
+    sentinels = [f"{plain}://{sentinel_login}{host}/{others}" for host in each]
+    server = f"{plain}://{login}{each[0]}/{database}{others}"
+    form = "redis+sentinel:// is followed by host:port,host:port/service/0"
+    _check_hosts([*sentinels, server], form)
     if "db" in dict(options):
         _refuse("its database comes after the service, as in /service/0")
     if not _SERVICE.fullmatch(unquote(service)):
@@ -129,6 +121,13 @@ def _of_sentinels(plain: str, rest: str) -> Route:
             "has letters, digits and . - _ alone"
         )
     return Route([server], sentinels=sentinels, service=unquote(service))
+
+
+def _check_hosts(urls: Iterable[str], form: str) -> list[SplitResult]:
+    checked = [_check(url) for url in urls]
+    if not all(parts.hostname for parts in checked):
+        _refuse(form)
+    return checked
 
 
 def _check(url: str) -> SplitResult:

@@ -1,8 +1,8 @@
 """Runs the snapshot job over a past series, as often as it is scheduled, on a server of its own."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,12 +47,12 @@ class ReplayStore(SnapshotStoreResource):
 
 
 class ReplayClock(ClockResource):
-    """A clock that stands still."""
+    """A clock that stands still at a time in ms."""
 
     at: int
 
     def now(self) -> int:
-        """The replayed time in ms."""
+        """That time."""
         return self.at
 
 
@@ -78,15 +78,15 @@ class Replay(msgspec.Struct, frozen=True):
         """The days and times (ms) at which the job runs."""
         hours = range(0, 24, SCHEDULE_HOURS)
         return [
-            (day, int(day.timestamp()) * 1000 + hour * HOUR_MS)
-            for day in self.days
-            for hour in hours
+            (day, int(day.timestamp()) * 1000 + h * HOUR_MS) for day in self.days for h in hours
         ]
 
     def run(self, done: Callable[[], None]) -> None:
         """Empties `folder`, runs the snapshot job once per tick, calling `done` after each, and
         then the job of the history. Raises `ReplayError` and the errors of the store."""
-        self._clear()
+        embedded.stop(self.folder)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
         home = dagster_home(self.folder)
         jobs = definitions(self.model)
         with open_instance(home) as instance, self.open() as store:
@@ -97,20 +97,13 @@ class Replay(msgspec.Struct, frozen=True):
                 done()
             self._execute(instance, jobs.resolve_job_def(HISTORY_JOB), now)
 
-    @contextmanager
-    def open(self) -> Iterator[SnapshotStore]:
+    def open(self) -> AbstractContextManager[SnapshotStore]:
         """The replay's store."""
-        with self._store.open(self.model) as store:
-            yield store
+        return self._store.open(self.model)
 
     @property
     def _store(self) -> ReplayStore:
         return ReplayStore(state_dir=str(self.folder), days=len(self.days))
-
-    def _clear(self) -> None:
-        embedded.stop(self.folder)
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
 
     def _execute(self, instance: dg.DagsterInstance, job: dg.JobDefinition, now: int) -> None:
         result = job.execute_in_process(

@@ -45,17 +45,17 @@ def read_series(path: Path) -> "pd.DataFrame":
 def feeds(model: Model, series: "pd.DataFrame", day: "pd.Timestamp", now: int) -> dict[str, bytes]:
     """Redis key → value at `now` (ms) on that day of the series: the chokepoints, without any known
     threat, and their transits. The series has no figures for the other inputs; they are missing."""
-    until = series.loc[:day]
     if missing := {"chokepoints", "transit_summaries"} - model.input_of.keys():
         raise SeriesError(
             f"the model does not read {', '.join(sorted(missing))}: nothing to replay"
         )
-    chokepoints = {"chokepoints": [{"id": id} for id in series.columns], "fetchedAt": now}
-    transits = {"summaries": dict(_summaries(until)), "fetchedAt": now}
     spec = model.input_of["transit_summaries"]
     values: dict[str, Any] = {
-        model.input_of["chokepoints"].key: chokepoints,
-        spec.key: transits,
+        model.input_of["chokepoints"].key: {
+            "chokepoints": [{"id": id} for id in series.columns],
+            "fetchedAt": now,
+        },
+        spec.key: {"summaries": dict(_summaries(series.loc[:day])), "fetchedAt": now},
     }
     if spec.companion:
         values[spec.companion] = {"fetchedAt": now, "recordCount": len(series.columns)}
@@ -67,16 +67,10 @@ def _summaries(until: "pd.DataFrame") -> Iterator[tuple[str, dict[str, Any]]]:
     before (0 while there are less than two weeks, as the writer of the feed does it)."""
     for id, totals in until.items():
         today = totals.iloc[-1]
-        if today != today:  # unknown
+        if math.isnan(today):
             yield str(id), {"dataAvailable": False}
             continue
         week, before = totals.iloc[-_WEEK:].sum(), totals.iloc[-2 * _WEEK : -_WEEK].sum()
         whole = len(totals) >= 2 * _WEEK and before > 0
-        yield (
-            str(id),
-            {
-                "dataAvailable": True,
-                "todayTotal": int(today),
-                "wowChangePct": round(100 * (week / before - 1), 1) if whole else 0,
-            },
-        )
+        change = round(100 * (week / before - 1), 1) if whole else 0
+        yield str(id), {"dataAvailable": True, "todayTotal": int(today), "wowChangePct": change}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from regional_assets.narrative.endpoint import MAX_BODY
+from regional_assets.narrative.client import MAX_BODY
 from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.model_server import (
     SECRET,

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from regional_assets.narrative import endpoint
-from regional_assets.narrative.endpoint import retry_after
+from regional_assets.narrative.client import Endpoint, retry_after
+from regional_assets.narrative.reply import Reply
 from regional_assets_tests.support.built_in import NARRATED_REGIONS
 from regional_assets_tests.support.model_server import (
     Models,
@@ -121,14 +121,14 @@ def test_a_busy_provider_is_not_asked_by_all_regions(models: Models) -> None:
 def test_all_questions_wait_for_a_busy_provider(models: Models) -> None:
     models.pace["head_start"] = 0
     models.script = [Said(b"{}", 429, {"Retry-After": "2"})]
-    busy = endpoint.Endpoint(models.provider("scripted"))
+    busy = Endpoint(models.provider("scripted"))
 
     async def ask_twice() -> None:
         ends = time.monotonic() + PATIENT
-        first = asyncio.create_task(busy.ask(PROMPT, READ, ends, endpoint.Spent()))
+        first = asyncio.create_task(busy.ask(PROMPT, READ, ends, Reply()))
         while not busy.free_at:
             await asyncio.sleep(0.01)
-        await busy.ask(PROMPT, READ, ends, endpoint.Spent())
+        await busy.ask(PROMPT, READ, ends, Reply())
         await first
         await busy.close()
 
