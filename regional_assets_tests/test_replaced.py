@@ -133,9 +133,8 @@ def test_no_test_replaces_what_is_private_or_borrowed(path: Path) -> None:
         "endpoint._TRIES = 1",
         "store._unmet: object = None",
         "del store._unmet",
-        "from regional_assets.redis_link import attempts\n"
-        'monkeypatch.setattr(attempts, "Retry", None)',
-        'monkeypatch.setattr("regional_assets.redis_link.attempts.Retry", None)',
+        'from regional_assets.redis_link import client\nmonkeypatch.setattr(client, "Retry", None)',
+        'monkeypatch.setattr("regional_assets.redis_link.client.Retry", None)',
     ],
 )
 def test_what_is_replaced_is_found(source: str) -> None:
@@ -149,8 +148,8 @@ def test_what_is_replaced_is_found(source: str) -> None:
         "self._process = None",
         'monkeypatch.setitem(sys.modules, "httpx2", None)',
         'monkeypatch.setattr(store, "commit", late_commit)',
-        "from regional_assets.redis_link import attempts\n"
-        'monkeypatch.setattr(attempts, "attempt", None)',
+        "from regional_assets.redis_link import client\n"
+        'monkeypatch.setattr(client, "attempt", None)',
     ],
 )
 def test_what_is_public_may_be_replaced(source: str) -> None:

@@ -59,21 +59,16 @@ _SECRET = 12
 
 class NoAnswerError(Exception):
     """A provider gave no valid answer; the message says why, and holds neither a key nor anything
-    of an answer."""
+    of an answer. `general` where that applies to every question; `passing` where it may answer a
+    little later, not before `pause` seconds if it names a time."""
 
-
-class _RefusalError(NoAnswerError):
-    """The provider refuses, whatever it is asked."""
-
-
-class _HiccupError(Exception):
-    """The provider may answer the same question a little later, not before `pause` seconds if it
-    names a time. It is `busy` when that applies to every question."""
-
-    def __init__(self, words: str, *, pause: float | None = None, busy: bool = False) -> None:
+    def __init__(
+        self, words: str, *, general: bool = False, passing: bool = False, pause: float = 0.0
+    ) -> None:
         super().__init__(words)
+        self.general = general
+        self.passing = passing
         self.pause = pause
-        self.busy = busy or pause is not None
 
 
 class Endpoint:
@@ -93,7 +88,7 @@ class Endpoint:
 
     @cached_property
     def _client(self) -> httpx2.AsyncClient:
-        """The HTTP client, opened when it is first asked for. Raises `_RefusalError`."""
+        """The HTTP client, opened when it is first asked for. Raises `NoAnswerError`."""
         # At lower levels they log what servers say, which may quote the key.
         for name in ("httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -110,10 +105,11 @@ class Endpoint:
             )
         # Addresses have rules of their own; its words may quote one, with its password.
         except Exception as error:
-            raise _RefusalError(
+            raise NoAnswerError(
                 f"its client does not start ({type(error).__name__}): check "
                 f"{variable(self.name, 'BASE_URL')} and the variables of proxies (HTTP_PROXY, "
-                "HTTPS_PROXY, ALL_PROXY)"
+                "HTTPS_PROXY, ALL_PROXY)",
+                general=True,
             ) from None
 
     async def close(self) -> None:
@@ -132,8 +128,9 @@ class Endpoint:
         self._asked = True
         try:
             await self._ask(prompt, read, ends, reply)
-        except _RefusalError as error:
-            self.refusal = str(error)
+        except NoAnswerError as error:
+            if error.general:
+                self.refusal = str(error)
             raise
         finally:
             self._heard.set()
@@ -147,23 +144,20 @@ class Endpoint:
             try:
                 await self._exchange(prompt, read, reply)
                 return
-            except _HiccupError as hiccup:
+            except NoAnswerError as error:
                 # Jitter: questions that failed together do not come back together.
                 backoff = _RANDOM.uniform(0.5, 1) * self._provider.backoff * 2 ** (tries - 1)
-                again_at = time.monotonic() + max(hiccup.pause or 0.0, backoff)
-                if tries == _TRIES or again_at >= ends:
-                    kind = _RefusalError if hiccup.busy else NoAnswerError
-                    raise kind(str(hiccup)) from None
-                if hiccup.busy:
+                again_at = time.monotonic() + max(error.pause, backoff)
+                if not error.passing or tries == _TRIES or again_at >= ends:
+                    raise
+                if error.general:
                     self.free_at = max(self.free_at, again_at)
                 else:
                     await asyncio.sleep(again_at - time.monotonic())
 
     async def _exchange(self, prompt: Prompt, read: Reader[T], reply: Reply[T]) -> None:
-        """One answer, asked for anew without the defaults that the provider refuses. Raises
-        `_HiccupError` and `NoAnswerError`."""
+        """One answer, asked for anew without the defaults that the provider refuses."""
         client = self._client
-        unreachable = f"cannot be reached (see {variable(self.name, 'BASE_URL')})"
         while True:
             defaults = dict(self._defaults)
             reply.tries += 1
@@ -172,22 +166,10 @@ class Endpoint:
                 if response.is_success:
                     self._take(body, prompt, read, reply)
                     return
-            except httpx2.TimeoutException:
-                # Only a connection has a limit of its own; it leaves no time to try again.
-                raise NoAnswerError(unreachable) from None
-            except httpx2.ConnectError:
-                raise _HiccupError(unreachable) from None
-            except httpx2.TransportError:
-                raise _HiccupError("the connection broke") from None
-            except httpx2.DecodingError:
-                raise NoAnswerError("its answer cannot be decompressed") from None
-            except AnswerError as error:
-                raise NoAnswerError(f"its answer is not valid: {error}") from None
             except NoAnswerError:
                 raise
-            # Whatever else a server can make the client do: its words may quote the answer.
             except Exception as error:
-                raise NoAnswerError(f"its answer is not valid ({type(error).__name__})") from None
+                raise self._failure(error) from None
             if response.status_code not in _NOT_UNDERSTOOD or not defaults:
                 raise self._trouble(response, body)
             # A charset of the server's is the name of a codec of Python's, and some decompress.
@@ -235,26 +217,43 @@ class Endpoint:
         reply.value, reply.provider, reply.model = taken.value, self.name, model
         reply.cut = (*prompt.cut, *taken.cut, *early)
 
-    def _trouble(self, response: httpx2.Response, body: bytes) -> Exception:
+    def _failure(self, error: Exception) -> NoAnswerError:
+        """The error to raise for one of the client or of reading an answer."""
+        if isinstance(error, httpx2.ConnectError | httpx2.TimeoutException):
+            # A connection has a limit of its own, which leaves no time to try again.
+            passing = isinstance(error, httpx2.ConnectError)
+            words = f"cannot be reached (see {variable(self.name, 'BASE_URL')})"
+            return NoAnswerError(words, passing=passing)
+        if isinstance(error, httpx2.TransportError):
+            return NoAnswerError("the connection broke", passing=True)
+        if isinstance(error, httpx2.DecodingError):
+            return NoAnswerError("its answer cannot be decompressed")
+        if isinstance(error, AnswerError):
+            return NoAnswerError(f"its answer is not valid: {error}")
+        # Whatever else a server can make the client do: its words may quote the answer.
+        return NoAnswerError(f"its answer is not valid ({type(error).__name__})")
+
+    def _trouble(self, response: httpx2.Response, body: bytes) -> NoAnswerError:
         """The error that an HTTP status stands for."""
         status = response.status_code
         words = f"HTTP {status}"
         if status == 429 and quota_is_used_up(body):
-            return _RefusalError(f"{words}: its quota is used up")
+            return NoAnswerError(f"{words}: its quota is used up", general=True)
         if status >= 500 or status in _HICCUPS:
             pause = retry_after(response.headers)
             if pause is not None:
                 words += f", to be tried again in {round(pause, 1):.9g} s"
             elif status == 429:
                 words += ", without saying when to try again"
-            return _HiccupError(words, pause=pause, busy=status == 429)
+            busy = status == 429 or pause is not None
+            return NoAnswerError(words, general=busy, passing=True, pause=pause or 0.0)
         if status < 400:
             words += ", a redirect, which is not followed"
         advice = ("BASE_URL",) if status < 400 else _ADVICE.get(status, ())
         if names := [variable(self.name, what) for what in advice]:
             words += f": check {' and '.join(names)}"
         # What is not understood may be this question alone.
-        return NoAnswerError(words) if status in _NOT_UNDERSTOOD else _RefusalError(words)
+        return NoAnswerError(words, general=status not in _NOT_UNDERSTOOD)
 
 
 class _Lookups(ThreadPoolExecutor):

@@ -17,6 +17,10 @@ T = TypeVar("T")
 
 # Seconds for a region, all providers and pauses together (SPEC 8).
 BUDGET = 45.0
+_NOT_INSTALLED = (
+    "the client of language models is not installed: pip install 'httpx2>=2.16,<3' "
+    "'anyio>=4.10,<5' (the extra `narrative` of regional_assets)"
+)
 
 
 class Narrator:
@@ -37,9 +41,7 @@ class Narrator:
             configured = providers(environ)
         except NarrativeSettingsError as error:
             return cls((), problem=str(error))
-        if not configured:
-            return None
-        return cls(configured)
+        return cls(configured) if configured else None
 
     def ask(
         self, questions: "Mapping[str, tuple[Prompt, Reader[T]]]"
@@ -51,14 +53,18 @@ class Narrator:
         """
         if not questions:
             return
-        problem = self.problem or _cannot_import()
+        problem = self.problem
+        # Before any budget starts, as it takes time.
+        try:
+            import httpx2  # noqa: F401
+            from anyio.from_thread import start_blocking_portal
+
+            from regional_assets.narrative.client import Client
+        except ImportError:
+            problem = problem or _NOT_INSTALLED
         if problem:
             yield {region: Reply(problem=problem) for region in questions}
             return
-        from anyio.from_thread import start_blocking_portal
-
-        from regional_assets.narrative.client import Client
-
         with (
             start_blocking_portal(name="narrator") as portal,
             portal.wrap_async_context_manager(Client(self._providers)) as client,
@@ -70,16 +76,3 @@ class Narrator:
             while asked:
                 done, _ = wait(asked, return_when=FIRST_COMPLETED)
                 yield {asked.pop(future): future.result() for future in done}
-
-
-def _cannot_import() -> str:
-    """What is wrong with the client's packages; before any budget starts, as that takes time."""
-    try:
-        import anyio  # noqa: F401
-        import httpx2  # noqa: F401
-    except ImportError:
-        return (
-            "the client of language models is not installed: pip install 'httpx2>=2.16,<3' "
-            "'anyio>=4.10,<5' (the extra `narrative` of regional_assets)"
-        )
-    return ""

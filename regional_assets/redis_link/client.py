@@ -1,25 +1,31 @@
-"""Clients for an address: plain ones of redis-py, whose pools know which kind of server it is."""
+"""Clients for an address: plain ones of redis-py, whose pools know which kind of server it is; and
+a command that is sent again when its answer is lost, or another server is to carry it out."""
 
 import json
 import re
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 import redis
-from redis.backoff import NoBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.connection import DefaultParser
 from redis.retry import Retry
 
 from regional_assets.redis_link.cluster import Cluster
 from regional_assets.redis_link.embedded import EmbeddedServer, ensure_running
 from regional_assets.redis_link.errors import AddressError
+from regional_assets.redis_link.refusals import UNREACHABLE, unavailable
 from regional_assets.redis_link.sentinel import SentinelService
-from regional_assets.redis_link.server import Server
+from regional_assets.redis_link.server import NoRoute, Server
 from regional_assets.redis_link.text import one_line
 from regional_assets.redis_link.url import checked, route
+
+T = TypeVar("T")
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -37,7 +43,7 @@ def connect(url: str, patience: Patience, hash_tag: str) -> redis.Redis:
     `hash_tag`; with Sentinels, of the primary that they name. It connects with the first command.
     Raises `AddressError`.
 
-    The client itself does not repeat commands: `attempts` does, under a deadline.
+    The client itself does not repeat commands: `attempt` does, under a deadline.
     """
     found = route(checked(url))
     clients = [_client(server, patience) for server in found.servers]
@@ -53,6 +59,47 @@ def connect_embedded(state_dir: Path, patience: Patience) -> redis.Redis:
     """A client of the embedded server of the folder, which is started unless it is running. Raises
     `EmbeddedServerError`."""
     return EmbeddedServer(_client(ensure_running(state_dir), patience)).client
+
+
+def attempt(
+    server: Server,
+    patience: Patience,
+    command: Callable[[], T],
+    *,
+    deadline: float | None = None,
+    patient: bool = True,
+) -> T:
+    """The result of `command`, which is sent again when the connection is lost, until `deadline`
+    (of `time.monotonic`; by default that of `patience` from now). Unless `patient`, a timeout is
+    final. Raises `LinkError` when the server is unavailable.
+
+    Pauses are jittered and double from 0.1 s up to 2 s. There are at most `patience.retries`,
+    except where another server can take over, which takes seconds.
+    """
+    if deadline is None:
+        deadline = time.monotonic() + patience.deadline
+    unrouted = 0
+
+    def is_retryable(error: Exception) -> bool:
+        nonlocal unrouted
+        unrouted += isinstance(error, NoRoute) or isinstance(error.__context__, ssl.SSLError)
+        return (
+            not isinstance(error, redis.AuthenticationError)
+            # Another server takes over from one that is silent.
+            and (patient or server.can_move or not isinstance(error, redis.TimeoutError))
+            and unrouted <= patience.retries
+            and time.monotonic() < deadline
+        )
+
+    policy = Retry(
+        ExponentialWithJitterBackoff(cap=2.0, base=0.1),
+        -1 if server.can_move else patience.retries,
+        supported_errors=UNREACHABLE,
+    )
+    try:
+        return policy.call_with_retry(command, server.start_over, is_retryable=is_retryable)
+    except (redis.RedisError, *UNREACHABLE) as error:
+        raise unavailable(server, error, patience.deadline) from None
 
 
 def _client(url: str, patience: Patience) -> redis.Redis:

@@ -28,8 +28,7 @@ from redis.exceptions import (
 from regional_assets.redis_link.errors import LinkError
 from regional_assets.redis_link.refusals import UNREACHABLE, refusal
 from regional_assets.redis_link.results import Result, ok, problem, warning
-from regional_assets.redis_link.routed import Moved, NoRoute, Routed, sign_of_move
-from regional_assets.redis_link.server import Address, Command, Server, address_of, server_of, shown
+from regional_assets.redis_link.server import Address, Command, Moved, NoRoute, Routed, sign_of_move
 from regional_assets.redis_link.text import as_text, one_line
 
 _SLOTS = 16_384
@@ -56,15 +55,15 @@ class Cluster(Routed):
         super().__init__(seeds[0])
         self.slot = key_slot(hash_tag.encode())
         self._like = seeds[0].connection_pool
-        self._seeds = [address_of(seed) for seed in seeds]
+        self._seeds = [Address.of(seed) for seed in seeds]
         self._clients = dict(zip(self._seeds, seeds, strict=True))
         self._slots: list[Range] = []
         self._suspects: set[Address] = set()
         self._lock = threading.RLock()
 
     def __str__(self) -> str:
-        home = f"at {shown(self.home)}" if self.home else "not found yet"
-        return f"cluster {','.join(map(shown, self._seeds))} (slot {self.slot} {home})"
+        home = f"at {self.home}" if self.home else "not found yet"
+        return f"cluster {','.join(map(str, self._seeds))} (slot {self.slot} {home})"
 
     def locate(self) -> Address:
         """The primary of the client's slot."""
@@ -98,8 +97,7 @@ class Cluster(Routed):
 
     def nodes(self) -> Mapping[str, redis.Redis]:
         """Every primary and every replica: each has users of its own."""
-        clients = [self._client(node) for _, _, nodes in self._ranges() for node in nodes]
-        return {str(server_of(client)): client for client in clients}
+        return {f"{node}/0": self._client(node) for node in self._nodes()}
 
     def apart(self, names: Sequence[str]) -> Sequence[str]:
         """All of them, in whichever slots they lie."""
@@ -123,7 +121,7 @@ class Cluster(Routed):
                 # A moved key is asked for as one on the move is.
                 if isinstance(reply, AskError):
                     # A node without a host of its own is on the one that names it.
-                    asked[reply.host or address[0], reply.port].append(position)
+                    asked[Address(reply.host or address.host, reply.port)].append(position)
         for reply in replies:
             if isinstance(reply, ResponseError) and (moved := sign_of_move(reply)):
                 self.forget()
@@ -147,13 +145,13 @@ class Cluster(Routed):
                 f"cluster_state:{info['cluster_state']}, {served} of {_SLOTS} slots have a node",
                 "see `redis-cli --cluster check`",
             )
-        found = f"slot {self.slot} on {shown(primary)}, {len(replicas)} replicas"
+        found = f"slot {self.slot} on {primary}, {len(replicas)} replicas"
         barred = []
-        for client in self.nodes().values():
+        for node in self._nodes():
             try:
-                client.ping()
+                self._client(node).ping()
             except (redis.RedisError, *UNREACHABLE) as error:
-                barred.append(f"{shown(address_of(client))}: {refusal(error)}")
+                barred.append(f"{node}: {refusal(error)}")
         if barred:
             return problem(
                 "; ".join([found, *barred]),
@@ -171,11 +169,13 @@ class Cluster(Routed):
     def _client(self, address: Address) -> redis.Redis:
         with self._lock:
             if address not in self._clients:
-                host, port = address
-                options = {**self._like.connection_kwargs, "host": host, "port": port}
+                options = {**self._like.connection_kwargs, **address._asdict()}
                 pool = redis.ConnectionPool(self._like.connection_class, **options)
-                self._clients[address] = Server(redis.Redis.from_pool(pool)).client
+                self._clients[address] = redis.Redis.from_pool(pool)
             return self._clients[address]
+
+    def _nodes(self) -> list[Address]:
+        return list(dict.fromkeys(node for _, _, nodes in self._ranges() for node in nodes))
 
     def _ranges(self) -> list[Range]:
         with self._lock:
@@ -199,7 +199,7 @@ class Cluster(Routed):
                 # The second is a Sentinel's.
                 if re.search("cluster support disabled|unknown command", str(error)):
                     raise LinkError(
-                        f"Redis at {shown(asked)} is no node of a cluster: in REDIS_URL, redis:// "
+                        f"Redis at {asked} is no node of a cluster: in REDIS_URL, redis:// "
                         "is for a single server, redis+sentinel:// for Sentinels"
                     ) from None
                 raise
@@ -207,12 +207,11 @@ class Cluster(Routed):
                 # redis-py raises its own error while it handles the socket's.
                 if isinstance(error.__context__, ssl.SSLError):
                     raise
-                silent.append(f"{shown(asked)}: {one_line(error)}")
+                silent.append(f"{asked}: {one_line(error)}")
             else:
                 self._suspects.discard(asked)
                 return [
-                    # A node that announces no host is on the host by which it was asked.
-                    (first, last, [(as_text(n[0] or b"") or asked[0], n[1]) for n in nodes])
+                    (first, last, [_announced(asked, *node) for node in nodes])
                     for first, last, *nodes in reply
                 ]
         if barred:
@@ -251,7 +250,7 @@ class Cluster(Routed):
         except (redis.RedisError, OSError) as error:
             if isinstance(error, redis.ConnectionError | redis.TimeoutError):
                 self.forget(node)
-            error.add_note(shown(node))
+            error.add_note(str(node))
             raise
 
 
@@ -266,6 +265,11 @@ def _lent(client: redis.Redis) -> Iterator[Any]:
         raise
     finally:
         client.connection_pool.release(connection)
+
+
+def _announced(asked: Address, host: bytes | None, port: int, *_: Any) -> Address:
+    # A node that announces no host is on the host by which it was asked.
+    return Address(as_text(host or b"") or asked.host, port)
 
 
 def _reply(connection: Any) -> Any:

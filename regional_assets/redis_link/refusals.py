@@ -8,8 +8,7 @@ import redis
 from redis.exceptions import BusyLoadingError
 
 from regional_assets.redis_link.errors import LinkError
-from regional_assets.redis_link.routed import Moved, NoRoute
-from regional_assets.redis_link.server import OTHER_MODES, Server
+from regional_assets.redis_link.server import OTHER_MODES, Moved, NoRoute, Server
 from regional_assets.redis_link.text import one_line
 from regional_assets.redis_link.tried import VERSION_ADVICE, fields, product
 

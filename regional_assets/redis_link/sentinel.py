@@ -8,8 +8,7 @@ import redis
 from regional_assets.redis_link.errors import LinkError
 from regional_assets.redis_link.refusals import UNREACHABLE
 from regional_assets.redis_link.results import Result, ok, problem, warning
-from regional_assets.redis_link.routed import NoRoute, Routed
-from regional_assets.redis_link.server import Address, address_of, shown
+from regional_assets.redis_link.server import Address, NoRoute, Routed
 from regional_assets.redis_link.text import one_line
 
 # What a Sentinel says of a service, by redis-py's names.
@@ -31,16 +30,16 @@ class SentinelService(Routed):
         super().__init__(like)
         self._sentinels = list(sentinels)
         self._service = service
-        self._named = ",".join(map(_name, sentinels))
+        self._named = ",".join(str(Address.of(sentinel)) for sentinel in sentinels)
 
     def __str__(self) -> str:
-        primary = f"primary {shown(self.home)}" if self.home else "primary not known yet"
+        primary = f"primary {self.home}" if self.home else "primary not known yet"
         return f"service {self._service} of the Sentinels {self._named} ({primary})"
 
     @property
     def host(self) -> str:
         """The primary's."""
-        return self.home[0] if self.home else super().host
+        return self.home.host if self.home else super().host
 
     def locate(self) -> Address:
         """The primary, by the first Sentinel that has one (asked first from then on). Raises
@@ -48,16 +47,17 @@ class SentinelService(Routed):
         while the primary is down."""
         silent, unknown, down = [], [], []
         for sentinel, state in self._ask():
-            at = _name(sentinel)
+            at = str(Address.of(sentinel))
             if isinstance(state, Exception):
-                silent.append(f"{at}: {_why(state)}")
+                why = one_line(state) or type(state).__name__
+                silent.append(f"{at}: {'it is no Sentinel' if 'unknown command' in why else why}")
             elif state is None:
                 unknown.append(at)
             elif trouble := _trouble(state):
                 down.append(f"{at}: {_primary(state)} {trouble}")
             else:
                 self._sentinels.sort(key=lambda other: other is not sentinel)
-                return state["ip"], state["port"]
+                return _primary(state)
         rest = f" ({'; '.join(silent)})" if silent else ""
         if down:
             raise redis.ConnectionError(
@@ -88,28 +88,25 @@ class SentinelService(Routed):
         states: list[State] = []
         problems = []
         for sentinel, state in self._ask():
-            if isinstance(state, Exception):
-                problems.append(f"{_name(sentinel)} does not answer")
-            elif state is None:
-                problems.append(f"{_name(sentinel)} does not know the service {self._service}")
-            else:
+            if isinstance(state, dict):
                 states.append(state)
+            else:
+                what = "answer" if state else f"know the service {self._service}"
+                problems.append(f"{Address.of(sentinel)} does not {what}")
         if not states:
             return problem("; ".join(problems), _CORRECT)
         quorum = max(state["quorum"] for state in states)
-        primaries = sorted(set(map(_primary, states)))
-        named = f"name {' and '.join(primaries)}, quorum {quorum}"
-        count = len(states) + len(problems)
-        found = "; ".join([f"{len(states)} of {count} Sentinels {named}", *problems])
+        primaries = sorted({str(_primary(state)) for state in states})
+        agreed = f"{len(states)} of {len(self._sentinels)} Sentinels name {' and '.join(primaries)}"
+        found = "; ".join([f"{agreed}, quorum {quorum}", *problems])
         # A majority of all Sentinels, named here or not, has to choose the next primary.
         known = 1 + max(state["num-other-sentinels"] for state in states)
         needed = max(quorum, known // 2 + 1)
         if len(primaries) > 1:
             return warning(found, "a failover is under way, or a Sentinel is cut off: look again")
         if len(states) < needed:
-            return problem(
-                found, f"start Sentinels: {needed} of {known} have to agree on a failover"
-            )
+            advice = f"start Sentinels: {needed} of {known} have to agree on a failover"
+            return problem(found, advice)
         return warning(found, _CORRECT) if problems else ok(found)
 
     def _ask(self) -> Iterator[tuple[redis.Redis, State | Exception | None]]:
@@ -134,15 +131,5 @@ def _trouble(state: State) -> str:
     return "" if state["is_master"] else "is no primary"
 
 
-def _why(error: Exception) -> str:
-    if "unknown command" in str(error):
-        return "it is no Sentinel"
-    return one_line(error) or type(error).__name__
-
-
-def _primary(state: State) -> str:
-    return shown((state["ip"], state["port"]))
-
-
-def _name(sentinel: redis.Redis) -> str:
-    return shown(address_of(sentinel))
+def _primary(state: State) -> Address:
+    return Address(state["ip"], state["port"])

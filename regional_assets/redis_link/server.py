@@ -1,18 +1,36 @@
-"""What is asked of a server, whichever kind it is of: the class of a single one, from which the
-other kinds differ by a method or two."""
+"""What is asked of a server, whichever kind it is of: the class of a single one, and that of one
+whose place another can take, from which the other kinds differ by a method or two."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partialmethod
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
+from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
 from regional_assets.redis_link.results import Result, ok, problem
 from regional_assets.redis_link.tried import VERSION_ADVICE
 
-Address = tuple[str, int]
 # The name of a command, its key, its other arguments.
 Command = tuple[str, str] | tuple[str, str, bytes]
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @classmethod
+    def of(cls, client: redis.Redis) -> "Address":
+        """Where the connections of a client begin."""
+        options = client.get_connection_kwargs()
+        return cls(options.get("host", "localhost"), options.get("port", 6379))
+
 
 # The mode in the reply to HELLO → what such a server is, and what it asks for.
 OTHER_MODES = {
@@ -26,6 +44,12 @@ OTHER_MODES = {
         "redis+sentinel://host:port,host:port/service/0",
     ),
 }
+# By the first word of a server's error: it did not carry out the command, or no longer stands by
+# it, and another server will.
+_SIGNS_OF_MOVE = (
+    *("ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"),
+    "UNBLOCKED",
+)
 
 
 class Server:
@@ -44,7 +68,7 @@ class Server:
     def __str__(self) -> str:
         if "path" in self._options:
             return f"unix://{self._options['path']}"
-        return f"{shown(address_of(self.client))}/{self._options.get('db', 0)}"
+        return f"{Address.of(self.client)}/{self._options.get('db', 0)}"
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -58,7 +82,7 @@ class Server:
     @property
     def host(self) -> str:
         """The host it is on."""
-        return address_of(self.client)[0]
+        return Address.of(self.client).host
 
     @property
     def is_on_this_machine(self) -> bool:
@@ -110,15 +134,87 @@ class Server:
         return None
 
 
-def address_of(client: redis.Redis) -> Address:
-    """Where its connections begin."""
-    options = client.get_connection_kwargs()
-    return options.get("host", "localhost"), options.get("port", 6379)
+class Moved(redis.ConnectionError):
+    """The server did not carry out the command, because another one is to do so now or soon. The
+    words are the server's. The connection is closed; the next one looks the address up anew."""
 
 
-def shown(address: Address) -> str:
-    """As in a message."""
-    return f"{address[0]}:{address[1]}"
+class NoRoute(redis.ConnectionError):
+    """Nobody gives the server's address. The words are whole."""
+
+
+class Routed(Server):
+    """A server whose place another one can take. Its client's connections look the address up when
+    they connect, by the ways that redis-py has for Sentinels. `like` has their options."""
+
+    can_move = True
+
+    def __init__(self, like: redis.Redis) -> None:
+        options = dict(like.get_connection_kwargs())
+        options["parser_class"] = _parser_of_moves(options["parser_class"])
+        kind = _TLSConnection if Server(like).has_tls else _Connection
+        pool: Any = _Pool
+        self._pool = pool("", self, connection_class=kind, **options)
+        super().__init__(redis.Redis.from_pool(self._pool))
+
+    @property
+    def home(self) -> Address | None:
+        """The address that was found last."""
+        found: Address | None = self._pool.master_address
+        return found
+
+    def locate(self) -> Address:
+        """The address now, by those who know it."""
+        raise NotImplementedError
+
+    def discover_master(self, _service: str) -> Address:
+        """As redis-py calls it."""
+        return self.locate()
+
+    def others(self) -> Sequence[redis.Redis]:
+        """The clients of those who are asked."""
+        raise NotImplementedError
+
+    def start_over(self, error: Exception) -> None:
+        """Closes all connections that are not in use, so that the address is looked up anew."""
+        for client in (self.client, *self.others()):
+            client.connection_pool.disconnect(inuse_connections=False)
+
+
+class _Pool(SentinelConnectionPool):
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        super().disconnect(inuse_connections)
+        # So that the client closes all when it is closed.
+        if inuse_connections:
+            for client in self.sentinel_manager.others():
+                client.close()
+
+
+class _Connection(SentinelManagedConnection):
+    # As of any other connection: one with half of a reply in it may not be used again.
+    read_response = partialmethod(SentinelManagedConnection.read_response, disconnect_on_error=True)
+
+
+class _TLSConnection(_Connection, redis.SSLConnection):
+    pass
+
+
+def _parser_of_moves(parser: Any) -> type:
+    """A parser that raises `Moved`. redis-py raises an error of connections as soon as it is read,
+    and closes the connection."""
+
+    def parse_error(response: str) -> redis.RedisError:
+        error: redis.RedisError = parser.parse_error(response)
+        return sign_of_move(error) or error
+
+    return type("Parser", (parser,), {"parse_error": staticmethod(parse_error)})
+
+
+def sign_of_move(error: redis.RedisError) -> Moved | None:
+    """The error to raise in its place on a route that can change; None for any other error."""
+    # redis-py takes the first word off where it knows it.
+    words = f"{error.status_code} {error}" if error.status_code else str(error)
+    return Moved(words) if words.partition(" ")[0] in _SIGNS_OF_MOVE else None
 
 
 def server_of(client: redis.Redis) -> Server:

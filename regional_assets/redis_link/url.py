@@ -17,11 +17,6 @@ import msgspec
 from regional_assets.redis_link.errors import AddressError
 
 _SCHEME = re.compile(r"unix|rediss?(\+(sentinel|cluster))?")
-    "redis",
-    "rediss",
-    "unix",
-    *(f"redis{s}+{kind}" for s in ("", "s") for kind in ("sentinel", "cluster")),
-)
 # How answers are read and commands repeated is the link's own matter.
 _RESERVED = ("legacy_responses", "protocol", "retry_on_error", "retry_on_timeout", "timeout")
 _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")

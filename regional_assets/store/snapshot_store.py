@@ -19,7 +19,7 @@ from regional_assets.intelligence.baselines import Observation
 from regional_assets.intelligence.inputs import StoredValue
 from regional_assets.intelligence.last_words import Memory
 from regional_assets.intelligence.model import Model
-from regional_assets.redis_link.attempts import attempt
+from regional_assets.redis_link.client import attempt
 from regional_assets.redis_link.refusals import refusal, unavailable
 from regional_assets.redis_link.scripts import Call, Script, Wait, run
 from regional_assets.redis_link.server import Server, server_of
@@ -101,7 +101,7 @@ class SnapshotStore:
     """The store of a model's data over one Redis client; safe to share between threads.
 
     Commands that a lost connection may have swallowed are sent again until the region deadline (see
-    `attempts`). This is safe: every script here is idempotent.
+    `client.attempt`). This is safe: every script here is idempotent.
     """
 
     def __init__(
@@ -431,7 +431,7 @@ class SnapshotStore:
             self._unmet = None
 
     def attempt(self, command: Callable[[], T], **limits: Any) -> T:
-        """As `attempts.attempt`, once it is known which store this is."""
+        """As `client.attempt`, once it is known which store this is."""
         if self._unmet:
             read = partial(self.client.execute_command, "MGET", self.keys.identity)
             self._meet(self._attempt(read)[0])
