@@ -58,9 +58,8 @@ class Completion:
             raise AnswerError("it is no JSON") from None
 
     def text(self) -> str:
-        """The text of the answer. A model that was cut off while it thought, or whose server takes
-        its answer for thoughts, has all of its text there. Raises `AnswerError`, which says what
-        came."""
+        """The text of the answer, or else of the thoughts: a model that was cut off while it
+        thought has all of it there. Raises `AnswerError`, which says what came."""
         message = _at(self._value, "choices", 0, "message")
         if not isinstance(message, dict):
             what = "an error" if _at(self._value, "error") else "another object"

@@ -42,12 +42,22 @@ _DEFAULTS: Mapping[str, Any] = {"response_format": {"type": "json_object"}, "tem
 _NOT_UNDERSTOOD = (400, 413, 422)
 _HICCUPS = (408, 429)
 _ADVICE = {
-    400: ("MODEL", "OPTIONS"),
-    401: ("API_KEY",),
-    403: ("API_KEY",),
+    **dict.fromkeys((400, 422), ("MODEL", "OPTIONS")),
+    **dict.fromkeys((401, 403), ("API_KEY",)),
     404: ("BASE_URL", "MODEL"),
-    422: ("MODEL", "OPTIONS"),
 }
+_UNREACHABLE = "cannot be reached (see {variable})"
+# The first that an error is of → what it means, and whether that may pass.
+_FAILURES: tuple[tuple[type[Exception], str, bool], ...] = (
+    # A connection has a limit of its own, which leaves no time to try again.
+    (httpx2.TimeoutException, _UNREACHABLE, False),
+    (httpx2.ConnectError, _UNREACHABLE, True),
+    (httpx2.TransportError, "the connection broke", True),
+    (httpx2.DecodingError, "its answer cannot be decompressed", False),
+    (AnswerError, "its answer is not valid: {error}", False),
+    # Whatever else a server can make the client do: its words may quote the answer.
+    (Exception, "its answer is not valid ({kind})", False),
+)
 # The share of the budget that is kept for each provider behind the one that is asked: 8 of 45 s,
 # in which a fast one can answer.
 _RESERVE = 8 / 45
@@ -76,11 +86,10 @@ class Endpoint:
 
     def __init__(self, provider: Provider) -> None:
         self.name = provider.name
-        # Why it is not asked again; "" while it may be.
-        self.refusal = ""
-        # When it may be asked again (monotonic), as it said itself.
-        self.free_at = 0.0
         self._provider = provider
+        # Why it is not asked again; "" while it may be, then from when on (monotonic).
+        self.refusal = ""
+        self.free_at = 0.0
         # Those that it is not known to refuse.
         self._defaults = {k: v for k, v in _DEFAULTS.items() if k not in provider.options}
         self._asked = False
@@ -169,7 +178,10 @@ class Endpoint:
             except NoAnswerError:
                 raise
             except Exception as error:
-                raise self._failure(error) from None
+                words, passing = next((w, p) for kind, w, p in _FAILURES if isinstance(error, kind))
+                where, kind = variable(self.name, "BASE_URL"), type(error).__name__
+                words = words.format(variable=where, kind=kind, error=error)
+                raise NoAnswerError(words, passing=passing) from None
             if response.status_code not in _NOT_UNDERSTOOD or not defaults:
                 raise self._trouble(response, body)
             # A charset of the server's is the name of a codec of Python's, and some decompress.
@@ -216,22 +228,6 @@ class Endpoint:
             raise AnswerError("it quotes the key that it was asked with")
         reply.value, reply.provider, reply.model = taken.value, self.name, model
         reply.cut = (*prompt.cut, *taken.cut, *early)
-
-    def _failure(self, error: Exception) -> NoAnswerError:
-        """The error to raise for one of the client or of reading an answer."""
-        if isinstance(error, httpx2.ConnectError | httpx2.TimeoutException):
-            # A connection has a limit of its own, which leaves no time to try again.
-            passing = isinstance(error, httpx2.ConnectError)
-            words = f"cannot be reached (see {variable(self.name, 'BASE_URL')})"
-            return NoAnswerError(words, passing=passing)
-        if isinstance(error, httpx2.TransportError):
-            return NoAnswerError("the connection broke", passing=True)
-        if isinstance(error, httpx2.DecodingError):
-            return NoAnswerError("its answer cannot be decompressed")
-        if isinstance(error, AnswerError):
-            return NoAnswerError(f"its answer is not valid: {error}")
-        # Whatever else a server can make the client do: its words may quote the answer.
-        return NoAnswerError(f"its answer is not valid ({type(error).__name__})")
 
     def _trouble(self, response: httpx2.Response, body: bytes) -> NoAnswerError:
         """The error that an HTTP status stands for."""

@@ -154,15 +154,10 @@ def facts(snapshot: Body) -> dict[str, Any]:
         ],
         "active_triggers": [plain(t.description) for t in snapshot.triggers.active[:_TRIGGERS]],
         "evidence": [
-            {
-                "id": item.id,
-                "type": item.type,
-                "summary": plain(item.summary),
-                "confidence": item.confidence,
-            }
-            for item in snapshot.evidence[:_EVIDENCE]
+            {"id": e.id, "type": e.type, "summary": plain(e.summary), "confidence": e.confidence}
+            for e in snapshot.evidence[:_EVIDENCE]
             # An id that could not be shown as it is could not be cited.
-            if item.id and plain(item.id, _MAX_ID) == item.id
+            if e.id and plain(e.id, _MAX_ID) == e.id
         ],
     }
 

@@ -40,23 +40,19 @@ class Patience(msgspec.Struct, frozen=True):
 
 def connect(url: str, patience: Patience, hash_tag: str) -> redis.Redis:
     """A client of the server at this address: in a cluster, of the node that has the slot of
-    `hash_tag`; with Sentinels, of the primary that they name. It connects with the first command.
-    Raises `AddressError`.
-
-    The client itself does not repeat commands: `attempt` does, under a deadline.
-    """
+    `hash_tag`; with Sentinels, of the primary that they name. It connects with the first command,
+    and repeats none (see `attempt`). Raises `AddressError`."""
     found = route(checked(url))
-    clients = [_client(server, patience) for server in found.servers]
+    server, *others = [_client(address, patience) for address in (*found.servers, *found.sentinels)]
     if found.in_cluster:
-        return Cluster(clients, hash_tag).client
-    if found.sentinels:
-        sentinels = [_client(sentinel, patience) for sentinel in found.sentinels]
-        return SentinelService(clients[0], sentinels, found.service).client
-    return clients[0]
+        return Cluster([server, *others], hash_tag).client
+    if found.service:
+        return SentinelService(server, others, found.service).client
+    return server
 
 
 def connect_embedded(state_dir: Path, patience: Patience) -> redis.Redis:
-    """A client of the embedded server of the folder, which is started unless it is running. Raises
+    """A client of the folder's embedded server, which is started unless it is running. Raises
     `EmbeddedServerError`."""
     return EmbeddedServer(_client(ensure_running(state_dir), patience)).client
 
@@ -144,14 +140,14 @@ _TELLING = 4
 def _without(secret: str, words: str) -> str:
     """A server's words without any part of the secret. They may quote it cut off, escaped or in
     another case."""
+    if not secret:
+        return words
     escaped = (json.dumps(secret)[1:-1], repr(secret.encode())[2:-1], quote(secret, safe=""))
     parts = {
         re.escape(form[at : at + _TELLING])
-        for form in (secret, one_line(secret), *escaped)
+        for form in filter(None, (secret, one_line(secret), *escaped))
         for at in range(max(1, len(form) - _TELLING + 1))
-    } - {""}
-    if not parts:
-        return words
+    }
     shown = list(words)
     for found in re.finditer(f"(?=({'|'.join(parts)}))", words, re.IGNORECASE):
         shown[slice(*found.span(1))] = "\0" * len(found[1])

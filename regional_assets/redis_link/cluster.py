@@ -41,10 +41,8 @@ Range = tuple[int, int, list[Address]]
 
 class Cluster(Routed):
     """The nodes of a cluster, with a plain client of each, and which of them has which slot. Its
-    own client is of the node with the slot of `hash_tag`.
-
-    `seeds` are clients of the nodes that are asked first. Safe to share between threads.
-    """
+    own client is of the node with the slot of `hash_tag`; `seeds` are those of the nodes that are
+    asked first. Safe to share between threads."""
 
     unsettled = (
         "has not settled within {deadline:g} s ({error}): see `redis-cli --cluster check`, and run "

@@ -1,13 +1,11 @@
 """The embedded server: a private Valkey in the state folder, shared by every process of the
-project, kept running between commands, found again by later ones.
+project, kept running between commands.
 
-The server holds an inherited lock on `valkey.lock` for as long as it lives. A process that gets
-the lock therefore knows that no server runs on the folder, even when one does not answer, or died
-and left its socket and pid file behind. Two servers can never write to the same data.
-
-The server belongs to its owner alone: other users have no rights on folder, socket and files, and
-there is no TCP port. The default user may not run commands that destroy data at a stroke or
-reconfigure the server; the user `admin` may.
+It holds an inherited lock on `valkey.lock` for as long as it lives, so a process that gets the lock
+knows that no server runs on the folder, even when one died and left its socket and pid file behind:
+two can never write to the same data. It belongs to its owner alone: other users have no rights on
+folder, socket and files, and there is no TCP port. The default user may not run commands that
+destroy data at a stroke or reconfigure the server; the user `admin` may.
 """
 
 import fcntl
@@ -35,8 +33,7 @@ START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
 ANSWER_TIMEOUT = 5.0
 
-# The longest path a Unix socket may have (sun_path less its final NUL, the shorter of Linux and
-# macOS).
+# Bytes of a Unix socket's path (sun_path less its final NUL, the shorter of Linux and macOS).
 _MAX_SOCKET_PATH = 103
 _POLL = 0.02
 _DAMAGED = re.compile(r"Bad file format reading the append only file ([^:]+)")
@@ -80,10 +77,8 @@ def is_running(state_dir: Path) -> bool:
 
 
 def ensure_running(state_dir: Path) -> str:
-    """The address of the folder's server, which is started unless it is running.
-
-    Returns when the server answers; raises `EmbeddedServerError`.
-    """
+    """The address of the folder's server, which answers, and is started unless it is running.
+    Raises `EmbeddedServerError`."""
     folder = state_dir / "valkey"
     _prepare(folder)
     started = False

@@ -52,12 +52,6 @@ _OWN_CERTIFICATE_ADVICE = (
     "a server that asks for a certificate gets it by ssl_certfile=... and ssl_keyfile=... in "
     "REDIS_URL"
 )
-_NO_TLS_ADVICE = "redis:// is for a port without TLS"
-_SILENT_WITHOUT_TLS = "a port without TLS stays silent like this, redis:// is for it"
-_NO_LOGIN = (
-    "wants a password: put it in REDIS_URL, as in redis://user:password@host:6379/0 (without a "
-    "user for the default one)"
-)
 
 
 def refusal(error: Exception) -> str:
@@ -108,10 +102,11 @@ def _meaning(server: Server, error: Exception, deadline: float) -> str:
         advice = _CERTIFICATE_ADVICE.get(cause.verify_code, _CA_ADVICE)
         return f"has a certificate that is not accepted ({cause.verify_message}): {advice}"
     if in_tls:
-        return f"does not answer ({reason}): {_NO_TLS_ADVICE}; {_OWN_CERTIFICATE_ADVICE}"
+        advice = f"redis:// is for a port without TLS; {_OWN_CERTIFICATE_ADVICE}"
+        return f"does not answer ({reason}): {advice}"
     silent = f"does not answer ({reason}): {server.silent}"
     if server.has_tls and isinstance(error, redis.TimeoutError):
-        return f"{silent}; {_SILENT_WITHOUT_TLS}"
+        return f"{silent}; a port without TLS stays silent like this, redis:// is for it"
     # The server's reason is sometimes lost when it closes the connection.
     lost = cause is None or isinstance(cause, ConnectionResetError | BrokenPipeError)
     return f"{silent}; {_OWN_CERTIFICATE_ADVICE}" if server.has_tls and lost else silent
@@ -119,7 +114,10 @@ def _meaning(server: Server, error: Exception, deadline: float) -> str:
 
 def _login_problem(error: Exception) -> str:
     if getattr(error, "status_code", None) == "NOAUTH":
-        return _NO_LOGIN
+        return (
+            "wants a password: put it in REDIS_URL, as in redis://user:password@host:6379/0 "
+            "(without a user for the default one)"
+        )
     return "refuses the login: check user and password in REDIS_URL"
 
 

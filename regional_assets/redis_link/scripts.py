@@ -50,33 +50,19 @@ def run(
     calls: Sequence[Call],
     values: Sequence[Sequence[str]] = (),
     wait: Wait | None = None,
+    load: Sequence[Script] | None = None,
 ) -> list[Any]:
     """The values of each group of keys, then the replies (or error replies) to all calls, then how
     many replicas have what was written, where that is waited for; in one round trip, and a second
-    one where a server lacks a script. The scripts have to be idempotent.
+    one where a server lacks a script, to `load` them all. The scripts have to be idempotent.
 
     In a pipeline, redis-py's own `Script` first asks the server whether it has the script: one
-    more round trip for every batch. A script does not read the values itself: they can be many MB,
-    and copying them would keep other clients waiting. A transaction does not serve either: a server
-    short of memory refuses it, even for reads. WAIT looks at what its own connection wrote, so it
-    follows the calls in their pipeline.
+    more round trip. A script does not read the values itself: copying many MB would keep other
+    clients waiting. A transaction does not serve either: a server short of memory refuses it, even
+    for reads. WAIT looks at what its own connection wrote, so it follows in the pipeline.
     """
-    replies = _send(client, calls, values, wait)
-    if not any(isinstance(reply, NoScriptError) for reply in replies):
-        return replies
-    # A server without one of these scripts has none of them, so that others need not find out.
-    return _send(client, calls, values, wait, load=Script.known)
-
-
-def _send(
-    client: redis.Redis,
-    calls: Sequence[Call],
-    values: Sequence[Sequence[str]],
-    wait: Wait | None,
-    load: Sequence[Script] = (),
-) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
-        for script in load:
+        for script in load or ():
             pipeline.script_load(script.source)
         for names in values:
             pipeline.mget(names)
@@ -86,6 +72,10 @@ def _send(
         if wait:
             pipeline.wait(wait.replicas, int(wait.seconds * 1000))
         replies = pipeline.execute(raise_on_error=False)
+    if load is None:
+        # A server without one of these scripts has none of them, so that others need not find out.
+        lacking = any(isinstance(reply, NoScriptError) for reply in replies)
+        return run(client, calls, values, wait, Script.known) if lacking else replies
     loaded, found = dict(zip(load, replies, strict=False)), replies[len(load) :]
     for at, call in enumerate(calls, len(values)):
         # Why a script could not be loaded says more than that it is not there.

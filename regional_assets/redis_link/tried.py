@@ -45,7 +45,6 @@ class Product(NamedTuple):
         return first <= numbers <= last
 
     def _numbers(self) -> tuple[int, int] | None:
-        """The first two; None of a version that does not begin with them."""
         found = re.match(r"(\d+)\.(\d+)", self.version)
         return (int(found[1]), int(found[2])) if found else None
 
@@ -78,10 +77,6 @@ def product(hello: Mapping[str, str], info: Mapping[str, Any]) -> Product:
 def tried() -> str:
     """All that were tried, in words."""
     return ", ".join(
-        f"{name} {_words(first)}" + (f" to {_words(last)}" if last != first else "")
-        for name, (first, last) in TRIED.items()
+        f"{name} {' to '.join(dict.fromkeys(f'{major}.{minor}' for major, minor in versions))}"
+        for name, versions in TRIED.items()
     )
-
-
-def _words(version: tuple[int, int]) -> str:
-    return ".".join(map(str, version))

@@ -1,13 +1,9 @@
 """What `REDIS_URL` may be. Of a password with an unescaped `/`, `#` or `?`, its parser in redis-py
-makes a host's name or a database, and it overlooks what it cannot read.
+makes a host's name or a database, and it overlooks what it cannot read. No message quotes the
+address: any part of it may be part of a password."""
 
-No message quotes the address: any part of it may be part of a password.
-"""
-
-import inspect
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -18,7 +14,10 @@ from regional_assets.redis_link.errors import AddressError
 
 _SCHEME = re.compile(r"unix|rediss?(\+(sentinel|cluster))?")
 # How answers are read and commands repeated is the link's own matter.
-_RESERVED = ("legacy_responses", "protocol", "retry_on_error", "retry_on_timeout", "timeout")
+_OPTION = re.compile(
+    "username|password|client_name|db|max_connections|health_check_interval|ssl_[a-z_]+"
+    "|socket_(timeout|connect_timeout|read_size|keepalive)"
+)
 _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 # No server has more databases than have so many digits.
 _DATABASE = re.compile("[0-9]{1,9}")
@@ -35,8 +34,8 @@ _ENCODE = (
 
 class Route(msgspec.Struct, frozen=True):
     """What an address names, by plain addresses: the server; in a cluster, the nodes to ask first;
-    with Sentinels (`sentinels`, `service`), the primary, with a Sentinel's host and port in the
-    place of its own, which are not known yet."""
+    with Sentinels, the primary, with a Sentinel's host and port in the place of its own, which are
+    not known yet."""
 
     servers: Sequence[str]
     in_cluster: bool = False
@@ -142,7 +141,7 @@ def _check(url: str) -> SplitResult:
             "percent-encode all but letters and digits"
         )
     names = [name for name, _ in options]
-    unknown = [name for name in names if name not in _known_options()]
+    unknown = [name for name in names if not _OPTION.fullmatch(name)]
     # An unescaped & makes options of the rest of a password.
     which = "" if "password" in names else f" ({', '.join(unknown)})"
     databases = [value for name, value in options if name == "db"]
@@ -170,16 +169,6 @@ def _check(url: str) -> SplitResult:
 
 def _authority(rest: str) -> str:
     return re.split("[/?#]", rest, maxsplit=1)[0]
-
-
-@cache
-def _known_options() -> frozenset[str]:
-    # Imported late: who only asks for the kind of an address needs no client.
-    from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection
-
-    tls = (name for name in inspect.signature(SSLConnection).parameters if name.startswith("ssl_"))
-    own = ("username", "password", "client_name")
-    return frozenset((*URL_QUERY_ARGUMENT_PARSERS, *tls, *own)) - frozenset(_RESERVED)
 
 
 def _refuse(why: str) -> NoReturn:
