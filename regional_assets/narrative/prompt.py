@@ -8,7 +8,6 @@ gives the same prompt all day, and an answer can be used again.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 import msgspec
@@ -24,6 +23,7 @@ from regional_assets.intelligence.stored import (
     Transition,
 )
 from regional_assets.intelligence.text import clean
+from regional_assets.intelligence.timing import HOUR_MS, utc
 
 MAX_BLOCK = 16_000
 MAX_ITEM = 300
@@ -35,7 +35,6 @@ _PATHS = 5
 _EVIDENCE = 15
 _DRIVERS = 12
 _TRIGGERS = 10
-_HOUR = 3_600_000
 _BRIEFED = ("situation", "outlook_7d")
 _SEVERITIES = get_args(Severity)
 
@@ -102,7 +101,7 @@ def brief_prompt(
     are too long."""
     regime_changes = [
         {
-            "at": _utc(change.transitioned_at, "%Y-%m-%d %H:%M UTC"),
+            "at": utc(change.transitioned_at),
             "from": change.previous_label or "none",
             "to": change.label,
             "because": plain(change.transition_driver, _MAX_NAME),
@@ -188,13 +187,9 @@ def _prompt(task: str, label: str, data: dict[str, Any], now: int, as_of: int) -
     return Prompt(
         system=task,
         user=f"Region: {label}\n"
-        f"Today: {_utc(now, '%Y-%m-%d')}\n"
-        f"Age of the data: {max(0, now - as_of) // _HOUR} hours\n"
+        f"Today: {utc(now)[:10]}\n"
+        f"Age of the data: {max(0, now - as_of) // HOUR_MS} hours\n"
         f"<data>\n{block}\n</data>",
         evidence_ids=frozenset(item["id"] for item in every[:kept]),
         cut=(f"prompt: {hidden} of {len(every)} items of evidence",) if hidden else (),
     )
-
-
-def _utc(at: int, form: str) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime(form)

@@ -6,14 +6,14 @@ import re
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.connection import DefaultParser
 from redis.retry import Retry
 
 from regional_assets.redis_link.cluster import Cluster
@@ -21,7 +21,7 @@ from regional_assets.redis_link.embedded import EmbeddedServer, ensure_running
 from regional_assets.redis_link.errors import AddressError
 from regional_assets.redis_link.refusals import UNREACHABLE, unavailable
 from regional_assets.redis_link.sentinel import SentinelService
-from regional_assets.redis_link.server import NoRoute, Server
+from regional_assets.redis_link.server import NoRoute, Server, parser_with
 from regional_assets.redis_link.text import one_line
 from regional_assets.redis_link.url import checked, route
 
@@ -111,7 +111,9 @@ def _client(url: str, patience: Patience) -> redis.Redis:
             socket_timeout=patience.answer_timeout,
         )
         options = pool.connection_kwargs
-        options["parser_class"] = _parser_without(options.get("password") or "")
+        # The one place where the server's words come in.
+        secret = options.get("password") or ""
+        options["parser_class"] = parser_with(partial(_censored, secret))
         pool.make_connection()
     # Their messages may quote a part of the address.
     except (ValueError, TypeError, redis.RedisError):
@@ -137,35 +139,20 @@ def _check_ca(path: str) -> None:
 _TELLING = 4
 
 
-def _without(secret: str, words: str) -> str:
-    """A server's words without any part of the secret. They may quote it cut off, escaped or in
+def _censored(secret: str, error: redis.RedisError) -> redis.RedisError:
+    """The error without any part of the secret, which a server may quote cut off, escaped or in
     another case."""
     if not secret:
-        return words
+        return error
     escaped = (json.dumps(secret)[1:-1], repr(secret.encode())[2:-1], quote(secret, safe=""))
     parts = {
         re.escape(form[at : at + _TELLING])
         for form in filter(None, (secret, one_line(secret), *escaped))
         for at in range(max(1, len(form) - _TELLING + 1))
     }
+    words = str(error)
     shown = list(words)
     for found in re.finditer(f"(?=({'|'.join(parts)}))", words, re.IGNORECASE):
         shown[slice(*found.span(1))] = "\0" * len(found[1])
-    return re.sub("\0+", "***", "".join(shown))
-
-
-def _parser_without(secret: str) -> type:
-    """A parser of replies whose errors do not hold the secret: the one place where the server's
-    words come in."""
-    parser: Any = DefaultParser
-
-    def parse_error(response: str) -> redis.RedisError:
-        try:
-            error: redis.RedisError = parser.parse_error(response)
-        # A redirection that is malformed.
-        except ValueError:
-            error = redis.ResponseError(response)
-        error.args = (_without(secret, str(error)),)
-        return error
-
-    return type("Parser", (parser,), {"parse_error": staticmethod(parse_error)})
+    error.args = (re.sub("\0+", "***", "".join(shown)),)
+    return error

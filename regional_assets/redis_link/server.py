@@ -1,12 +1,13 @@
 """What is asked of a server, whichever kind it is of: the class of a single one, and that of one
 whose place another can take, from which the other kinds differ by a method or two."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partialmethod
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import redis
+from redis.connection import DefaultParser
 from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
 from regional_assets.redis_link.results import Result, ok, problem
@@ -151,7 +152,9 @@ class Routed(Server):
 
     def __init__(self, like: redis.Redis) -> None:
         options = dict(like.get_connection_kwargs())
-        options["parser_class"] = _parser_of_moves(options["parser_class"])
+        options["parser_class"] = parser_with(
+            lambda error: sign_of_move(error) or error, options["parser_class"]
+        )
         kind = _TLSConnection if Server(like).has_tls else _Connection
         pool: Any = _Pool
         self._pool = pool("", self, connection_class=kind, **options)
@@ -199,13 +202,18 @@ class _TLSConnection(_Connection, redis.SSLConnection):
     pass
 
 
-def _parser_of_moves(parser: Any) -> type:
-    """A parser that raises `Moved`. redis-py raises an error of connections as soon as it is read,
-    and closes the connection."""
+def parser_with(
+    change: Callable[[redis.RedisError], redis.RedisError], parser: Any = DefaultParser
+) -> type:
+    """A parser of replies that puts other errors in the place of the server's. redis-py raises one
+    of connections as soon as it is read, and closes the connection."""
 
     def parse_error(response: str) -> redis.RedisError:
-        error: redis.RedisError = parser.parse_error(response)
-        return sign_of_move(error) or error
+        try:
+            return change(parser.parse_error(response))
+        # A redirection that is malformed.
+        except ValueError:
+            return change(redis.ResponseError(response))
 
     return type("Parser", (parser,), {"parse_error": staticmethod(parse_error)})
 
