@@ -86,7 +86,6 @@ class Completion:
 
 
 def quota_is_used_up(body: bytes) -> bool:
-    """Whether that is what the body of an error says."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -122,7 +122,6 @@ class Endpoint:
             ) from None
 
     async def close(self) -> None:
-        """Closes the connections, if there are any."""
         if "_client" in vars(self):
             # The exchange is over, so an error while closing changes nothing.
             with suppress(Exception):
@@ -230,7 +229,6 @@ class Endpoint:
         reply.cut = (*prompt.cut, *taken.cut, *early)
 
     def _trouble(self, response: httpx2.Response, body: bytes) -> NoAnswerError:
-        """The error that an HTTP status stands for."""
         status = response.status_code
         words = f"HTTP {status}"
         if status == 429 and quota_is_used_up(body):

@@ -5,6 +5,8 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from regional_assets.errors import NarrativeSettingsError
 from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import Provider, providers
@@ -23,16 +25,13 @@ _NOT_INSTALLED = (
 )
 
 
-class Narrator:
-    """Asks language models. `problem` says why it cannot, when it cannot: then every question is
-    answered with that."""
+class Narrator(msgspec.Struct, frozen=True):
+    """Asks language models, within `budget` seconds for each question. `problem` says why it
+    cannot, when it cannot: then every question is answered with that."""
 
-    def __init__(
-        self, providers: Sequence[Provider], *, budget: float = BUDGET, problem: str = ""
-    ) -> None:
-        self.problem = problem
-        self._providers = providers
-        self._budget = budget
+    providers: Sequence[Provider]
+    budget: float = BUDGET
+    problem: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Narrator | None":
@@ -67,10 +66,10 @@ class Narrator:
             return
         with (
             start_blocking_portal(name="narrator") as portal,
-            portal.wrap_async_context_manager(Client(self._providers)) as client,
+            portal.wrap_async_context_manager(Client(self.providers)) as client,
         ):
             asked: dict[Future[Reply[T]], str] = {
-                portal.start_task_soon(client.ask, prompt, read, self._budget): region
+                portal.start_task_soon(client.ask, prompt, read, self.budget): region
                 for region, (prompt, read) in questions.items()
             }
             while asked:

@@ -83,7 +83,6 @@ class Prompt(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the messages, in hexadecimal."""
         return hashlib.sha256(json.dumps([self.system, self.user]).encode()).hexdigest()
 
 

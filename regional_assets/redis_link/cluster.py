@@ -64,16 +64,13 @@ class Cluster(Routed):
         return f"cluster {','.join(map(str, self._seeds))} (slot {self.slot} {home})"
 
     def locate(self) -> Address:
-        """The primary of the client's slot."""
         return self.slot_nodes(self.slot)[0]
 
     def others(self) -> Sequence[redis.Redis]:
-        """The clients of all nodes."""
         with self._lock:
             return list(self._clients.values())
 
     def start_over(self, error: Exception) -> None:
-        """Also asks the nodes again."""
         super().start_over(error)
         self.forget(None if isinstance(error, Moved) else self.home)
 
@@ -98,12 +95,11 @@ class Cluster(Routed):
         return {f"{node}/0": self._client(node) for node in self._nodes()}
 
     def apart(self, names: Sequence[str]) -> Sequence[str]:
-        """All of them, in whichever slots they lie."""
         return names
 
     def each(self, commands: Iterable[Command]) -> list[Any]:
-        """As of a single server: one round trip for all nodes, which work side by side, and another
-        for keys that have moved meanwhile."""
+        """In one round trip for all nodes, which work side by side, and another for keys that have
+        moved meanwhile."""
         wanted = list(commands)
         replies: list[Any] = [None] * len(wanted)
         asked: dict[Address, list[int]] = defaultdict(list)
@@ -116,7 +112,7 @@ class Cluster(Routed):
                 replies[position] = reply
                 if isinstance(reply, MovedError):
                     self.forget()
-                # A moved key is asked for as one on the move is.
+                # Also of a key that has moved.
                 if isinstance(reply, AskError):
                     # A node without a host of its own is on the one that names it.
                     asked[Address(reply.host or address.host, reply.port)].append(position)
@@ -127,7 +123,6 @@ class Cluster(Routed):
         return replies
 
     def write(self, values: Mapping[str, bytes]) -> None:
-        """Stores strings, each on the node that has its key; raises the first error."""
         for reply in self.each([("SET", name, value) for name, value in values.items()]):
             if isinstance(reply, Exception):
                 raise reply

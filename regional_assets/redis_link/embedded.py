@@ -57,12 +57,10 @@ class EmbeddedServer(Server):
 
 
 def socket_path(state_dir: Path) -> Path:
-    """The server's only socket."""
     return state_dir / "valkey" / "valkey.sock"
 
 
 def url(state_dir: Path) -> str:
-    """The server's address for redis-py."""
     return f"unix://{quote(str(socket_path(state_dir)))}"
 
 

@@ -30,7 +30,6 @@ class Probe(msgspec.Struct, dict=True):
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """The reply to INFO, asked for once."""
         return dict(self.server.client.info())
 
 

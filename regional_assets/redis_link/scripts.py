@@ -31,8 +31,6 @@ class Script(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call of a script."""
-
     script: Script
     keys: Sequence[str]
     args: Sequence[str | int | bytes]

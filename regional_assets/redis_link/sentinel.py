@@ -38,7 +38,6 @@ class SentinelService(Routed):
 
     @property
     def host(self) -> str:
-        """The primary's."""
         return self.home.host if self.home else super().host
 
     def locate(self) -> Address:
@@ -75,7 +74,6 @@ class SentinelService(Routed):
         )
 
     def others(self) -> Sequence[redis.Redis]:
-        """The Sentinels."""
         return self._sentinels
 
     def start_over(self, error: Exception) -> None:

@@ -18,8 +18,6 @@ Command = tuple[str, str] | tuple[str, str, bytes]
 
 
 class Address(NamedTuple):
-    """Where a server listens."""
-
     host: str
     port: int
 
@@ -28,7 +26,6 @@ class Address(NamedTuple):
 
     @classmethod
     def of(cls, client: redis.Redis) -> "Address":
-        """Where the connections of a client begin."""
         options = client.get_connection_kwargs()
         return cls(options.get("host", "localhost"), options.get("port", 6379))
 
@@ -47,10 +44,7 @@ OTHER_MODES = {
 }
 # By the first word of a server's error: it did not carry out the command, or no longer stands by
 # it, and another server will.
-_SIGNS_OF_MOVE = (
-    *("ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"),
-    "UNBLOCKED",
-)
+_SIGNS_OF_MOVE = "ASK CLUSTERDOWN MASTERDOWN MOVED NOREPLICAS READONLY TRYAGAIN UNBLOCKED".split()
 
 
 class Server:
@@ -82,7 +76,6 @@ class Server:
 
     @property
     def host(self) -> str:
-        """The host it is on."""
         return Address.of(self.client).host
 
     @property
@@ -97,7 +90,6 @@ class Server:
 
     @property
     def has_tls(self) -> bool:
-        """Whether connections to it are encrypted."""
         return issubclass(self.client.connection_pool.connection_class, redis.SSLConnection)
 
     def start_over(self, error: Exception) -> None:
@@ -108,8 +100,7 @@ class Server:
         return ()
 
     def each(self, commands: Iterable[Command]) -> list[Any]:
-        """The reply or error to each command of one key, wherever the keys are, in one round
-        trip."""
+        """The reply or error to each command of one key, wherever it lies, in one round trip."""
         pipeline: Any
         with self.client.pipeline(transaction=False) as pipeline:
             for command in commands:
@@ -166,13 +157,12 @@ class Routed(Server):
         found: Address | None = self._pool.master_address
         return found
 
-    def locate(self) -> Address:
-        """The address now, by those who know it."""
-        raise NotImplementedError
-
-    def discover_master(self, _service: str) -> Address:
-        """As redis-py calls it."""
+    def discover_master(self, service: str) -> Address:
+        """The address now, by those who know it. The name and the service are redis-py's."""
         return self.locate()
+
+    def locate(self) -> Address:
+        raise NotImplementedError
 
     def others(self) -> Sequence[redis.Redis]:
         """The clients of those who are asked."""
@@ -187,7 +177,7 @@ class Routed(Server):
 class _Pool(SentinelConnectionPool):
     def disconnect(self, inuse_connections: bool = True) -> None:
         super().disconnect(inuse_connections)
-        # So that the client closes all when it is closed.
+        # The client is closed, and closes all.
         if inuse_connections:
             for client in self.sentinel_manager.others():
                 client.close()

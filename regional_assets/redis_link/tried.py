@@ -21,8 +21,6 @@ _NO_PRODUCT = {"gcc_version", "redis_version"}
 
 
 class Product(NamedTuple):
-    """What a server is, by its own words."""
-
     name: str
     version: str
 
@@ -32,21 +30,19 @@ class Product(NamedTuple):
     @property
     def is_too_old(self) -> bool:
         """Whether it lacks commands that are used here."""
-        numbers = self._numbers()
-        return self.name == "Redis" and numbers is not None and numbers < OLDEST_REDIS
+        return self.name == "Redis" and () < self._numbers < OLDEST_REDIS
 
     @property
     def was_tried(self) -> bool:
         """Whether its version lies between two that were tried."""
-        numbers = self._numbers()
-        if self.name not in TRIED or numbers is None:
-            return False
-        first, last = TRIED[self.name]
-        return first <= numbers <= last
+        first, last = TRIED.get(self.name, ((), ()))
+        return bool(self._numbers) and first <= self._numbers <= last
 
-    def _numbers(self) -> tuple[int, int] | None:
+    @property
+    def _numbers(self) -> tuple[int, ...]:
+        # None of a version that does not begin with two.
         found = re.match(r"(\d+)\.(\d+)", self.version)
-        return (int(found[1]), int(found[2])) if found else None
+        return tuple(map(int, found.groups())) if found else ()
 
 
 def fields(reply: Any) -> dict[str, str]:
@@ -75,7 +71,6 @@ def product(hello: Mapping[str, str], info: Mapping[str, Any]) -> Product:
 
 
 def tried() -> str:
-    """All that were tried, in words."""
     return ", ".join(
         f"{name} {' to '.join(dict.fromkeys(f'{major}.{minor}' for major, minor in versions))}"
         for name, versions in TRIED.items()

@@ -38,11 +38,9 @@ class ReplayStore(SnapshotStoreResource):
     days: int
 
     def settings(self) -> StoreSettings:
-        """The replay's server."""
         return StoreSettings(Path(self.state_dir))
 
     def snapshot_expiry(self) -> int:
-        """At least as long as the series, in seconds."""
         return max(super().snapshot_expiry(), self.days * DAY)
 
 
@@ -52,7 +50,6 @@ class ReplayClock(ClockResource):
     at: int
 
     def now(self) -> int:
-        """That time."""
         return self.at
 
 
@@ -60,7 +57,7 @@ class ReplayNarrator(NarratorResource):
     """No narratives of the past, whatever the environment names."""
 
     def open(self) -> None:
-        """None: narratives are off."""
+        return None
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -98,7 +95,6 @@ class Replay(msgspec.Struct, frozen=True):
             self._execute(instance, jobs.resolve_job_def(HISTORY_JOB), now)
 
     def open(self) -> AbstractContextManager[SnapshotStore]:
-        """The replay's store."""
         return self._store.open(self.model)
 
     @property
