@@ -12,7 +12,9 @@ import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 import redis
@@ -28,7 +30,7 @@ from redis.exceptions import (
 from regional_assets.redis_link.errors import LinkError
 from regional_assets.redis_link.refusals import UNREACHABLE, refusal
 from regional_assets.redis_link.results import Result, ok, problem, warning
-from regional_assets.redis_link.server import Address, Command, Moved, NoRoute, Routed, sign_of_move
+from regional_assets.redis_link.server import Address, Command, Moved, NoRoute, Routed, Server
 from regional_assets.redis_link.text import as_text, one_line
 
 _SLOTS = 16_384
@@ -106,20 +108,26 @@ class Cluster(Routed):
         for position, command in enumerate(wanted):
             asked[self.slot_nodes(key_slot(command[1].encode()))[0]].append(position)
         for redirects in range(_REDIRECTS):
-            found = self._exchange(asked, wanted, asking=redirects > 0)
-            asked = defaultdict(list)
-            for address, position, reply in found:
-                replies[position] = reply
-                if isinstance(reply, MovedError):
-                    self.forget()
-                # Also of a key that has moved.
-                if isinstance(reply, AskError):
-                    # A node without a host of its own is on the one that names it.
-                    asked[Address(reply.host or address.host, reply.port)].append(position)
+            moved: dict[Address, list[int]] = defaultdict(list)
+            sent = [[wanted[at] for at in positions] for positions in asked.values()]
+            with ThreadPoolExecutor(max(1, len(sent))) as threads:
+                found = threads.map(self._replies, asked, sent, repeat(redirects > 0))
+            for (node, positions), of_node in zip(asked.items(), found, strict=True):
+                for position, reply in zip(positions, of_node, strict=True):
+                    replies[position] = reply
+                    if isinstance(reply, MovedError):
+                        self.forget()
+                    # Also of a key that has moved.
+                    if isinstance(reply, AskError):
+                        # A node without a host of its own is on the one that names it.
+                        moved[Address(reply.host or node.host, reply.port)].append(position)
+            if not moved:
+                break
+            asked = moved
         for reply in replies:
-            if isinstance(reply, ResponseError) and (moved := sign_of_move(reply)):
+            if isinstance(reply, ResponseError) and (sign := Moved.by(reply)):
                 self.forget()
-                raise moved
+                raise sign
         return replies
 
     def write(self, values: Mapping[str, bytes]) -> None:
@@ -158,6 +166,13 @@ class Cluster(Routed):
                 "without one, its loss stops all runs",
             )
         return ok(found)
+
+    def _replies(self, node: Address, commands: Sequence[Command], asking: bool) -> list[Any]:
+        # A node that a key is on its way to has to be told that this is known.
+        before: list[Any] = [("ASKING",)] if asking else []
+        words = [word for command in commands for word in (*before, command)]
+        with self._at(node):
+            return Server(self._client(node)).each(words)[len(before) :: len(before) + 1]
 
     def _client(self, address: Address) -> redis.Redis:
         with self._lock:
@@ -213,28 +228,6 @@ class Cluster(Routed):
             f"no node of the {self} answers ({'; '.join(silent)}): start them, or correct REDIS_URL"
         )
 
-    def _exchange(
-        self, asked: Mapping[Address, Sequence[int]], commands: Sequence[Command], *, asking: bool
-    ) -> list[tuple[Address, int, Any]]:
-        """Each node, the position of a command that it is asked, and the reply or error. Everything
-        is sent before the first reply is read."""
-        before = [("ASKING",)] if asking else []
-        connections = {}
-        found = []
-        with ExitStack() as held:
-            for address, positions in asked.items():
-                with self._at(address):
-                    connections[address] = held.enter_context(_lent(self._client(address)))
-                    words = [word for at in positions for word in (*before, commands[at])]
-                    packed = connections[address].pack_commands(words)
-                    connections[address].send_packed_command(packed)
-            for address, connection in connections.items():
-                with self._at(address):
-                    for position in asked[address]:
-                        *_, reply = [_reply(connection) for _ in (*before, position)]
-                        found.append((address, position, reply))
-        return found
-
     @contextmanager
     def _at(self, node: Address) -> Iterator[None]:
         """Notes on an error which node it is from. One that does not answer is a suspect."""
@@ -247,26 +240,6 @@ class Cluster(Routed):
             raise
 
 
-@contextmanager
-def _lent(client: redis.Redis) -> Iterator[Any]:
-    """A connection of the client's; closed where not all of its replies may have been read."""
-    connection: Any = client.connection_pool.get_connection()
-    try:
-        yield connection
-    except BaseException:
-        connection.disconnect()
-        raise
-    finally:
-        client.connection_pool.release(connection)
-
-
 def _announced(asked: Address, host: bytes | None, port: int, *_: Any) -> Address:
     # A node that announces no host is on the host by which it was asked.
     return Address(as_text(host or b"") or asked.host, port)
-
-
-def _reply(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error

@@ -130,6 +130,13 @@ class Moved(redis.ConnectionError):
     """The server did not carry out the command, because another one is to do so now or soon. The
     words are the server's. The connection is closed; the next one looks the address up anew."""
 
+    @classmethod
+    def by(cls, error: redis.RedisError) -> "Moved | None":
+        """What that error of a server comes to on a route that can change; None for any other."""
+        # redis-py takes the first word off where it knows it.
+        words = f"{error.status_code} {error}" if error.status_code else str(error)
+        return cls(words) if words.partition(" ")[0] in _SIGNS_OF_MOVE else None
+
 
 class NoRoute(redis.ConnectionError):
     """Nobody gives the server's address. The words are whole."""
@@ -144,7 +151,7 @@ class Routed(Server):
     def __init__(self, like: redis.Redis) -> None:
         options = dict(like.get_connection_kwargs())
         options["parser_class"] = parser_with(
-            lambda error: sign_of_move(error) or error, options["parser_class"]
+            lambda error: Moved.by(error) or error, options["parser_class"]
         )
         kind = _TLSConnection if Server(like).has_tls else _Connection
         pool: Any = _Pool
@@ -206,13 +213,6 @@ def parser_with(
             return change(redis.ResponseError(response))
 
     return type("Parser", (parser,), {"parse_error": staticmethod(parse_error)})
-
-
-def sign_of_move(error: redis.RedisError) -> Moved | None:
-    """The error to raise in its place on a route that can change; None for any other error."""
-    # redis-py takes the first word off where it knows it.
-    words = f"{error.status_code} {error}" if error.status_code else str(error)
-    return Moved(words) if words.partition(" ")[0] in _SIGNS_OF_MOVE else None
 
 
 def server_of(client: redis.Redis) -> Server:

@@ -23,7 +23,6 @@ _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 _DATABASE = re.compile("[0-9]{1,9}")
 # What Sentinel accepts as the name of a service.
 _SERVICE = re.compile("[A-Za-z0-9._-]+")
-# Of the Sentinels themselves, which have users of their own.
 _SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
 _SENTINEL_PORT = 26379
 _ENCODE = (
@@ -58,7 +57,7 @@ def checked(url: str) -> str:
     absolute = [
         (name, str(Path(value).absolute()) if name in _FILES else value) for name, value in options
     ]
-    return f"{before}?{urlencode(absolute, safe='/', quote_via=quote)}"
+    return f"{before}{_query(absolute)}"
 
 
 def route(url: str) -> Route:
@@ -95,18 +94,15 @@ def _of_sentinels(plain: str, login: str, hosts: Sequence[str], tail: str) -> Ro
         options = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(mark))
     except ValueError:
         _refuse("its options cannot be read")
-    own = [(name, value) for name, value in options if name in _SENTINEL_OPTIONS]
-    if len(dict(own)) < len(own):
-        _refuse("it has an option twice")
-    user, password = (quote(dict(own).get(option, ""), safe="") for option in _SENTINEL_OPTIONS)
-    sentinel_login = f"{user}:{password}@" if own else ""
-    others = urlencode([pair for pair in options if pair not in own], safe="/", quote_via=quote)
-    others = others and f"?{others}"
+    # Those of the Sentinels themselves, which have users of their own.
+    own = [(n.removeprefix("sentinel_"), v) for n, v in options if n in _SENTINEL_OPTIONS]
+    others = [pair for pair in options if pair[0] not in _SENTINEL_OPTIONS]
+    theirs = [pair for pair in others if pair[0] not in dict(own)] + own
     each = [host if re.search(r":\d*$", host) else f"{host}:{_SENTINEL_PORT}" for host in hosts]
-    sentinels = [f"{plain}://{sentinel_login}{host}/{others}" for host in each]
-    server = f"{plain}://{login}{each[0]}/{database}{others}"
+    server = f"{plain}://{login}{each[0]}/{database}{_query(others)}"
+    sentinels = [f"{plain}://{host}/{_query(theirs)}" for host in each]
     form = "redis+sentinel:// is followed by host:port,host:port/service/0"
-    _check_hosts([*sentinels, server], form)
+    _check_hosts([server, *sentinels], form)
     if "db" in dict(options):
         _refuse("its database comes after the service, as in /service/0")
     if not _SERVICE.fullmatch(unquote(service)):
@@ -165,6 +161,10 @@ def _check(url: str) -> SplitResult:
         if is_wrong:
             _refuse(why)
     return parts
+
+
+def _query(options: Sequence[tuple[str, str]]) -> str:
+    return f"?{urlencode(options, safe='/', quote_via=quote)}" if options else ""
 
 
 def _authority(rest: str) -> str:
