@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -40,7 +41,6 @@ _CONNECTIONS = 1_000
 _DEFAULTS: Mapping[str, Any] = {"response_format": {"type": "json_object"}, "temperature": 0.3}
 # The request is not understood, or is too large: the question, or what comes with it.
 _NOT_UNDERSTOOD = (400, 413, 422)
-_HICCUPS = (408, 429)
 _ADVICE = {
     **dict.fromkeys((400, 422), ("MODEL", "OPTIONS")),
     **dict.fromkeys((401, 403), ("API_KEY",)),
@@ -67,18 +67,16 @@ _LOOKUPS = 32
 _SECRET = 12
 
 
+@dataclass(eq=False)
 class NoAnswerError(Exception):
     """A provider gave no valid answer; the message says why, and holds neither a key nor anything
     of an answer. `general` where that applies to every question; `passing` where it may answer a
     little later, not before `pause` seconds if it names a time."""
 
-    def __init__(
-        self, words: str, *, general: bool = False, passing: bool = False, pause: float = 0.0
-    ) -> None:
-        super().__init__(words)
-        self.general = general
-        self.passing = passing
-        self.pause = pause
+    words: str
+    general: bool = False
+    passing: bool = False
+    pause: float = 0.0
 
 
 class Endpoint:
@@ -233,7 +231,7 @@ class Endpoint:
         words = f"HTTP {status}"
         if status == 429 and quota_is_used_up(body):
             return NoAnswerError(f"{words}: its quota is used up", general=True)
-        if status >= 500 or status in _HICCUPS:
+        if status >= 500 or status in (408, 429):
             pause = retry_after(response.headers)
             if pause is not None:
                 words += f", to be tried again in {round(pause, 1):.9g} s"
@@ -259,8 +257,7 @@ class _Lookups(ThreadPoolExecutor):
 
 
 class Client:
-    """Asks the providers, in order; an async context manager, of one event loop. What one question
-    teaches about a provider, the others know."""
+    """Asks the providers, in order; an async context manager, of one event loop."""
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self._endpoints = [Endpoint(provider) for provider in providers]
@@ -274,10 +271,8 @@ class Client:
             await endpoint.close()
 
     async def ask(self, prompt: Prompt, read: Reader[T], budget: float) -> Reply[T]:
-        """The first answer that `read` accepts, within `budget` seconds in all; never raises.
-
-        A provider may use what is left, less a reserve for those behind it that have not refused.
-        """
+        """The first answer that `read` accepts, within `budget` seconds in all; never raises. A
+        provider may use what is left, less a reserve for those behind it that have not refused."""
         started = time.monotonic()
         reply: Reply[T] = Reply()
         problems: list[str] = []

@@ -45,11 +45,9 @@ class Narrator(msgspec.Struct, frozen=True):
     def ask(
         self, questions: "Mapping[str, tuple[Prompt, Reader[T]]]"
     ) -> Generator[dict[str, Reply[T]], None, None]:
-        """The replies by region, in batches as they come; each region is in exactly one.
-
-        `questions` holds each region's prompt and what reads (and checks) an answer to it. Never
-        raises. A caller that stops early ends the questions that are still open.
-        """
+        """The replies by region, in batches as they come; each region is in exactly one. Questions
+        hold a prompt and what reads (and checks) an answer to it. Never raises. A caller that
+        stops early ends the questions that are still open."""
         if not questions:
             return
         problem = self.problem

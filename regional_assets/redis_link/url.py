@@ -3,7 +3,7 @@ makes a host's name or a database, and it overlooks what it cannot read. No mess
 address: any part of it may be part of a password."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -78,7 +78,8 @@ def route(url: str) -> Route:
         return Route([url])
     tail = rest[len(authority) :]
     seeds = [f"{plain}://{login}{at}{host}{tail}" for host in hosts.split(",")]
-    for parts in _check_hosts(seeds, "redis+cluster:// is followed by host:port,host:port..."):
+    form = "redis+cluster:// is followed by host:port,host:port..."
+    for parts in [_check(seed, form) for seed in seeds]:
         if parts.path.strip("/0") or "db" in dict(parse_qsl(parts.query)):
             _refuse("a cluster has database 0 alone")
     return Route(seeds, in_cluster=True)
@@ -102,7 +103,8 @@ def _of_sentinels(plain: str, login: str, hosts: Sequence[str], tail: str) -> Ro
     server = f"{plain}://{login}{each[0]}/{database}{_query(others)}"
     sentinels = [f"{plain}://{host}/{_query(theirs)}" for host in each]
     form = "redis+sentinel:// is followed by host:port,host:port/service/0"
-    _check_hosts([server, *sentinels], form)
+    for address in (server, *sentinels):
+        _check(address, form)
     if "db" in dict(options):
         _refuse("its database comes after the service, as in /service/0")
     if not _SERVICE.fullmatch(unquote(service)):
@@ -113,15 +115,9 @@ def _of_sentinels(plain: str, login: str, hosts: Sequence[str], tail: str) -> Ro
     return Route([server], sentinels=sentinels, service=unquote(service))
 
 
-def _check_hosts(urls: Iterable[str], form: str) -> list[SplitResult]:
-    checked = [_check(url) for url in urls]
-    if not all(parts.hostname for parts in checked):
-        _refuse(form)
-    return checked
-
-
-def _check(url: str) -> SplitResult:
-    """The parts of one server's address; raises `AddressError` for what would be misread."""
+def _check(url: str, form: str = "") -> SplitResult:
+    """The parts of one server's address, which has a host where the whole has that `form`; raises
+    `AddressError` for what would be misread."""
     scheme, _, rest = url.partition("://")
     authority = _authority(rest)
     remainder = rest[len(authority) :]
@@ -145,6 +141,7 @@ def _check(url: str) -> SplitResult:
         databases.append(parts.path.removeprefix("/"))
     place = authority.rpartition("@")[2]
     for is_wrong, why in (
+        (form and not parts.hostname, form),
         ("%40" in place, "the @ before its host may not be percent-encoded"),
         (port == 0, "its port has to be 1 to 65535"),
         (

@@ -32,13 +32,12 @@ def read_series(path: Path) -> "pd.DataFrame":
         days = pd.date_range(totals.index[0], periods=len(totals), tz="UTC")
         if not (totals.index.tz_localize("UTC") == days).all():  # type: ignore[attr-defined]
             raise ValueError("its dates are not consecutive days")
+        if totals.empty or not ((totals >= 0) & (totals < math.inf) | totals.isna()).all(axis=None):
+            raise ValueError(
+                f"it needs columns called <chokepoint>{_TOTAL} with finite numbers from 0"
+            )
     except (OSError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise SeriesError(f"{path} is no series of daily transits: {error}") from None
-    if totals.empty or not ((totals >= 0) & (totals < math.inf) | totals.isna()).all(axis=None):
-        raise SeriesError(
-            f"{path} is no series of daily transits: it needs columns called <chokepoint>{_TOTAL} "
-            "with finite numbers from 0"
-        )
     return totals.set_axis(days)
 
 
