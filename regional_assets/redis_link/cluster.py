@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any
 
 import redis
@@ -37,8 +37,8 @@ _SLOTS = 16_384
 # A key that is moved again while it is followed has been moved by hand, or in a loop.
 _REDIRECTS = 5
 
-# The first and the last slot of a range, its primary and then its replicas.
-Range = tuple[int, int, list[Address]]
+# By slot: its primary and then its replicas.
+Table = list[list[Address]]
 
 
 class Cluster(Routed):
@@ -57,7 +57,7 @@ class Cluster(Routed):
         self._like = seeds[0].connection_pool
         self._seeds = [Address.of(seed) for seed in seeds]
         self._clients = dict(zip(self._seeds, seeds, strict=True))
-        self._slots: list[Range] = []
+        self._slots: Table = []
         self._suspects: set[Address] = set()
         self._lock = threading.RLock()
 
@@ -86,9 +86,8 @@ class Cluster(Routed):
     def slot_nodes(self, slot: int) -> list[Address]:
         """The primary of the slot, then its replicas. Raises `LinkError` when what answers is no
         cluster, `NoRoute` when no node answers, `Moved` while the slot has no node."""
-        for first, last, nodes in self._ranges():
-            if first <= slot <= last:
-                return nodes
+        if nodes := self._table()[slot]:
+            return nodes
         self.forget()
         raise Moved(f"CLUSTERDOWN no node has slot {slot}")
 
@@ -138,7 +137,7 @@ class Cluster(Routed):
     def mode(self, announced: str) -> Result:
         """Whether the cluster serves all slots, whether the node of the client's slot has replicas,
         and whether every node lets this user in."""
-        served = sum(last - first + 1 for first, last, _ in self._ranges())
+        served = sum(map(bool, self._table()))
         primary, *replicas = self.slot_nodes(self.slot)
         info: Any = self._client(primary).cluster("INFO")
         if info["cluster_state"] != "ok" or served < _SLOTS:
@@ -183,15 +182,15 @@ class Cluster(Routed):
             return self._clients[address]
 
     def _nodes(self) -> list[Address]:
-        return list(dict.fromkeys(node for _, _, nodes in self._ranges() for node in nodes))
+        return list(dict.fromkeys(chain.from_iterable(self._table())))
 
-    def _ranges(self) -> list[Range]:
+    def _table(self) -> Table:
         with self._lock:
             if not self._slots:
                 self._slots = self._ask()
             return self._slots
 
-    def _ask(self) -> list[Range]:
+    def _ask(self) -> Table:
         silent = []
         barred: redis.RedisError | None = None
         # In random order, because one of them may be cut off and out of date.
@@ -218,10 +217,12 @@ class Cluster(Routed):
                 silent.append(f"{asked}: {one_line(error)}")
             else:
                 self._suspects.discard(asked)
-                return [
-                    (first, last, [_announced(asked, *node) for node in nodes])
-                    for first, last, *nodes in reply
-                ]
+                found: Table = [[]] * _SLOTS
+                for first, last, *nodes in reply:
+                    # A node that announces no host is on the host by which it was asked.
+                    at = [Address(as_text(n[0] or b"") or asked.host, n[1]) for n in nodes]
+                    found[first : last + 1] = [at] * (last + 1 - first)
+                return found
         if barred:
             raise barred
         raise NoRoute(
@@ -238,8 +239,3 @@ class Cluster(Routed):
                 self.forget(node)
             error.add_note(str(node))
             raise
-
-
-def _announced(asked: Address, host: bytes | None, port: int, *_: Any) -> Address:
-    # A node that announces no host is on the host by which it was asked.
-    return Address(as_text(host or b"") or asked.host, port)

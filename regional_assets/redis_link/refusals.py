@@ -16,7 +16,6 @@ from regional_assets.redis_link.tried import VERSION_ADVICE, fields, product
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, OSError, UnicodeError)
 
 PRIMARY_ADVICE = "put the address of its primary in REDIS_URL"
-_REPLICA_ADVICE = f"it is a replica: {PRIMARY_ADVICE}"
 _CLUSTER_ADVICE = "it is {}: {}".format(*OTHER_MODES["cluster"])
 _UNKNOWN_COMMAND = "unknown command"
 # By the first word of the server's error.
@@ -31,7 +30,7 @@ _REFUSAL_ADVICE = {
         "it wants more replicas (min-replicas-to-write): start them, or lower that number"
     ),
     "OOM": "raise its maxmemory, or make room",
-    **dict.fromkeys(("MASTERDOWN", "READONLY"), _REPLICA_ADVICE),
+    **dict.fromkeys(("MASTERDOWN", "READONLY"), f"it is a replica: {PRIMARY_ADVICE}"),
     **dict.fromkeys(("ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED", "TRYAGAIN"), _CLUSTER_ADVICE),
 }
 # The server appends the first when it stops a script, and the second to a command that it does not
