@@ -85,17 +85,6 @@ class Completion:
         return int(count) if is_number(count) and 0 <= count < 1 << 53 else 0
 
 
-def quota_is_used_up(body: bytes) -> bool:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return any(
-        _at(value, *path) == "insufficient_quota"
-        for path in (("error", "code"), ("error", "type"), ("code",), ("type",))
-    )
-
-
 def _at(value: Any, *path: str | int) -> Any:
     """What lies there in objects and lists; None where there is no such thing."""
     try:

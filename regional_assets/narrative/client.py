@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 import anyio
 import httpx2
 
-from regional_assets.narrative.answer import AnswerError, Completion, Reader, quota_is_used_up
+from regional_assets.narrative.answer import AnswerError, Completion, Reader
 from regional_assets.narrative.prompt import Prompt
 from regional_assets.narrative.reply import Reply
 from regional_assets.narrative.settings import Provider, variable
@@ -229,7 +229,7 @@ class Endpoint:
     def _trouble(self, response: httpx2.Response, body: bytes) -> NoAnswerError:
         status = response.status_code
         words = f"HTTP {status}"
-        if status == 429 and quota_is_used_up(body):
+        if status == 429 and re.search(rb'"(code|type)"\s*:\s*"insufficient_quota"', body):
             return NoAnswerError(f"{words}: its quota is used up", general=True)
         if status >= 500 or status in (408, 429):
             pause = retry_after(response.headers)
