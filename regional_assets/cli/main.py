@@ -21,6 +21,7 @@ from regional_assets.cli.adopt import adopt
 from regional_assets.cli.board import board
 from regional_assets.cli.briefs import brief
 from regional_assets.cli.command import FAILED, Group, chosen
+from regional_assets.cli.health import health
 from regional_assets.cli.model import model
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
@@ -282,6 +283,7 @@ def _embedded_state_dir() -> Path:
 main.add_command(adopt)
 main.add_command(board)
 main.add_command(brief)
+main.add_command(health)
 main.add_command(model)
 
 if __name__ == "__main__":

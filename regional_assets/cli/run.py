@@ -41,6 +41,13 @@ Next:
 """
 
 
+# What a store does not keep, by the name of the metadata that says why.
+_NOT_KEPT = {
+    "last_words_problem": "the inputs' last words are not kept",
+    "last_runs_problem": "the regions' last runs are not kept",
+}
+
+
 class _Ran(msgspec.Struct):
     """What became of a command's runs: region → metadata of its materialisation, the metadata of
     the summary of the last run, and name → error of what was not done."""
@@ -108,9 +115,10 @@ def _print_gone(console: Console, ran: _Ran) -> None:
     for region, found in values.items():
         for axis, words in found.get("not_known", {}).items():
             console.print(plain(f"{region}: {axis.replace('_', ' ')}: {words}"), soft_wrap=True)
-    if problem := shared.get("last_words_problem"):
-        words = f"the inputs' last words are not kept: {problem}"
-        console.print("[yellow]warning:[/]", plain(words), soft_wrap=True)
+    for name, words in _NOT_KEPT.items():
+        if problem := shared.get(name):
+            said = plain(f"{words}: {problem}")
+            console.print("[yellow]warning:[/]", said, soft_wrap=True)
 
 
 def run_briefs(console: Console, model: Model, regions: Sequence[str], *, force: bool) -> bool:

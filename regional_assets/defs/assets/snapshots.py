@@ -78,7 +78,12 @@ def _take_snapshots(
             )
             narrator = regional_narrator.open()
             result = take_snapshots(
-                store, report.partitions, now, force=config.force, narrator=narrator
+                store,
+                report.partitions,
+                now,
+                force=config.force,
+                narrator=narrator,
+                run_id=context.run.run_id,
             )
             yield from _report(context, report, result)
         if REGIONAL_SUMMARY in context.selected_asset_keys:
@@ -206,6 +211,7 @@ def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
         "stale_inputs": list(world.confidence.stale_inputs),
         **{state: named for state in ("held", "silent") if (named := _gone(world, state))},
         **({"last_words_problem": result.forgotten} if result.forgotten else {}),
+        **({"last_runs_problem": result.unrecorded} if result.unrecorded else {}),
         "input_problems": problems,
         **{
             f"{kind}_records": {n: counts[kind] for n, t in tallies if kind in (counts := t.counts)}
