@@ -82,8 +82,9 @@ def show(region: str, as_json: bool) -> None:
 
 @main.command()
 def status() -> None:
-    """Show one line per region: its snapshot's age, when its content was last confirmed, regime,
-    confidence; exits 1 when a snapshot is damaged."""
+    """Show one line per region, the worst first: its snapshot's age, when its content was last
+    confirmed, regime, confidence; exits 1 when a region is unreadable, failed, stale or undecided,
+    or has no snapshot."""
     from regional_assets.cli.snapshots import show_status
 
     show_status(current_time())
