@@ -43,11 +43,12 @@ def _health() -> "Health":
     from regional_assets.store.snapshot_store import SnapshotStore
 
     settings = StoreSettings.from_environment()
-    # A look starts no server.
     if settings.redis_url is None and not embedded.is_running(settings.state_dir):
         return unanswered("the embedded server does not run")
     settings = msgspec.structs.replace(
         settings,
+        # A look starts no server, and does not wait for one.
+        redis_url=settings.redis_url or embedded.url(settings.state_dir),
         retries=0,
         connect_timeout=min(settings.connect_timeout, _PATIENCE),
         answer_timeout=min(settings.answer_timeout, _PATIENCE),

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -98,6 +99,33 @@ def signal_process(instance: dg.DagsterInstance, run_id: str, number: signal.Sig
         os.kill(int(process), number)
     except (OSError, ValueError):
         return False
+    return True
+
+
+def terminate(instance: dg.DagsterInstance, run_id: str, patience: float) -> bool:
+    """Asks the run's process to end it as canceled, whoever started that process. False for a run
+    that has ended, and when this machine has no such process within `patience` seconds; then the
+    run's page says so."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return False
+    # Dagster takes a run that is being canceled before it starts for one that failed.
+    starting = run.status == dg.DagsterRunStatus.STARTING
+    number = signal.SIGKILL if starting else signal.SIGTERM
+    instance.report_run_canceling(run)
+    deadline = time.monotonic() + patience
+    while not signal_process(instance, run_id, number):
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return True
+        if time.monotonic() > deadline:
+            instance.report_engine_event(
+                "No process that this user may end executes this run on this machine. If none does "
+                "elsewhere, force its termination",
+                run,
+            )
+            return False
+        time.sleep(0.1)
     return True
 
 

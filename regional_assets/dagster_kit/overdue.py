@@ -11,6 +11,7 @@ import dagster as dg
 from regional_assets.dagster_kit.private import (
     Instigator,
     InstigatorType,
+    Tick,
     daemon_statuses,
     latest_cron_time,
 )
@@ -33,14 +34,8 @@ class Overdue(NamedTuple):
 def overdue(instance: dg.DagsterInstance, names: Collection[str], now: float) -> Iterator[Overdue]:
     """What is overdue at `now` (s): of the schedules and sensors of these names that are switched
     on, of the daemons and of the runs."""
-    # A location that was renamed has left states of the same names behind.
-    newest: dict[str, tuple[float, Instigator]] = {}
-    for state in instance.all_instigator_state():
-        if state.is_running and state.name in names:
-            at = _last_tick(instance, state)
-            if state.name not in newest or newest[state.name][0] < at:
-                newest[state.name] = at, state
-    for name, (at, state) in sorted(newest.items()):
+    for name, state in sorted(_switched_on(instance, names).items()):
+        at = _last_tick(instance, state)
         due = _due(state, at, now)
         if due is not None and now > due + _TICK_GRACE:
             yield Overdue(f"{name} has not ticked", due, "start daemon and code server anew")
@@ -55,6 +50,26 @@ def overdue(instance: dg.DagsterInstance, names: Collection[str], now: float) ->
                 "start `dagster-daemon run`, or `regional-assets ui`",
             )
     yield from _waiting(instance, now)
+
+
+def latest_ticks(instance: dg.DagsterInstance, names: Collection[str]) -> dict[str, Tick]:
+    """The latest tick of each schedule and sensor of these names that is switched on."""
+    found = {}
+    for name, state in _switched_on(instance, names).items():
+        for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1):
+            found[name] = tick
+    return found
+
+
+def _switched_on(instance: dg.DagsterInstance, names: Collection[str]) -> dict[str, Instigator]:
+    """A location that was renamed has left states of the same names behind: the newest counts."""
+    newest: dict[str, tuple[float, Instigator]] = {}
+    for state in instance.all_instigator_state():
+        if state.is_running and state.name in names:
+            at = _last_tick(instance, state)
+            if state.name not in newest or newest[state.name][0] < at:
+                newest[state.name] = at, state
+    return {name: state for name, (_, state) in newest.items()}
 
 
 def _last_tick(instance: dg.DagsterInstance, state: Instigator) -> float:

@@ -44,6 +44,8 @@ create_checks = dg.AssetChecksDefinition.create
 # What an instance keeps of a schedule or sensor.
 Instigator = instigation.InstigatorState
 InstigatorType = instigation.InstigatorType
+Tick = instigation.InstigatorTick
+TickStatus = instigation.TickStatus
 
 
 def command_arguments(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
@@ -121,7 +123,9 @@ def daemon_statuses(instance: dg.DagsterInstance, now: float) -> Sequence["Daemo
     from dagster._daemon.controller import get_daemon_statuses
 
     needed = instance.get_required_daemon_types()
-    return list(get_daemon_statuses(instance, needed, now).values())
+    # Dagster itself takes half an hour for a sign of life.
+    found = get_daemon_statuses(instance, needed, now, heartbeat_tolerance_seconds=120)
+    return list(found.values())
 
 
 def latest_cron_time(cron: str | Sequence[str], now: float) -> float:

@@ -14,6 +14,7 @@ import fcntl
 import os
 import re
 import shlex
+import signal
 import stat
 import subprocess
 import time
@@ -110,6 +111,21 @@ def ensure_running(state_dir: Path) -> str:
         "If it hangs, end it (its process id is in valkey.pid) and try again",
     )
     return url(state_dir)
+
+
+def revive(state_dir: Path) -> str:
+    """Brings the folder's server back where it is gone, or has not answered for 15 s. What it did,
+    "" where there was nothing to do; raises `EmbeddedServerError`."""
+    if _answers(state_dir):
+        return ""
+    done = "was gone and is started anew"
+    # One that loads its data refuses at once, and is waited for.
+    if is_running(state_dir) and not any(_replies(state_dir) for _ in range(3)):
+        with suppress(OSError, ValueError):
+            os.kill(int((state_dir / "valkey" / "valkey.pid").read_text()), signal.SIGKILL)
+        done = "did not answer and is started anew"
+    ensure_running(state_dir)
+    return done
 
 
 def stop(state_dir: Path) -> bool:
@@ -267,6 +283,18 @@ def _answers(state_dir: Path) -> bool:
             return bool(client.ping())
         except (redis.RedisError, OSError):
             return False
+
+
+def _replies(state_dir: Path) -> bool:
+    """Whether it says anything, if only that it is busy."""
+    with _client(state_dir) as client:
+        try:
+            client.ping()
+        except redis.TimeoutError:
+            return False
+        except (redis.RedisError, OSError):
+            pass
+    return True
 
 
 def _wait_until(condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
