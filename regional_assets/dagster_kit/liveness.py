@@ -38,8 +38,11 @@ def alive(instance_folder: str, run_id: str) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(exist_ok=True)
+    # Whoever may open a run's file can lock it, and so keep a dead run alive.
+    path.parent.chmod(0o700)
     # Renamed only once it is locked, so that nobody sees it without its lock.
     unfinished = path.with_name(f".{run_id}")
+    unfinished.touch(0o600)
     with unfinished.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(f"{_machine()} {os.getpid()}".encode())

@@ -107,7 +107,8 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         starting = threading.Thread(target=start, daemon=True)
         starting.start()
         starting.join(self.patience)
-        if not starting.is_alive() and not failed:
+        frozen = starting.is_alive()
+        if not frozen and not failed:
             return ""
         # Multiprocessing starts another one as soon as this one has ended.
         for child in psutil.Process().children():
@@ -118,7 +119,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
                     while child.status() != psutil.STATUS_ZOMBIE:
                         time.sleep(0.01)
         starting.join(self.patience)
-        return f"failed ({failed[0]!r})" if failed else f"did not answer for {self.patience:g} s"
+        return f"did not answer for {self.patience:g} s" if frozen else f"failed ({failed[0]!r})"
 
     def terminate(self, run_id: str) -> bool:
         """Dagster's hook: asks whatever process on this machine executes the run to end it."""

@@ -267,10 +267,10 @@ def test_a_fork_server_that_is_frozen_is_replaced(
     ended(instance, launch("pass"), SUCCESS)
     frozen = fork_server()
     os.kill(frozen, signal.SIGSTOP)
-    monkeypatch.setattr(PreloadedRunLauncher, "patience", 20.0)
+    monkeypatch.setattr(PreloadedRunLauncher, "patience", 10.0)
     run_id = launch("pass")
     ended(instance, run_id, SUCCESS)
-    assert "The process that forks runs did not answer for 20 s" in said(instance, run_id)
+    assert "The process that forks runs did not answer for 10 s" in said(instance, run_id)
     assert fork_server() != frozen
 
 
