@@ -24,7 +24,7 @@ from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED, REGIONAL_SUMMARY
 from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
-from regional_assets.defs.known_store import EMPTIED_TAG
+from regional_assets.defs.known_store import EMPTIED_TAG, MOVED_TAG
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
 from regional_assets.intelligence.model import Model
@@ -180,8 +180,9 @@ def _run(
                     raise_on_error=False,
                 )
             run = instance.get_run_by_id(run_id)
-            if run and EMPTIED_TAG in run.tags:
-                console.print("[yellow]warning:[/]", plain(run.tags[EMPTIED_TAG]), soft_wrap=True)
+            for tag in (EMPTIED_TAG, MOVED_TAG):
+                if run and tag in run.tags:
+                    console.print("[yellow]warning:[/]", plain(run.tags[tag]), soft_wrap=True)
             ran.done |= found.regions
             ran.summary = found.summary
             if _was_interrupted(result):

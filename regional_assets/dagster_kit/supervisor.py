@@ -46,8 +46,7 @@ _HEARTBEAT_WITHIN = 150.0
 _REMEMBERED = 60.0
 # A code server that is reloaded has two serving processes for a moment, or none.
 _LOOKS = 3
-_SHORT_LIFE = 60.0
-_MOST_SHORT_LIVED = 5
+_MOST_IN_VAIN = 5
 
 
 class Fault(NamedTuple):
@@ -80,18 +79,17 @@ class Supervisor:
         """The exit code: 0 when a signal ended it, 1 when it could not be kept alive."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._end)
-        short_lived = 0
+        in_vain = 0
         while not self._asked_to_end.is_set():
-            if short_lived == _MOST_SHORT_LIVED:
-                self._say(f"{short_lived} starts in a row lived for less than a minute: ended")
+            if in_vain == _MOST_IN_VAIN:
+                self._say(f"{in_vain} starts in a row came to nothing: ended")
                 return 1
-            started = time.monotonic()
             tree = _Tree(subprocess.Popen(self._command, preexec_fn=_end_with_parent), self._url)
             try:
                 self._watch(tree)
             finally:
                 tree.end()
-            short_lived = short_lived + 1 if time.monotonic() - started < _SHORT_LIFE else 0
+            in_vain = 0 if tree.was_complete else in_vain + 1
         return 0
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
@@ -120,7 +118,7 @@ class _Tree:
     def __init__(self, top: "subprocess.Popen[bytes]", url: str) -> None:
         self._top, self._url = top, url
         self._started = time.monotonic()
-        self._complete = False
+        self.was_complete = False
         self._known: dict[str, list[psutil.Process]] = {}
         self.location_errors: list[str] = []
 
@@ -142,8 +140,8 @@ class _Tree:
                 yield f"the {role} is stopped", False
             elif not processes and self._known[role]:
                 yield f"the {role} is gone", False
-        if not self._complete:
-            self._complete = asked and not answers
+        if not self.was_complete:
+            self.was_complete = asked and not answers
             if time.monotonic() - self._started > _STARTS_WITHIN:
                 lacking = [f"no {role}" for role, processes in found.items() if not processes]
                 lacking += [f"{role}: {why}" for role, why in answers.items()]

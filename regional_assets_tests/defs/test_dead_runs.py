@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -17,13 +18,16 @@ import redis
 
 from regional_assets.dagster_kit.liveness import end_dead_runs
 from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.resources import resources
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
 from regional_assets.redis_link import embedded
 from regional_assets.store import state_folder
+from regional_assets.store.last_runs import last_runs
 from regional_assets_tests.support import processes
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, DEFS, a_run, run, statuses
 from regional_assets_tests.support.proxy import Stop, proxy
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.ui import COMMAND, ask, serving_ui
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worker import PROCESSES, snapshot_job
@@ -74,7 +78,8 @@ def test_a_killed_run_ends_and_its_partitions_have_failed(
         assert end_dead_runs(instance) == []
         kill(process)
         assert status(instance, run_id) == STARTED
-        reported = dead_run_sensor(dg.build_sensor_context(instance=instance))
+        with dg.build_sensor_context(instance=instance, resources=resources(MODEL)) as context:
+            reported = dead_run_sensor(context)
     assert isinstance(reported, dg.SkipReason)
     assert f"{run_id} of regional_snapshot_job" in (reported.skip_message or "")
     assert status(instance, run_id) == FAILURE
@@ -83,6 +88,10 @@ def test_a_killed_run_ends_and_its_partitions_have_failed(
     assert "The process that executed this run is gone" in said.message
     assert running(folder) == []
     assert end_dead_runs(instance) == []
+    stored: Any = client.hgetall(keys.last_runs)
+    found = last_runs(stored)
+    assert {r.outcome for r in found.values()} == {"failed"}
+    assert found["mena"].reason == f"the process of run {run_id} is gone"
 
 
 def test_a_killed_run_that_was_being_canceled_is_canceled(

@@ -70,6 +70,8 @@ class Ui:
         return bool(self.record("daemon").get("at", 0) > since * 1000)
 
     def answers(self) -> bool:
+        """Whether the web server does; an error when the supervisor has ended."""
+        assert self.process.poll() is None, (self.folder / "ui.log").read_text()
         try:
             return "version" in ask(self.port, "{ version }")
         except OSError:
