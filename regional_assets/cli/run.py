@@ -167,7 +167,8 @@ def _run(
                 # The resources hold the lock only after the run's start and until just before its
                 # end. Where there can be no lock, they warn of that.
                 with suppress(OSError):
-                    held.enter_context(alive(instance.root_directory, run_id))
+                    has_ended = partial(_has_ended, instance, run_id)
+                    held.enter_context(alive(instance.root_directory, run_id, has_ended))
                 result = resolved.execute_in_process(
                     instance=instance,
                     run_id=run_id,
@@ -193,6 +194,14 @@ def _run(
             ran.errors |= _errors(result, missing or ["the summary"])
             _show(bar, task, len(ran.done))
     return ran
+
+
+def _has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether the instance knows that; a storage that is away does not."""
+    with suppress(Exception):
+        run = instance.get_run_by_id(run_id)
+        return run is None or run.is_finished
+    return False
 
 
 def _print_errors(console: Console, ran: _Ran, regions: Sequence[str], command: str) -> None:

@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -28,11 +28,20 @@ _GONE = (
 )
 
 
+_ENDS = (
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+)
+
+
 @contextmanager
-def alive(instance_folder: str, run_id: str) -> Iterator[None]:
+def alive(
+    instance_folder: str, run_id: str, has_ended: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
     """Holds the run's lock for the length of the block, unless this process holds it already, and
-    lets a closed terminal (SIGHUP) end the run as SIGTERM does. Raises OSError when there can be no
-    lock."""
+    lets a closed terminal (SIGHUP) end the run as SIGTERM does. The file stays, without its lock,
+    unless `has_ended` says that the run has. Raises OSError when there can be no lock."""
     path = _folder(instance_folder) / run_id
     if path.exists():
         yield
@@ -53,7 +62,8 @@ def alive(instance_folder: str, run_id: str) -> Iterator[None]:
                 yield
         finally:
             # Before the lock is released: this run is about to end normally.
-            path.unlink(missing_ok=True)
+            if has_ended():
+                path.unlink(missing_ok=True)
 
 
 def end_dead_runs(instance: dg.DagsterInstance, replaced: str = "") -> list[dg.DagsterRun]:
@@ -76,13 +86,28 @@ def end_dead_runs(instance: dg.DagsterInstance, replaced: str = "") -> list[dg.D
 
 
 def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
-    """Ends a run that no process executes: as canceled where that was requested, else as failed."""
-    if run.status == dg.DagsterRunStatus.CANCELING:
+    """Ends a run that no process executes: as its log says that it ended, where it does; as
+    canceled where that was requested; else as failed."""
+    ended = instance.get_records_for_run(run.run_id, of_type=set(_ENDS)).records
+    if ended and (event := ended[0].event_log_entry.dagster_event):
+        # Its process died between the event and the status.
+        instance.run_storage.handle_run_event(run.run_id, event)
+    elif run.status == dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, f"{why} It was being canceled.")
     else:
         instance.report_run_failed(
             run, f"{why} Partitions that it did not materialise have failed."
         )
+
+
+def leave_if_ended(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
+    """Ends this process at once when its run was ended meanwhile, as a process that was frozen for
+    long may find: the run was failed and perhaps started again, and this one has nothing more to
+    say. A frozen moment between this question and the next statement stays."""
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run and run.is_finished:
+        context.log.error(f"this run has ended as {run.status.value}; its process leaves")
+        os._exit(1)
 
 
 def is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:

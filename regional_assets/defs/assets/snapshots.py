@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from regional_assets.dagster_kit.liveness import leave_if_ended
 from regional_assets.dagster_kit.reporting import PartitionReport
 from regional_assets.defs.assets.inputs import input_assets
 from regional_assets.defs.assets.summary import (
@@ -85,8 +86,10 @@ def _take_snapshots(
                 narrator=narrator,
                 run_id=context.run.run_id,
             )
+            leave_if_ended(context)
             yield from _report(context, report, result)
         if REGIONAL_SUMMARY in context.selected_asset_keys:
+            leave_if_ended(context)
             metadata = summarise(store, now, result)
             if "no_map" in metadata:
                 context.log.info(f"the summary has no map: {metadata['no_map']}")
@@ -128,6 +131,10 @@ def _report(
                 report.failed(region.region_id, region.error or "")
                 continue
             metadata = _region_metadata(region, region.snapshot)
+            if region.late:
+                # Dagster's newest materialisation is the store's latest.
+                report.observed(region.region_id, metadata)
+                continue
             metadata |= {} if report.brief else {**_details(region, region.snapshot), **shared}
             yield region.region_id, metadata, region.snapshot.content.digest
 
