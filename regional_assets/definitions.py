@@ -12,6 +12,7 @@ from regional_assets.defs.jobs import jobs
 from regional_assets.defs.resources import resources
 from regional_assets.defs.schedules import schedules
 from regional_assets.defs.sensors import SENSORS
+from regional_assets.defs.sensors.missed_ticks import missed_tick_sensor
 from regional_assets.intelligence.model import Model
 from regional_assets.runs.models import chosen_model
 from regional_assets.settings import NARRATIVE_PROVIDERS
@@ -21,12 +22,15 @@ __all__ = ["definitions", "defs"]
 
 def definitions(model: Model, *, narrated: bool = False) -> dg.Definitions:
     """All definitions of the model; with those that need a language model if `narrated`."""
+    made_jobs = jobs(model, narrated=narrated)
+    made_schedules = schedules(model, narrated=narrated)
+    missed = missed_tick_sensor(made_schedules, made_jobs, lambda: resources(model))
     return dg.Definitions(
         assets=assets(model, narrated=narrated),
         asset_checks=[regional_snapshot_checks(model), input_checks(model)],
-        jobs=jobs(model, narrated=narrated),
-        schedules=schedules(model, narrated=narrated),
-        sensors=SENSORS,
+        jobs=made_jobs,
+        schedules=made_schedules,
+        sensors=[*SENSORS, missed],
         resources=resources(model),
         # In one process: to start another for each step would take longer than the step. The checks
         # depend on no step and run after the snapshots only because this takes one step at a time.

@@ -7,10 +7,7 @@ once.
 import gc
 import io
 import os
-import signal
-import socket
 import sys
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -21,14 +18,13 @@ from regional_assets.cli.adopt import adopt
 from regional_assets.cli.board import board
 from regional_assets.cli.briefs import brief
 from regional_assets.cli.command import FAILED, Group, chosen
+from regional_assets.cli.health import health
 from regional_assets.cli.model import model
+from regional_assets.cli.ui import ui
 from regional_assets.replay.series import PORTWATCH_2026
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.input_files import SAMPLE_INPUTS
-from regional_assets.settings import MODEL, REDIS_URL, StoreSettings, state_dir
-from regional_assets.store.state_folder import has_storage, hold_ui_lock, use_dagster_home
-
-_UI_PORT = 3000
+from regional_assets.settings import StoreSettings, state_dir
 
 
 @click.group(cls=Group)
@@ -81,8 +77,9 @@ def show(region: str, as_json: bool) -> None:
 
 @main.command()
 def status() -> None:
-    """Show one line per region: its snapshot's age, when its content was last confirmed, regime,
-    confidence; exits 1 when a snapshot is damaged."""
+    """Show one line per region, the worst first: its snapshot's age, when its content was last
+    confirmed, regime, confidence; exits 1 when a region is unreadable, failed, stale or undecided,
+    or has no snapshot."""
     from regional_assets.cli.snapshots import show_status
 
     show_status(current_time())
@@ -229,49 +226,6 @@ def acl() -> None:
         click.echo(rule)
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-@click.option("--host", "-h", default="127.0.0.1", show_default=True)
-@click.option("--port", "-p", type=click.IntRange(1, 65535), help="Default: 3000, or a free one.")
-@click.pass_context
-def ui(context: click.Context, host: str, port: int | None) -> None:
-    """Open the Dagster UI on localhost, with schedules and sensors able to run.
-
-    Further options go to `dagster dev`, for example `--log-level debug`.
-    """
-    from regional_assets.redis_link import url as redis_url
-
-    home = use_dagster_home()
-    os.environ["REGIONAL_STATE_DIR"] = str(state_dir())
-    chosen()
-    if choice := MODEL.read():
-        # A relative path counts from here.
-        os.environ[MODEL.name] = choice
-    if url := REDIS_URL.read():
-        os.environ["REDIS_URL"] = redis_url.checked(url)
-    port = port or _free_port(host)
-    hold_ui_lock(home, f"http://{host}:{port}")
-    if not has_storage(home):
-        from regional_assets.defs.instance import open_instance
-
-        with open_instance(home):
-            pass
-    # Elsewhere Dagster warns of every dagster.yaml it meets that is not in DAGSTER_HOME.
-    os.chdir(home)
-    place = ["-m", "regional_assets.definitions", "--host", host, "--port", str(port)]
-    command = [sys.executable, "-m", "dagster", "dev", *place, *context.args]
-    # Dagster treats SIGTERM as SIGINT, which a background process of a script ignores.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
-
-
-def _free_port(host: str) -> int:
-    """Dagster's own port, or any when somebody listens there."""
-    for port in (_UI_PORT, 0):
-        with suppress(OSError), socket.create_server((host, port)) as free:
-            return int(free.getsockname()[1])
-    return _UI_PORT
-
-
 def _embedded_state_dir() -> Path:
     settings = StoreSettings.from_environment()
     if settings.redis_url:
@@ -282,7 +236,9 @@ def _embedded_state_dir() -> Path:
 main.add_command(adopt)
 main.add_command(board)
 main.add_command(brief)
+main.add_command(health)
 main.add_command(model)
+main.add_command(ui)
 
 if __name__ == "__main__":
     main()

@@ -24,7 +24,7 @@ from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED, REGIONAL_SUMMARY
 from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
-from regional_assets.defs.known_store import EMPTIED_TAG
+from regional_assets.defs.known_store import EMPTIED_TAG, MOVED_TAG
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
 from regional_assets.intelligence.model import Model
@@ -39,6 +39,13 @@ Next:
   regional-assets verify       what is stored agrees with itself
   regional-assets ui           the same in the Dagster UI
 """
+
+
+# What a store does not keep, by the name of the metadata that says why.
+_NOT_KEPT = {
+    "last_words_problem": "the inputs' last words are not kept",
+    "last_runs_problem": "the regions' last runs are not kept",
+}
 
 
 class _Ran(msgspec.Struct):
@@ -108,9 +115,10 @@ def _print_gone(console: Console, ran: _Ran) -> None:
     for region, found in values.items():
         for axis, words in found.get("not_known", {}).items():
             console.print(plain(f"{region}: {axis.replace('_', ' ')}: {words}"), soft_wrap=True)
-    if problem := shared.get("last_words_problem"):
-        words = f"the inputs' last words are not kept: {problem}"
-        console.print("[yellow]warning:[/]", plain(words), soft_wrap=True)
+    for name, words in _NOT_KEPT.items():
+        if problem := shared.get(name):
+            said = plain(f"{words}: {problem}")
+            console.print("[yellow]warning:[/]", said, soft_wrap=True)
 
 
 def run_briefs(console: Console, model: Model, regions: Sequence[str], *, force: bool) -> bool:
@@ -159,7 +167,8 @@ def _run(
                 # The resources hold the lock only after the run's start and until just before its
                 # end. Where there can be no lock, they warn of that.
                 with suppress(OSError):
-                    held.enter_context(alive(instance.root_directory, run_id))
+                    has_ended = partial(_has_ended, instance, run_id)
+                    held.enter_context(alive(instance.root_directory, run_id, has_ended))
                 result = resolved.execute_in_process(
                     instance=instance,
                     run_id=run_id,
@@ -172,8 +181,9 @@ def _run(
                     raise_on_error=False,
                 )
             run = instance.get_run_by_id(run_id)
-            if run and EMPTIED_TAG in run.tags:
-                console.print("[yellow]warning:[/]", plain(run.tags[EMPTIED_TAG]), soft_wrap=True)
+            for tag in (EMPTIED_TAG, MOVED_TAG):
+                if run and tag in run.tags:
+                    console.print("[yellow]warning:[/]", plain(run.tags[tag]), soft_wrap=True)
             ran.done |= found.regions
             ran.summary = found.summary
             if _was_interrupted(result):
@@ -184,6 +194,14 @@ def _run(
             ran.errors |= _errors(result, missing or ["the summary"])
             _show(bar, task, len(ran.done))
     return ran
+
+
+def _has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether the instance knows that; a storage that is away does not."""
+    with suppress(Exception):
+        run = instance.get_run_by_id(run_id)
+        return run is None or run.is_finished
+    return False
 
 
 def _print_errors(console: Console, ran: _Ran, regions: Sequence[str], command: str) -> None:

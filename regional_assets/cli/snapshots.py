@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 import click
+import msgspec
 from rich.table import Table
 
 from regional_assets.cli.command import FAILED, echo_json, fail_with, open_store
@@ -11,11 +13,16 @@ from regional_assets.cli.render import console, plain, print_snapshot
 from regional_assets.intelligence.ground import not_known
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
-from regional_assets.intelligence.timing import age, last_confirmed
+from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS, age, last_confirmed
+from regional_assets.runs.health import RegionHealth, region_health
+from regional_assets.store.health import read_health
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.reading import regions_with_latest
 
 _NO_SNAPSHOT = "no snapshot yet; `regional-assets run` takes one"
+_STALE = f"neither written nor confirmed for {YOUNG_MS // HOUR_MS} hours"
+# What makes a region worth a look, the worst first.
+_STATES = ("unreadable", "no snapshot", "failed", "stale", "undecided")
 
 
 def show_snapshot(region: str, as_json: bool) -> None:
@@ -34,38 +41,77 @@ def show_snapshot(region: str, as_json: bool) -> None:
 
 
 def show_status(now: int) -> None:
-    """A line per region; `now` in ms."""
+    """A line per region, the worst first, and why it is worth a look; `now` in ms."""
+    with open_store() as store:
+        latest = store.read(store.model.region_ids, inputs=False).latest
+        seen = read_health(store)
+    rows = [
+        _Row.of(region, read, region_health(seen, region, now), now)
+        for region, read in latest.items()
+    ]
+    rows.sort(key=lambda row: row.rank)
     table = Table(
-        "region", "age", "confirmed", "regime", "net balance", "confidence", "active triggers"
+        "region",
+        "state",
+        "age",
+        "confirmed",
+        "regime",
+        "net balance",
+        "confidence",
+        "active triggers",
     )
-    damaged: list[str] = []
-    unknown: list[str] = []
-    for region, latest in _latest().items():
+    for row in rows:
+        table.add_row(row.region, *map(plain, row.cells))
+    console().print(table)
+    fail_with([line for row in rows for line in row.reasons])
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """A region in the table of `status`: how bad it is (0: worst), its cells and the reasons."""
+
+    region: str
+    rank: int
+    cells: Sequence[str]
+    reasons: Sequence[str]
+
+    @classmethod
+    def of(cls, region: str, latest: LatestRead, health: RegionHealth, now: int) -> "_Row":
+        """The row of a region at `now` (ms)."""
+        reasons = {}
+        cells = ("", "", "", "", "", "")
         try:
             snapshot = latest.parsed(region)
         except BodyError as error:
-            table.add_row(region, "", "", "damaged, see below")
-            damaged.append(f"{region}: {error}")
-            continue
-        if snapshot is None or latest.snapshot is None:
-            table.add_row(region, "", "", _NO_SNAPSHOT)
-            continue
-        for axis, words in not_known(snapshot).items():
-            unknown.append(f"{region}: {axis}: {words}")
-        confirmed = last_confirmed(now, snapshot.generated_at, latest.snapshot.confirmed_at)
-        table.add_row(
-            region,
-            age(now - snapshot.generated_at),
-            age(now - confirmed) if confirmed else "not known",
-            snapshot.regime.label,
-            f"{snapshot.balance.net_balance:+.3f}",
-            f"{snapshot.meta.snapshot_confidence:.2f}",
-            plain(", ".join(t.id for t in snapshot.triggers.active)),
+            snapshot = None
+            reasons["unreadable"] = str(error)
+        if health.failing_since:
+            reasons["failed"] = f"fails since {health.failing_since}: {health.reason}"
+        if snapshot and latest.snapshot:
+            confirmed = last_confirmed(now, snapshot.generated_at, latest.snapshot.confirmed_at)
+            if now - confirmed >= YOUNG_MS:
+                reasons["stale"] = _STALE
+            if unknown := not_known(snapshot):
+                words = "; ".join(f"{axis}: {why}" for axis, why in unknown.items())
+                reasons["undecided"] = words
+            cells = (
+                age(now - snapshot.generated_at),
+                age(now - confirmed) if confirmed else "not known",
+                snapshot.regime.label,
+                f"{snapshot.balance.net_balance:+.3f}",
+                f"{snapshot.meta.snapshot_confidence:.2f}",
+                ", ".join(t.id for t in snapshot.triggers.active),
+            )
+        elif "unreadable" not in reasons:
+            reasons["no snapshot"] = _NO_SNAPSHOT
+        state, rank = min(
+            ((s, _STATES.index(s)) for s in reasons), default=("", len(_STATES)), key=itemgetter(1)
         )
-    console().print(table)
-    for line in unknown:
-        click.echo(line)
-    fail_with(damaged)
+        return cls(
+            region,
+            rank,
+            (state, *cells),
+            [f"{region}: {visible(reason)}" for reason in reasons.values()],
+        )
 
 
 def verify_stored(now: int) -> None:

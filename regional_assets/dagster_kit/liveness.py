@@ -14,7 +14,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -27,18 +28,30 @@ _GONE = (
 )
 
 
+_ENDS = (
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+)
+
+
 @contextmanager
-def alive(instance_folder: str, run_id: str) -> Iterator[None]:
+def alive(
+    instance_folder: str, run_id: str, has_ended: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
     """Holds the run's lock for the length of the block, unless this process holds it already, and
-    lets a closed terminal (SIGHUP) end the run as SIGTERM does. Raises OSError when there can be no
-    lock."""
+    lets a closed terminal (SIGHUP) end the run as SIGTERM does. The file stays, without its lock,
+    unless `has_ended` says that the run has. Raises OSError when there can be no lock."""
     path = _folder(instance_folder) / run_id
     if path.exists():
         yield
         return
     path.parent.mkdir(exist_ok=True)
+    # Whoever may open a run's file can lock it, and so keep a dead run alive.
+    path.parent.chmod(0o700)
     # Renamed only once it is locked, so that nobody sees it without its lock.
     unfinished = path.with_name(f".{run_id}")
+    unfinished.touch(0o600)
     with unfinished.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(f"{_machine()} {os.getpid()}".encode())
@@ -49,7 +62,8 @@ def alive(instance_folder: str, run_id: str) -> Iterator[None]:
                 yield
         finally:
             # Before the lock is released: this run is about to end normally.
-            path.unlink(missing_ok=True)
+            if has_ended():
+                path.unlink(missing_ok=True)
 
 
 def end_dead_runs(instance: dg.DagsterInstance, replaced: str = "") -> list[dg.DagsterRun]:
@@ -72,13 +86,28 @@ def end_dead_runs(instance: dg.DagsterInstance, replaced: str = "") -> list[dg.D
 
 
 def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
-    """Ends a run that no process executes: as canceled where that was requested, else as failed."""
-    if run.status == dg.DagsterRunStatus.CANCELING:
+    """Ends a run that no process executes: as its log says that it ended, where it does; as
+    canceled where that was requested; else as failed."""
+    ended = instance.get_records_for_run(run.run_id, of_type=set(_ENDS)).records
+    if ended and (event := ended[0].event_log_entry.dagster_event):
+        # Its process died between the event and the status.
+        instance.run_storage.handle_run_event(run.run_id, event)
+    elif run.status == dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, f"{why} It was being canceled.")
     else:
         instance.report_run_failed(
             run, f"{why} Partitions that it did not materialise have failed."
         )
+
+
+def leave_if_ended(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
+    """Ends this process at once when its run was ended meanwhile, as a process that was frozen for
+    long may find: the run was failed and perhaps started again, and this one has nothing more to
+    say. A frozen moment between this question and the next statement stays."""
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run and run.is_finished:
+        context.log.error(f"this run has ended as {run.status.value}; its process leaves")
+        os._exit(1)
 
 
 def is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
@@ -98,6 +127,33 @@ def signal_process(instance: dg.DagsterInstance, run_id: str, number: signal.Sig
         os.kill(int(process), number)
     except (OSError, ValueError):
         return False
+    return True
+
+
+def terminate(instance: dg.DagsterInstance, run_id: str, patience: float) -> bool:
+    """Asks the run's process to end it as canceled, whoever started that process. False for a run
+    that has ended, and when this machine has no such process within `patience` seconds; then the
+    run's page says so."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return False
+    # Dagster takes a run that is being canceled before it starts for one that failed.
+    starting = run.status == dg.DagsterRunStatus.STARTING
+    number = signal.SIGKILL if starting else signal.SIGTERM
+    instance.report_run_canceling(run)
+    deadline = time.monotonic() + patience
+    while not signal_process(instance, run_id, number):
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return True
+        if time.monotonic() > deadline:
+            instance.report_engine_event(
+                "No process that this user may end executes this run on this machine. If none does "
+                "elsewhere, force its termination",
+                run,
+            )
+            return False
+        time.sleep(0.1)
     return True
 
 

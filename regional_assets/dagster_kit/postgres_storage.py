@@ -9,10 +9,15 @@ creates a run, Dagster's own inserts an event for each partition by itself
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Self
 
 import dagster as dg
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+)
 from dagster_postgres.utils import (
     create_pg_engine,
     get_token_provider_from_config,
@@ -54,6 +59,7 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
         # The first storage of a process has created the tables.
         super().__init__(postgres_url, autocreate and engine is None, data, token_provider)
         self._event_log_storage = _EventLog(postgres_url, False, token_provider=token_provider)
+        self._run_storage = _Runs(postgres_url, False, token_provider=token_provider)
         if engine is None:
             engine = _engines[postgres_url] = _pooled(postgres_url, token_provider)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
@@ -87,6 +93,17 @@ def _pooled(postgres_url: str, token_provider: Any) -> Engine:
         pool_pre_ping=True,
         connect_args={"tcp_user_timeout": _SILENCE},
     )
+
+
+class _Runs(PostgresRunStorage):
+    def handle_run_event(
+        self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
+    ) -> None:
+        """A run that has ended stays as it did: the process of one that was given up may come
+        back."""
+        run = self.get_runs(dg.RunsFilter(run_ids=[run_id]), limit=1)
+        if not run or not run[0].is_finished:
+            super().handle_run_event(run_id, event, update_timestamp)
 
 
 class _EventLog(PostgresEventLogStorage):

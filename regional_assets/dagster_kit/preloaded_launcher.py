@@ -8,19 +8,20 @@ its time.
 """
 
 import multiprocessing
-import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
+import psutil
 
-from regional_assets.dagster_kit.liveness import alive, end_run, is_alive, signal_process
+from regional_assets.dagster_kit.liveness import alive, end_run, is_alive, terminate
 from regional_assets.dagster_kit.private import (
     LAUNCHED_BY_CODE_SERVER_TAG,
     NEEDED_BY_RUNS,
@@ -28,6 +29,9 @@ from regional_assets.dagster_kit.private import (
     command_arguments,
     execute_run,
 )
+
+# So that the path of a socket in it is no longer than the system allows.
+_LONGEST_FOLDER = 80
 
 
 class PreloadedRunLauncher(dg.DefaultRunLauncher):
@@ -56,56 +60,73 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         return cls(inst_data, **config_value)
 
     def launch_run(self, context: Any) -> None:
-        """Forks the run's process, and watches it until it ends."""
+        """Forks the run's process, and watches it until it ends. What forks has two chances."""
         run: dg.DagsterRun = context.dagster_run
-        if not _can_be_forked(run):
-            super().launch_run(context)
-            return
+        arguments = command_arguments(self._instance, run) if _can_be_forked(run) else ""
+        for _ in range(2 if arguments else 0):
+            process = self._servers().Process(
+                target=_execute,
+                args=(self._instance.root_directory, run.run_id, arguments),
+                name=f"run {run.run_id}",
+            )
+            why_not = self._start(process)
+            if not why_not:
+                watcher = (process, run.run_id)
+                threading.Thread(
+                    target=self._watch, args=watcher, name=process.name, daemon=True
+                ).start()
+                return
+            words = f"The process that forks runs {why_not}, and is replaced."
+            self._instance.report_engine_event(words, run, cls=type(self))
+        super().launch_run(context)
+
+    def _servers(self) -> ForkServerContext:
+        """Fork servers as this launcher wants them. Their socket lies in the instance's folder:
+        what cleans temporary folders would take it away."""
         servers = multiprocessing.get_context("forkserver")
         servers.set_forkserver_preload(self._preload)
-        process = servers.Process(
-            target=_execute,
-            args=(
-                self._instance.root_directory,
-                run.run_id,
-                command_arguments(self._instance, run),
-            ),
-            name=f"run {run.run_id}",
-        )
-        with self._processes:
-            process.start()
-        threading.Thread(
-            target=self._watch, args=(process, run.run_id), name=process.name, daemon=True
-        ).start()
+        folder = Path(self._instance.root_directory) / "forks"
+        if len(str(folder)) <= _LONGEST_FOLDER:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            me: Any = multiprocessing.process.current_process()
+            me._config["tempdir"] = str(folder)  # noqa: SLF001 - multiprocessing has no other way
+        return servers
+
+    def _start(self, process: ForkServerProcess) -> str:
+        """Starts the process. Why it could not, if so; then no process is started later either."""
+        failed: list[BaseException] = []
+
+        def start() -> None:
+            try:
+                with self._processes:
+                    process.start()
+            # Its socket is gone, it was killed, ...
+            except Exception as error:
+                failed.append(error)
+
+        starting = threading.Thread(target=start, daemon=True)
+        starting.start()
+        starting.join(self.patience)
+        frozen = starting.is_alive()
+        if not frozen and not failed:
+            return ""
+        # Multiprocessing starts another one as soon as this one has ended.
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                if "multiprocessing.forkserver" in " ".join(child.cmdline()):
+                    child.kill()
+                    # Multiprocessing itself has to learn of its end.
+                    while child.status() != psutil.STATUS_ZOMBIE:
+                        time.sleep(0.01)
+        starting.join(self.patience)
+        return f"did not answer for {self.patience:g} s" if frozen else f"failed ({failed[0]!r})"
 
     def terminate(self, run_id: str) -> bool:
-        """Asks the run's process to end it as canceled, whoever started that process. False for a
-        run that has ended, and when this machine has no such process; then the run's page says
-        so."""
+        """Dagster's hook: asks whatever process on this machine executes the run to end it."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
-            return False
-        if LAUNCHED_BY_CODE_SERVER_TAG in run.tags:
+        if run and not run.is_finished and LAUNCHED_BY_CODE_SERVER_TAG in run.tags:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
-        # Dagster takes a run that is being canceled before it starts for one that failed.
-        starting = run.status == dg.DagsterRunStatus.STARTING
-        number = signal.SIGKILL if starting else signal.SIGTERM
-        self._instance.report_run_canceling(run)
-        deadline = time.monotonic() + self.patience
-        while not signal_process(self._instance, run_id, number):
-            run = self._instance.get_run_by_id(run_id)
-            if run is None or run.is_finished:
-                return True
-            if time.monotonic() > deadline:
-                self._instance.report_engine_event(
-                    "No process that this user may end executes this run on this machine. If none "
-                    "does elsewhere, force its termination",
-                    run,
-                    cls=type(self),
-                )
-                return False
-            time.sleep(0.1)
-        return True
+        return terminate(self._instance, run_id, self.patience)
 
     def _watch(self, process: ForkServerProcess, run_id: str) -> None:
         """Ends the run should its process end before it."""

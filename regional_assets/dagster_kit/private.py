@@ -6,6 +6,7 @@ it is for, and nothing that decides.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -13,9 +14,14 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
+from dagster._core.scheduler import instigation
 from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._utils.schedules import schedule_execution_time_iterator
 
 from regional_assets.dagster_kit.reporting import DATA_VERSION_TAG
+
+if TYPE_CHECKING:
+    from dagster._daemon.types import DaemonStatus
 
 # The materialisation that a check's result is about. `AssetCheckEvaluation` takes one, but its type
 # is exported nowhere. Without it Dagster relates the result to an older materialisation and shows
@@ -34,6 +40,12 @@ LAUNCHED_BY_CODE_SERVER_TAG = GRPC_INFO_TAG
 # `@dg.multi_asset_check` makes the step depend on the output of the checked asset. An asset that
 # reports its partitions one by one has no such output, and Dagster would skip the checks.
 create_checks = dg.AssetChecksDefinition.create
+
+# What an instance keeps of a schedule or sensor.
+Instigator = instigation.InstigatorState
+InstigatorType = instigation.InstigatorType
+Tick = instigation.InstigatorTick
+TickStatus = instigation.TickStatus
 
 
 def command_arguments(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
@@ -103,3 +115,19 @@ def latest_data_versions(instance: dg.DagsterInstance, asset_key: dg.AssetKey) -
         asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
     )
     return {partition: tags[DATA_VERSION_TAG] for partition, tags in found.items()}
+
+
+def daemon_statuses(instance: dg.DagsterInstance, now: float) -> Sequence["DaemonStatus"]:
+    """Whether each daemon that the instance needs gives signs of life, as its health page says."""
+    # The daemons' own module, which no run needs.
+    from dagster._daemon.controller import get_daemon_statuses
+
+    needed = instance.get_required_daemon_types()
+    # Dagster itself takes half an hour for a sign of life.
+    found = get_daemon_statuses(instance, needed, now, heartbeat_tolerance_seconds=120)
+    return list(found.values())
+
+
+def latest_cron_time(cron: str | Sequence[str], now: float) -> float:
+    """When a schedule in UTC was last due (s)."""
+    return next(schedule_execution_time_iterator(now, cron, "UTC", ascending=False)).timestamp()

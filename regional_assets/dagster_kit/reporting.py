@@ -65,7 +65,7 @@ class PartitionReport:
         self._context = context
         self._asset_key = asset_key
         self._verdict = verdict
-        self._materialised: set[str] = set()
+        self._done: set[str] = set()
         self._errors: dict[str, str] = {}
         self.partitions = every
         if context.has_partition_key or context.has_partition_key_range:
@@ -107,7 +107,7 @@ class PartitionReport:
     def _event(
         self, partition: str, metadata: Mapping[str, Any] | None, data_version: str | None
     ) -> dg.AssetMaterialization:
-        self._materialised.add(partition)
+        self._done.add(partition)
         return dg.AssetMaterialization(
             self._asset_key,
             partition=partition,
@@ -115,6 +115,13 @@ class PartitionReport:
             # On the event, as a data version on an output would be that of all partitions.
             tags={DATA_VERSION_TAG: data_version} if data_version else None,
         )
+
+    def observed(self, partition: str, metadata: Mapping[str, Any] | None = None) -> None:
+        """Observes the partition, whose newest materialisation stands: another run's is newer than
+        what this one made."""
+        self._done.add(partition)
+        observation = dg.AssetObservation(self._asset_key, partition=partition, metadata=metadata)
+        self._context.log_event(observation)
 
     def failed(self, partition: str, error: Exception | str) -> None:
         """Notes why the partition failed, and logs it; of an exception, the console shows the
@@ -136,7 +143,7 @@ class PartitionReport:
         materialise every partition a second time.
         """
         for partition in self.partitions:
-            if partition not in self._materialised and partition not in self._errors:
+            if partition not in self._done and partition not in self._errors:
                 self.failed(partition, "the run reported nothing about it")
         if self._errors:
             quoted = dict(islice(self._errors.items(), _QUOTED if self.brief else None))

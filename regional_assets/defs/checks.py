@@ -12,7 +12,7 @@ import msgspec
 
 from regional_assets.dagster_kit.private import CheckTarget, check_targets, create_checks
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
-from regional_assets.defs.partitions import region_partitions
+from regional_assets.defs.partitions import refuse_none, region_partitions
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.errors import STORE_ERRORS, SettingsError
 from regional_assets.intelligence.model import Model
@@ -150,6 +150,7 @@ def _run_checks(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     partitioned = context.has_partition_key or context.has_partition_key_range
     regions = context.partition_keys if partitioned else regional_model.region_ids
+    refuse_none(context, regions)
     chosen = [
         c
         for c in CHECKS

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # In the storage of the instance; and tags of each run, so that its page names the store.
 _KEY = STORE_TAG = "regional_assets/store"
 EMPTIED_TAG = "regional_assets/store_emptied"
+MOVED_TAG = "regional_assets/store_moved"
 
 
 class RunRecord:
@@ -34,20 +35,28 @@ class RunRecord:
         """Puts the store on record."""
         keep_store(self._instance, store)
 
-    def met(self, store: "MetStore", *, emptied: bool) -> None:
-        """Names the store in the tags of the run; in tags and log, warns that it was emptied."""
+    def met(self, store: "MetStore", *, emptied: bool, before: str) -> None:
+        """Names the store in the tags of the run; in tags and log, warns that it was emptied, or
+        moved."""
         if self._run is None:
             return
-        tags = {STORE_TAG: str(store)}
+        warnings = {}
         if emptied:
-            tags[EMPTIED_TAG] = (
+            warnings[EMPTIED_TAG] = (
                 f"Redis at {store} had lost its identity: it was emptied, or restored from before "
                 "the first run. This run gave it back; histories and baselines begin anew. If it "
                 "should not be empty, restore it and run again."
             )
-            if self._log:
-                self._log.warning(tags[EMPTIED_TAG])
-        self._instance.add_run_tags(self._run.run_id, tags)
+        if before:
+            warnings[MOVED_TAG] = (
+                f"Redis at {store} is the store that was at {before} until now: moved, or a copy "
+                "of it. From now on it is on record here. If it is a copy, correct REDIS_URL and "
+                "run `regional-assets adopt`."
+            )
+        if self._log:
+            for words in warnings.values():
+                self._log.warning(words)
+        self._instance.add_run_tags(self._run.run_id, {STORE_TAG: str(store), **warnings})
 
 
 def known_store(instance: dg.DagsterInstance) -> "MetStore | None":

@@ -8,6 +8,9 @@ from regional_assets.dagster_kit.reporting import PartitionReport, StepContext
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import PARTITIONS_PER_RUN
 
+# The first and the last partition of a run, as Dagster's own tags name them.
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
 
 def region_partitions(model: Model) -> dg.StaticPartitionsDefinition:
     """A partition per region."""
@@ -39,7 +42,7 @@ def report_of(
     verdict: str,
 ) -> PartitionReport:
     """The report of a run over partitions of the asset (see there). Raises `dg.Failure` when the
-    process that requested the run has another model."""
+    process that requested the run has another model, and when the run has no partition."""
     for tag, here in model_tags(model).items():
         requested = context.run.tags.get(tag, here)
         if requested != here:
@@ -48,7 +51,23 @@ def report_of(
                 "set the same REGIONAL_MODEL for every process and reload the code location",
                 allow_retries=False,
             )
-    return PartitionReport(context, asset_key, every, verdict)
+    report = PartitionReport(context, asset_key, every, verdict)
+    refuse_none(context, report.partitions)
+    return report
+
+
+def refuse_none(
+    context: StepContext | dg.AssetCheckExecutionContext, regions: Sequence[str]
+) -> None:
+    """Raises `dg.Failure` for a run whose range has no region: Dagster takes one that is reversed
+    for a run with nothing to do."""
+    if not regions:
+        first, last = (context.run.tags.get(tag) for tag in RANGE_TAGS)
+        raise dg.Failure(
+            f"there is no region from {first} to {last}: the first has to come before the last in "
+            "the order of the regions (`regional-assets model`, or the asset's partitions)",
+            allow_retries=False,
+        )
 
 
 def contiguous(model: Model, regions: Iterable[str]) -> list[list[str]]:
@@ -73,17 +92,13 @@ def contiguous(model: Model, regions: Iterable[str]) -> list[list[str]]:
 
 def range_tags(*members: str) -> dict[str, str]:
     """The run tags of a range of partitions, from the first to the last of `members`."""
-    return {
-        "dagster/asset_partition_range_start": members[0],
-        "dagster/asset_partition_range_end": members[-1],
-    }
+    return dict(zip(RANGE_TAGS, (members[0], members[-1]), strict=True))
 
 
 def regions_in(model: Model, run: dg.DagsterRun) -> Sequence[str]:
     """The regions of a run; all where its tags name none."""
     tags = run.tags
-    first = tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_start")
-    last = tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_end")
+    first, last = (tags.get("dagster/partition") or tags.get(tag) for tag in RANGE_TAGS)
     # The table of regions may have been another one.
     if first in model.region_ids and last in model.region_ids:
         keys = dg.PartitionKeyRange(first, last)

@@ -38,6 +38,9 @@ _UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
+# Of a skipped tick that is made up when that run has ended.
+NOT_FINISHED = "is not finished"
+
 # In UTC, and on by default.
 _schedule = partial(
     dg.schedule,
@@ -91,7 +94,7 @@ def _unless_running(
         # run key then finds the runs that are there.
         if run.tags.get("dagster/run_key") not in requested:
             return dg.SkipReason(
-                f"Run {run.run_id} of {job_name} is not finished ({run.status.value}), so the tick "
+                f"Run {run.run_id} of {job_name} {NOT_FINISHED} ({run.status.value}), so the tick "
                 f"of {context.scheduled_execution_time.isoformat()} starts no other. If it hangs, "
                 "terminate it on its page."
             )

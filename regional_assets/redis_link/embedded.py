@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import shlex
+import signal
 import stat
 import subprocess
 import time
@@ -96,6 +97,21 @@ def ensure_running(state_dir: Path) -> str:
         f"the embedded server in {folder} does not answer; its log is {folder / 'valkey.log'}. "
         "If it hangs, end it (its process id is in valkey.pid) and try again"
     )
+
+
+def revive(state_dir: Path) -> str:
+    """Brings the folder's server back where it is gone, or has not answered for 15 s. What it did,
+    "" where there was nothing to do; raises `EmbeddedServerError`."""
+    if _answers(state_dir):
+        return ""
+    done = "was gone and is started anew"
+    # One that loads its data refuses at once, and is waited for.
+    if is_running(state_dir) and not any(_replies(state_dir) for _ in range(3)):
+        with suppress(OSError, ValueError):
+            os.kill(int((state_dir / "valkey" / "valkey.pid").read_text()), signal.SIGKILL)
+        done = "did not answer and is started anew"
+    ensure_running(state_dir)
+    return done
 
 
 def stop(state_dir: Path) -> bool:
@@ -243,3 +259,15 @@ def _answers(state_dir: Path) -> bool:
     with _client(state_dir) as client, suppress(redis.RedisError, OSError):
         return bool(client.ping())
     return False
+
+
+def _replies(state_dir: Path) -> bool:
+    """Whether it says anything, if only that it is busy."""
+    with _client(state_dir) as client:
+        try:
+            client.ping()
+        except redis.TimeoutError:
+            return False
+        except (redis.RedisError, OSError):
+            pass
+    return True

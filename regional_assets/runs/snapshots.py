@@ -35,6 +35,7 @@ from regional_assets.store.commit import (
     Unreplicated,
     Written,
 )
+from regional_assets.store.last_runs import committed_call, record_failures
 from regional_assets.store.last_words import keep_call
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.memory import recall
@@ -80,11 +81,13 @@ class RegionResult(msgspec.Struct, frozen=True):
 
 class RunResult(msgspec.Struct, frozen=True):
     """The world a run saw, and its regions' results in the order asked for; `forgotten` says why
-    the inputs' last words could not be read or kept, if so."""
+    the inputs' last words could not be read or kept, if so, and `unrecorded` why the last runs
+    could not be recorded."""
 
     world: World
     regions: tuple[RegionResult, ...]
     forgotten: str = ""
+    unrecorded: str = ""
 
     @property
     def failed(self) -> tuple[RegionResult, ...]:
@@ -121,33 +124,68 @@ def take_snapshots(
     *,
     force: bool = False,
     narrator: "Narrator | None" = None,
+    run_id: str = "",
 ) -> RunResult:
     """Computes and commits the snapshot of each region at `now` (ms): assess, settle against the
     predecessor, commit.
 
     A region that fails is in the result with its error; `force` writes duplicates, too. With a
-    `narrator` each region is committed as soon as it is narrated, else all in one round trip.
+    `narrator` each region is committed as soon as it is narrated, else all in one round trip. What
+    became of each is recorded as its last run, of this `run_id`.
     Raises `UnknownRegionError` before any work, and `StoreError` when nothing can be read.
     """
     chosen = store.model.checked_regions(regions)
     stored = store.read(chosen)
     found = _assessment(store, stored, now)
     world = found.world
+    records = _Records(store, now, run_id)
     if _is_empty(world):
-        raise NoInputsError(
+        why = (
             f"none of the {len(world.inputs)} inputs is there at {store.server}, nor held from "
             "before: nothing was written, and what is stored stands; check the jobs that write "
             "them (`regional-assets inputs status`)"
         )
+        records.failed(dict.fromkeys(chosen, why))
+        raise NoInputsError(why)
     assessed, results = _assess(store, stored, found, chosen)
     keep = _keep(store, stored, world)
     # Closed even by what ends the run, so that no question outlives it.
     with closing(_narrated(store, narrator, assessed, stored.latest)) as batches:
         for batch in batches:
-            results |= _commit(store, batch, stored.latest, force, keep)
+            results |= _commit(store, batch, stored.latest, force, keep, records)
     problem = stored.remembered.problem if stored.remembered else ""
     forgotten = problem or (keep.refused if keep else "")
-    return RunResult(world, tuple(results[region] for region in chosen), forgotten)
+    records.failed({r.region_id: r.error or "" for r in results.values() if r.failed})
+    ordered = tuple(results[region] for region in chosen)
+    return RunResult(world, ordered, forgotten, records.refused)
+
+
+class _Records:
+    """The last runs of regions, as a run records them beside its commits, and at its end."""
+
+    def __init__(self, store: SnapshotStore, now: int, run_id: str) -> None:
+        self._store, self._now, self._run_id = store, now, run_id
+        self._sent: list[Beside] = []
+        self._refused = ""
+
+    def beside(self, snapshots: Sequence[Snapshot]) -> Beside:
+        """What goes with the commits of these."""
+        ids = {snapshot.content.region_id: snapshot.snapshot_id for snapshot in snapshots}
+        self._sent.append(Beside(committed_call(self._store.keys, self._now, self._run_id, ids)))
+        return self._sent[-1]
+
+    def failed(self, reasons: Mapping[str, str]) -> None:
+        """Records that these regions failed. Nothing depends on it."""
+        if reasons:
+            try:
+                self._refused = record_failures(self._store, self._now, self._run_id, reasons)
+            except StoreError as error:
+                self._refused = str(error)
+
+    @property
+    def refused(self) -> str:
+        """Why a record could not be written, if so."""
+        return next((one.refused for one in self._sent if one.refused), self._refused)
 
 
 def _is_empty(world: World) -> bool:
@@ -235,6 +273,7 @@ def _commit(
     latest: Mapping[str, LatestRead],
     force: bool,
     keep: Beside | None,
+    records: _Records,
 ) -> dict[str, RegionResult]:
     """Settles each region against its latest snapshot and commits it; `keep` goes with the first
     message. A region that another run moved meanwhile is settled again against what is there now,
@@ -251,7 +290,8 @@ def _commit(
             except Exception as error:
                 results[region] = _result(one, "failed", error=_words(error))
         started = time.perf_counter()
-        replies = _replies(store, [snapshot for _, snapshot in settled], force, deadline, keep)
+        ready = [snapshot for _, snapshot in settled]
+        replies = _replies(store, ready, force, deadline, keep, records)
         moved: list[_Assessed] = []
         for (one, snapshot), reply in zip(settled, replies, strict=True):
             one = replace(one, milliseconds=one.milliseconds + _since(started))
@@ -331,13 +371,14 @@ def _replies(
     force: bool,
     deadline: float,
     keep: Beside | None,
+    records: _Records,
 ) -> list[CommitReply]:
     replies: list[CommitReply] = []
     try:
         # Message by message: what the server answered before it was lost is known.
         for start in range(0, len(snapshots), REGIONS_PER_CALL):
             batch = snapshots[start : start + REGIONS_PER_CALL]
-            beside = None if keep is None or keep.sent else keep
+            beside = [records.beside(batch), *([keep] if keep and not keep.sent else [])]
             replies += store.commit(batch, force=force, deadline=deadline, beside=beside)
     except StoreError as error:
         replies += [Refused(str(error))] * (len(snapshots) - len(replies))

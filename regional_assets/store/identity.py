@@ -1,6 +1,7 @@
 """Which store this is. A store keeps a random id, and Dagster's instance the store of its runs, so
 that a run that meets another store fails instead of beginning a second history there."""
 
+import re
 import socket
 import uuid
 from typing import Any, Protocol
@@ -13,6 +14,10 @@ from regional_assets.errors import StoreError
 from regional_assets.redis_link.server import server_of
 from regional_assets.redis_link.text import as_text
 from regional_assets.store.keys import Keys
+
+# Of what lies under the key, which may be anything.
+_LONGEST_IDENTITY = 100
+_THIS_MACHINE = re.compile(r"^(127\.0\.0\.1|\[::1\]|::1)(?=[:/ ]|$)")
 
 
 class MetStore(msgspec.Struct, frozen=True):
@@ -37,8 +42,9 @@ class KnownStore(Protocol):
     def keep(self, store: MetStore) -> None:
         """Puts the store on record."""
 
-    def met(self, store: MetStore, *, emptied: bool) -> None:
-        """Takes notice of the store that was met. `emptied`: it had lost its id."""
+    def met(self, store: MetStore, *, emptied: bool, before: str) -> None:
+        """Takes notice of the store that was met. `emptied`: it had lost its id; `before`: where it
+        was until now, if that was elsewhere."""
 
 
 def present_store(client: redis.Redis, keys: Keys) -> MetStore:
@@ -58,7 +64,12 @@ def _present(client: redis.Redis, keys: Keys, identity: bytes | None) -> MetStor
         place += f" on {socket.gethostname()}"
     if keys.prefix:
         place += f" with the prefix {keys.prefix}"
-    return MetStore(place, as_text(identity or b""))
+    return MetStore(place, as_text((identity or b"")[:_LONGEST_IDENTITY]))
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Whether two addresses are one, by whichever name of this machine."""
+    return _THIS_MACHINE.sub("localhost", one) == _THIS_MACHINE.sub("localhost", other)
 
 
 def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: KnownStore) -> None:
@@ -66,10 +77,12 @@ def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: KnownS
     `StoreError` when it is another.
 
     One that has no id at the address on record was emptied there: it gets the same id again, so
-    that two runs that find it at once agree.
+    that two runs that find it at once agree. One that has its id at another address was moved
+    there, or is a copy, and is on record there from now on.
     """
     present, known = _present(client, keys, identity), record.known()
-    emptied = known is not None and not identity and present.address == known.address
+    here = known is not None and _same_place(present.address, known.address)
+    emptied = here and not identity
     if not record.writable and (known is None or emptied):
         return
     if not identity and (known is None or emptied):
@@ -82,7 +95,10 @@ def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: KnownS
             "or REGIONAL_KEY_PREFIX; if this store is to take its place, run `regional-assets "
             "adopt`"
         )
-    record.met(present, emptied=emptied)
+    elif not here and record.writable:
+        record.keep(present)
+    before = "" if here or known is None else known.address
+    record.met(present, emptied=emptied, before=before)
 
 
 def identified(client: redis.Redis, keys: Keys, store: MetStore, identity: str = "") -> MetStore:

@@ -158,6 +158,16 @@ class Keys(msgspec.Struct, frozen=True):
         """The last usable value of the input with this key, and what its companion held then."""
         return self.own(f"last-words:{key}")
 
+    @property
+    def last_runs(self) -> str:
+        """What became of each region at its last attempt."""
+        return self.own("last-runs")
+
+    @property
+    def health(self) -> str:
+        """What those who watch the processes last saw."""
+        return self.own("health")
+
     def live(self, region: str) -> str:
         """A key of an older design, deleted by every commit."""
         return f"{self.prefix}intelligence:snapshot:v1:{region}:live"

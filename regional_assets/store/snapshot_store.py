@@ -296,15 +296,15 @@ class SnapshotStore:
         *,
         force: bool = False,
         deadline: float | None = None,
-        beside: Beside | None = None,
+        beside: Sequence[Beside] = (),
     ) -> list[CommitReply]:
         """Commits each snapshot atomically and independently; one round trip for up to 64.
 
         `force` writes duplicates, too. No attempt starts after `deadline` (of `time.monotonic`;
         by default the region deadline from now). Raises `StoreError` when the server is
         unavailable; the outcome is then unknown, and committing again is safe. A commit that fewer
-        than `REGIONAL_REPLICAS` replicas have is `Unreplicated`. The call `beside` goes with the
-        first message, and what becomes of it changes nothing in the commits.
+        than `REGIONAL_REPLICAS` replicas have is `Unreplicated`. The calls `beside` follow in the
+        first message, and what becomes of them changes nothing in the commits.
         """
         replies: list[CommitReply] = []
         for batch in batched(snapshots, REGIONS_PER_CALL):
@@ -312,13 +312,13 @@ class SnapshotStore:
             ready = [call for call in calls if isinstance(call, Call)]
             answered = iter(self._commit(ready, deadline, beside))
             replies += [next(answered) if isinstance(call, Call) else call for call in calls]
-            beside = None
+            beside = ()
         return replies
 
     def _commit(
-        self, commits: Sequence[Call], deadline: float | None, beside: Beside | None
+        self, commits: Sequence[Call], deadline: float | None, beside: Sequence[Beside]
     ) -> Sequence[CommitReply]:
-        calls = [*commits, beside.call] if beside else commits
+        calls = [*commits, *(one.call for one in beside)]
         wanted = self._settings.replicas
         if not wanted:
             answered = self.attempt(partial(run, self.client, calls), deadline=deadline)
@@ -332,12 +332,11 @@ class SnapshotStore:
         return [confirmed(reply, wanted, reached) for reply in replies]
 
     def _replies(
-        self, answers: Sequence[Any], commits: int, beside: Beside | None
+        self, answers: Sequence[Any], commits: int, beside: Sequence[Beside]
     ) -> list[CommitReply]:
-        if beside:
-            [answer] = answers[commits:]
-            beside.sent = True
-            beside.refused = refusal(answer) if isinstance(answer, Exception) else ""
+        for one, answer in zip(beside, answers[commits:], strict=True):
+            one.sent = True
+            one.refused = refusal(answer) if isinstance(answer, Exception) else ""
         return list(map(commit_reply, answers[:commits]))
 
     def update_summary(

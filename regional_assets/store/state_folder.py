@@ -26,7 +26,7 @@ def use_dagster_home() -> Path:
         home = Path(named)
         try:
             if not home.is_dir():
-                home.mkdir(parents=True)
+                home.mkdir(mode=0o700, parents=True)
                 _link_configuration(home)
         except OSError as error:
             raise SettingsError(
@@ -46,7 +46,7 @@ def dagster_home(state: Path) -> Path:
     home = state / "dagster"
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.mkdir(exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
         _link_configuration(home)
     except OSError as error:
         raise SettingsError(not_writable(state, error)) from None
@@ -105,23 +105,22 @@ def running_ui(home: Path) -> str | None:
 
 
 def daemons(home: Path) -> list[int]:
-    """The processes that are daemons of that Dagster home on this machine; none is found where
-    there is no /proc."""
+    """The processes that are daemons of that Dagster home on this machine, by whichever path they
+    name it."""
+    import psutil
+
     # Process → its parent.
     found: dict[int, int] = {}
-    for process in sorted(Path("/proc").glob("[0-9]*")):
+    for process in psutil.process_iter():
         # It may have ended, or be another user's.
-        with suppress(OSError):
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            settings = (process / "environ").read_bytes().split(b"\0")
-            is_daemon = any(
-                word.endswith((b"dagster._daemon", b"dagster-daemon")) for word in words
-            )
-            if is_daemon and f"{DAGSTER_HOME.name}={home}".encode() in settings:
-                stat = (process / "stat").read_bytes()
-                found[int(process.name)] = int(stat.rpartition(b")")[2].split()[1])
+        with suppress(psutil.Error, OSError):
+            words = process.cmdline()
+            named = process.environ().get(DAGSTER_HOME.name)
+            is_daemon = any(w.endswith(("dagster._daemon", "dagster-daemon")) for w in words)
+            if is_daemon and named and Path(named).samefile(home):
+                found[process.pid] = process.ppid()
     # A child that a daemon starts looks like it until it is another program.
-    return [process for process, parent in found.items() if parent not in found]
+    return sorted(process for process, parent in found.items() if parent not in found)
 
 
 def hold_ui_lock(home: Path, address: str) -> None:

@@ -20,6 +20,7 @@ VERIFIED = {"regional_assets.store.verification"}
         ("status --help", RUNS | WORLD | CLIENT | SHOWN, {"click"}),
         ("acl", RUNS | WORLD | CLIENT | SHOWN, {"regional_assets.store.access"}),
         ("server status", RUNS | WORLD | SHOWN, {"redis"}),
+        ("health", RUNS | WORLD | VERIFIED | {"rich"}, {"redis"}),
         ("status", RUNS | WORLD | VERIFIED, {"redis", "rich"}),
         ("show mena", RUNS | WORLD | VERIFIED, {"redis"}),
         ("history mena", RUNS | WORLD | VERIFIED, {"redis"}),

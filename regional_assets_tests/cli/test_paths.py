@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import trustme
 
@@ -142,8 +143,9 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         where = running_ui(home) or ""
         assert where.startswith("http://127.0.0.1:")
         assert where.endswith(f"(process {first.pid})")
-        second = command("ui", DAGSTER_HOME="a/home")
-        assert in_one_line(second, f"the UI of {home} runs already, at {where}: end it first")
+        (folder / "same").symlink_to("a")
+        second = command("ui", DAGSTER_HOME="same/home")
+        assert in_one_line(second, f"runs already, at {where}: end it first")
         eventually(lambda: "the daemon is process" in daemon_check() or first.poll() is not None)
         assert daemon_check().startswith(f"ok: the UI runs at {where}")
         other = subprocess.Popen(
@@ -161,8 +163,34 @@ def test_two_uis_on_one_folder(command: Command, folder: Path) -> None:
         # Its daemon outlives it.
         os.kill(first.pid, signal.SIGKILL)
         eventually(lambda: running_ui(home) is None)
-        third = command("ui", DAGSTER_HOME="a/home")
-        assert in_one_line(third, f"a daemon of {home} runs already, in process ")
+        # Nothing of it outlives it for long.
+        eventually(lambda: not daemons(home))
+
+
+def test_a_daemon_outlives_a_ui_that_cannot_take_it_along(folder: Path, command: Command) -> None:
+    home = folder / "home"
+    home.mkdir()
+    (folder / "same").symlink_to("home")
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "dagster._daemon", "run", "--empty-workspace"],
+        env={**os.environ, "DAGSTER_HOME": str(folder / "same")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: daemons(home) == [daemon.pid])
+        said = command("ui", DAGSTER_HOME=str(home))
+        assert in_one_line(said, f"a daemon of {home} runs already, in process {daemon.pid}")
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
+def test_what_we_make_is_its_owners_alone(folder: Path, command: Command) -> None:
+    home = folder / "a" / "home"
+    command("inputs", "load")
+    command("run", "mena", DAGSTER_HOME=str(home))
+    assert [oct(path.stat().st_mode & 0o777) for path in (home, home / "running")] == ["0o700"] * 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc is Linux's")
@@ -199,8 +227,10 @@ def test_files_of_the_address_are_found_in_scheduled_runs(folder: Path) -> None:
             home = folder / "state" / "dagster"
             eventually(lambda: home.exists() and running_ui(home))
             eventually(lambda: Path(f"/proc/{ui.pid}/cwd").resolve() == home)
-            eventually(lambda: b"dagster\0dev" in Path(f"/proc/{ui.pid}/cmdline").read_bytes())
-            inherited = Path(f"/proc/{ui.pid}/environ").read_text().split("\0")
+            eventually(lambda: psutil.Process(ui.pid).children())
+            [child] = psutil.Process(ui.pid).children()
+            eventually(lambda: "dev" in child.cmdline())
+            inherited = Path(f"/proc/{child.pid}/environ").read_text().split("\0")
         settings = dict(line.split("=", 1) for line in inherited if "=" in line)
         status = subprocess.run(
             [*COMMAND, "inputs", "status"], env=settings, cwd=home, capture_output=True, check=False

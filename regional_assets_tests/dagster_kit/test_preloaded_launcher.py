@@ -1,6 +1,7 @@
 """Runs that the launcher forks: real processes, on a real instance."""
 
 import json
+import multiprocessing
 import multiprocessing.forkserver
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.errors import DagsterUserCodeUnreachableError
@@ -55,6 +57,8 @@ def instance(new_home: Path, folder: Path) -> Iterator[dg.DagsterInstance]:
         "config": warm,
     }
     shutil.copytree(new_home, folder, dirs_exist_ok=True)
+    # Not in the folder of one test.
+    multiprocessing.forkserver.ensure_running()
     with dg.DagsterInstance.local_temp(str(folder), overrides={"run_launcher": launcher}) as opened:
         try:
             yield opened
@@ -64,6 +68,12 @@ def instance(new_home: Path, folder: Path) -> Iterator[dg.DagsterInstance]:
                 while run_id != thread.name and thread.is_alive():
                     liveness.signal_process(opened, run_id, signal.SIGKILL)
                     thread.join(0.1)
+            cast(Any, multiprocessing.current_process())._config.pop("tempdir", None)
+            if str(
+                cast(Any, multiprocessing.forkserver)._forkserver._forkserver_address
+            ).startswith(str(folder)):
+                os.kill(fork_server(), signal.SIGKILL)
+                eventually(lambda: psutil.Process(fork_server()).status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.fixture
@@ -236,7 +246,7 @@ def test_a_run_outlives_the_process_that_forked_it(
     run_id = launch(HANGING)
     process = started(instance, run_id)
     [watcher] = (thread for thread in threading.enumerate() if thread.name == f"run {run_id}")
-    os.kill(cast(Any, multiprocessing.forkserver)._forkserver._forkserver_pid, signal.SIGKILL)
+    os.kill(fork_server(), signal.SIGKILL)
     watcher.join()
     run = instance.get_run_by_id(run_id)
     assert run
@@ -245,6 +255,33 @@ def test_a_run_outlives_the_process_that_forked_it(
     os.kill(process, signal.SIGKILL)
     eventually(lambda: not is_alive(instance, run_id))
     assert [run.run_id for run in end_dead_runs(instance)] == [run_id]
+
+
+def fork_server() -> int:
+    return int(cast(Any, multiprocessing.forkserver)._forkserver._forkserver_pid)
+
+
+def test_a_fork_server_that_is_frozen_is_replaced(
+    instance: dg.DagsterInstance, launch: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(instance, launch("pass"), SUCCESS)
+    frozen = fork_server()
+    os.kill(frozen, signal.SIGSTOP)
+    monkeypatch.setattr(PreloadedRunLauncher, "patience", 10.0)
+    run_id = launch("pass")
+    ended(instance, run_id, SUCCESS)
+    assert "The process that forks runs did not answer for 10 s" in said(instance, run_id)
+    assert fork_server() != frozen
+
+
+def test_a_fork_server_whose_socket_is_gone_is_replaced(
+    instance: dg.DagsterInstance, launch: Callable[..., str]
+) -> None:
+    ended(instance, launch("pass"), SUCCESS)
+    Path(cast(Any, multiprocessing.forkserver)._forkserver._forkserver_address).unlink()
+    run_id = launch("pass")
+    ended(instance, run_id, SUCCESS)
+    assert "The process that forks runs failed (FileNotFoundError" in said(instance, run_id)
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import redis
 
-from regional_assets.dagster_kit.liveness import end_dead_runs
+from regional_assets.dagster_kit.liveness import end_dead_runs, end_run
 from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.resources import resources
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
 from regional_assets.redis_link import embedded
 from regional_assets.store import state_folder
+from regional_assets.store.last_runs import last_runs
 from regional_assets_tests.support import processes
-from regional_assets_tests.support.built_in import REGION_IDS
+from regional_assets_tests.support.built_in import MODEL, REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, DEFS, a_run, run, statuses
 from regional_assets_tests.support.proxy import Stop, proxy
+from regional_assets_tests.support.stores import keys
 from regional_assets_tests.support.ui import COMMAND, ask, serving_ui
 from regional_assets_tests.support.waiting import eventually
 from regional_assets_tests.support.worker import PROCESSES, snapshot_job
@@ -74,7 +78,8 @@ def test_a_killed_run_ends_and_its_partitions_have_failed(
         assert end_dead_runs(instance) == []
         kill(process)
         assert status(instance, run_id) == STARTED
-        reported = dead_run_sensor(dg.build_sensor_context(instance=instance))
+        with dg.build_sensor_context(instance=instance, resources=resources(MODEL)) as context:
+            reported = dead_run_sensor(context)
     assert isinstance(reported, dg.SkipReason)
     assert f"{run_id} of regional_snapshot_job" in (reported.skip_message or "")
     assert status(instance, run_id) == FAILURE
@@ -83,6 +88,45 @@ def test_a_killed_run_ends_and_its_partitions_have_failed(
     assert "The process that executed this run is gone" in said.message
     assert running(folder) == []
     assert end_dead_runs(instance) == []
+    stored: Any = client.hgetall(keys.last_runs)
+    found = last_runs(stored)
+    assert {r.outcome for r in found.values()} == {"failed"}
+    assert found["mena"].reason == f"the process of run {run_id} is gone"
+
+
+@pytest.mark.parametrize("ending", ["SUCCESS", "FAILURE", "CANCELED"])
+def test_the_end_that_was_logged_is_the_end(instance: dg.DagsterInstance, ending: str) -> None:
+    """A process that dies between its last event and the run's status."""
+    run = a_run(instance, SNAPSHOT_JOB, dg.DagsterRunStatus.STARTED)
+    event = dg.DagsterEvent(f"PIPELINE_{ending}", SNAPSHOT_JOB)
+    entry = dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        None, "info", "", run.run_id, datetime.now(UTC).timestamp(), dagster_event=event
+    )
+    instance.event_log_storage.store_event(entry)
+    assert status(instance, run.run_id) == STARTED
+    end_run(instance, run, "It is gone.")
+    assert status(instance, run.run_id) == dg.DagsterRunStatus(ending)
+    assert "It is gone" not in str(instance.all_logs(run.run_id))
+
+
+def test_a_process_whose_run_was_given_up_leaves(
+    instance: dg.DagsterInstance, client: redis.Redis, valkey_url: str, folder: Path
+) -> None:
+    """Frozen for long, it goes on when its run has been failed."""
+    with proxy(folder, valkey_url) as between:
+        between.stop = silent = Stop(0, frozen=True, at=b"written")
+        run_id = str(uuid.uuid4())
+        process = PROCESSES.Process(target=snapshot_job, args=(between.url, folder, run_id))
+        with processes.running(process):
+            eventually(silent.reached.is_set)
+            found = instance.get_run_by_id(run_id)
+            assert found
+            instance.report_run_failed(found, "given up")
+            # It sends its commits again, over a connection that is sound.
+            process.join()
+    assert process.exitcode == 1
+    assert status(instance, run_id) == FAILURE
+    assert not instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
 
 
 def test_a_killed_run_that_was_being_canceled_is_canceled(

@@ -20,7 +20,13 @@ from regional_assets.defs.jobs import (
     OBSERVE_INPUTS_JOB,
     SNAPSHOT_JOB,
 )
-from regional_assets.defs.known_store import EMPTIED_TAG, STORE_TAG, known_store
+from regional_assets.defs.known_store import (
+    EMPTIED_TAG,
+    MOVED_TAG,
+    STORE_TAG,
+    keep_store,
+    known_store,
+)
 from regional_assets.defs.partitions import range_tags
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
 from regional_assets.defs.sensors.inputs import input_sensor
@@ -107,6 +113,34 @@ def test_a_store_that_has_an_identity_keeps_it(
     assert known
     assert known.identity == "of-the-store"
     assert client.get(keys.identity) == b"of-the-store"
+
+
+def test_a_store_that_was_moved_is_on_record_at_its_new_place(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    assert take(instance).success
+    known = known_store(instance)
+    assert known
+    keep_store(instance, MetStore("redis-1.example:6379/0", known.identity))
+    result = take(instance)
+    assert result.success
+    assert known_store(instance) == known
+    warning = tags(instance, result)[MOVED_TAG]
+    assert "was at redis-1.example:6379/0 until now: moved, or a copy of it" in warning
+    assert MOVED_TAG not in tags(instance, take(instance))
+    # There, it may also be emptied.
+    client.delete(keys.identity)
+    again = take(instance)
+    assert again.success
+    assert EMPTIED_TAG in tags(instance, again)
+
+
+def test_an_identity_of_any_length_is_quoted_in_part(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    assert take(instance).success
+    client.set(keys.identity, b"x" * 2_000_000)
+    assert len(words(take(instance))) < 1000
 
 
 def test_something_else_under_the_key_of_the_identity_is_named(

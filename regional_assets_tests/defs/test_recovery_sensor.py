@@ -6,6 +6,8 @@ import dagster as dg
 import pytest
 import redis
 
+from benchmarks.generated_model import generated
+from regional_assets.definitions import definitions
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.partitions import contiguous
 from regional_assets.defs.sensors.recovery import recovery_sensor
@@ -73,6 +75,20 @@ def test_at_most_so_many_partitions_in_a_run(
         assert run(instance, tags=request.tags).success
     assert statuses(instance) == dict.fromkeys(REGION_IDS, "MATERIALIZED")
     assert reason(tick(90)) == "no partition has failed"
+
+
+def test_scattered_failures_are_twenty_runs_a_tick(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    many = generated(60)
+    spoil(client, *many.region_ids[::2])
+    result = run(instance, defs=definitions(many))
+    assert not result.success
+    tick = ticking(recovery_sensor, instance, regional_model=many)
+    tick(0)
+    assert ranges(tick(60)) == [(region, region) for region in many.region_ids[:40:2]]
+    # These were asked for only once; the others come next.
+    assert ranges(tick(61)) == [(region, region) for region in many.region_ids[40::2]]
 
 
 def test_pauses_grow_then_it_gives_up_and_says_so_once(

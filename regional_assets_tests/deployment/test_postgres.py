@@ -285,3 +285,14 @@ def shared(file: Path) -> list[str]:
 
 def test_what_does_not_depend_on_the_machines_is_as_on_one() -> None:
     assert shared(FILES / "dagster.yaml") == shared(CONFIGURATION)
+
+
+def test_a_run_that_has_ended_stays_as_it_did(instance: dg.DagsterInstance) -> None:
+    """The process of a run that was given up comes back, and says that it succeeded."""
+    run = instance.create_run_for_job(JOB, tags=ALL_OF_MANY)
+    instance.report_run_failed(run, "given up")
+    success = dg.DagsterEvent("PIPELINE_SUCCESS", JOB.name)
+    instance.report_dagster_event(success, run.run_id)
+    found = instance.get_run_by_id(run.run_id)
+    assert found
+    assert found.status == dg.DagsterRunStatus.FAILURE

@@ -46,8 +46,8 @@ def test_a_warm_run_is_two_round_trips(store: SnapshotStore, sent: list[Any]) ->
     counted = calls(store.client)
     # One of the inputs, one of the copies of the latest snapshots.
     assert (counted["mget"], counted["evalsha_ro"]) == (2, 2)
-    # The last words of the inputs go with the commits.
-    assert counted["evalsha"] == len(REGION_IDS) + 1
+    # The last runs of the regions and the last words of the inputs go with the commits.
+    assert counted["evalsha"] == len(REGION_IDS) + 2
     assert not {"eval", "script", "script|exists", "script|load", "hello", "ping"} & set(counted)
 
 

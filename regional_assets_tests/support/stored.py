@@ -102,7 +102,12 @@ def put_body(client: redis.Redis, region: str, snapshot_id: str, body: bytes) ->
         client.set(key, body, keepttl=True)
 
 
-CONFIRMATIONS = {*map(keys.confirmed, REGION_IDS), keys.summary_seed_meta, keys.last_seen}
+CONFIRMATIONS = {
+    *map(keys.confirmed, REGION_IDS),
+    keys.summary_seed_meta,
+    keys.last_seen,
+    keys.last_runs,
+}
 """What a run over all regions changes when nothing is new."""
 
 
@@ -120,7 +125,13 @@ def changed(client: redis.Redis, before: dict[str, Any]) -> set[str]:
 def unknown_keys(client: redis.Redis) -> set[str]:
     """The keys that nobody who writes snapshots or their inputs should have made."""
     known = {*INPUT_KEYS, *COMPANION_KEYS, keys.alert_queue, keys.summary, keys.summary_seed_meta}
-    known |= {keys.identity, keys.last_seen, *map(keys.last_words, INPUT_KEYS)}
+    known |= {
+        keys.identity,
+        keys.last_seen,
+        keys.last_runs,
+        keys.health,
+        *map(keys.last_words, INPUT_KEYS),
+    }
     known |= {keys.observations(t.region, t.metric) for t in MODEL.applicable_triggers}
     for region in REGION_IDS:
         known |= {keys.latest(region), keys.index(region), keys.regime_history(region)}

@@ -43,7 +43,7 @@ class OneRecord:
     def keep(self, store: MetStore) -> None:
         self.store = store
 
-    def met(self, store: MetStore, *, emptied: bool) -> None:
+    def met(self, store: MetStore, *, emptied: bool, before: str) -> None:
         assert store == self.store
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from msgspec.structs import asdict
 
+from regional_assets.dagster_kit.liveness import leave_if_ended
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.metadata import changes_metadata, table
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
@@ -47,6 +48,7 @@ def _write_board(
     from regional_assets.runs.files import write
 
     with regional_store.open_or_fail(regional_model) as store:
+        leave_if_ended(context)
         board, page = make_board(store, regional_model.region_ids, regional_clock.now())
     content = page.encode()
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from regional_assets.dagster_kit.liveness import leave_if_ended
 from regional_assets.dagster_kit.reporting import PartitionReport
 from regional_assets.defs.assets.inputs import input_assets
 from regional_assets.defs.assets.summary import (
@@ -78,10 +79,17 @@ def _take_snapshots(
             )
             narrator = regional_narrator.open()
             result = take_snapshots(
-                store, report.partitions, now, force=config.force, narrator=narrator
+                store,
+                report.partitions,
+                now,
+                force=config.force,
+                narrator=narrator,
+                run_id=context.run.run_id,
             )
+            leave_if_ended(context)
             yield from _report(context, report, result)
         if REGIONAL_SUMMARY in context.selected_asset_keys:
+            leave_if_ended(context)
             metadata = summarise(store, now, result)
             if "no_map" in metadata:
                 context.log.info(f"the summary has no map: {metadata['no_map']}")
@@ -123,6 +131,10 @@ def _report(
                 report.failed(region.region_id, region.error or "")
                 continue
             metadata = _region_metadata(region, region.snapshot)
+            if region.late:
+                # Dagster's newest materialisation is the store's latest.
+                report.observed(region.region_id, metadata)
+                continue
             metadata |= {} if report.brief else {**_details(region, region.snapshot), **shared}
             yield region.region_id, metadata, region.snapshot.content.digest
 
@@ -206,6 +218,7 @@ def _run_metadata(result: "RunResult") -> Mapping[str, Any]:
         "stale_inputs": list(world.confidence.stale_inputs),
         **{state: named for state in ("held", "silent") if (named := _gone(world, state))},
         **({"last_words_problem": result.forgotten} if result.forgotten else {}),
+        **({"last_runs_problem": result.unrecorded} if result.unrecorded else {}),
         "input_problems": problems,
         **{
             f"{kind}_records": {n: counts[kind] for n, t in tallies if kind in (counts := t.counts)}

@@ -8,11 +8,14 @@ import msgspec
 
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
-from regional_assets.defs.partitions import region_partitions, run_requests
+from regional_assets.defs.partitions import contiguous, region_partitions, run_requests
 from regional_assets.defs.resources import ClockResource
 from regional_assets.defs.sensors.cursors import UNREADABLE_CURSOR, named, run_key
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import RECOVERY_ATTEMPTS, RECOVERY_PAUSE, SensorSettings
+
+# At one tick.
+_MOST_RUNS = 20
 
 
 class Trouble(msgspec.Struct):
@@ -94,6 +97,8 @@ def recovery_sensor(
     due = [
         region for region in failed if not troubles[region].given_up and troubles[region].due <= now
     ]
+    # Scattered regions are a run each; the others wait for the next tick.
+    due = [region for members in contiguous(regional_model, due)[:_MOST_RUNS] for region in members]
     requests = list(
         run_requests(
             regional_model, due, lambda members: _run_key(members, troubles), "recovery_sensor"
