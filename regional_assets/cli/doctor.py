@@ -19,7 +19,7 @@ from regional_assets.runs.models import chosen_model, described
 from regional_assets.settings import DAGSTER_HOME, OLD_MODEL, SETTINGS, StoreSettings, state_dir
 from regional_assets.store.diagnosis import Finding, diagnose, examined
 from regional_assets.store.identity import MetStore
-from regional_assets.store.state_folder import CONFIGURATION, daemons, running_ui
+from regional_assets.store.state_folder import CONFIGURATION, daemons, has_storage, running_ui
 
 _STYLE = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "dim"}
 
@@ -30,7 +30,14 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     yield finding
     model, finding = _model(environ)
     yield finding
-    yield from diagnose(settings, model, now, partial(_on_record, environ))
+    reached = False
+    for finding in diagnose(settings, model, now, partial(_on_record, environ)):
+        reached |= finding.check == "reachability" and finding.verdict == "ok"
+        yield finding
+    if settings and reached:
+        yield examined("health", partial(_health, settings, model, now, _home_of(environ)))
+    else:
+        yield Finding("health", "skipped", "needs a server that answers")
     yield examined("files", partial(_files, settings))
     yield from _dagster(environ)
 
@@ -77,6 +84,39 @@ def _files(settings: StoreSettings | None) -> Result:
     if problem := files_problem(settings):
         return Result("problem", problem)
     return Result("ok", address(settings))
+
+
+def _health(settings: StoreSettings, model: Model, now: Callable[[], int], home: Path) -> Result:
+    """What `health` says; and where anybody watches, whether ticks come, looked at here and now."""
+    from regional_assets.runs.health import iso, judge
+    from regional_assets.store.health import Problem, read_health
+    from regional_assets.store.snapshot_store import SnapshotStore
+
+    store = SnapshotStore.open(model, settings)
+    try:
+        seen = read_health(store)
+    finally:
+        store.client.close()
+    found = judge(seen, model.region_ids, now())
+    problems = list(found.problems)
+    if seen.records and has_storage(home):
+        from regional_assets.definitions import definitions
+        from regional_assets.defs.instance import overdue_in
+
+        made = definitions(model)
+        names = {one.name for one in (*(made.schedules or ()), *(made.sensors or ()))}
+        named = {problem.what for problem in problems}
+        for late in overdue_in(home, names, now() / 1000):
+            if late.what not in named:
+                since = iso(late.since * 1000) if late.since else None
+                problems.append(Problem(late.what, since, late.advice))
+    if not problems:
+        return Result("ok", f"{len(found.regions)} regions were confirmed within twelve hours")
+    return Result(
+        "problem" if seen.runs or seen.records else "warning",
+        "; ".join(f"{p.what}{f' (since {p.since})' if p.since else ''}" for p in problems),
+        problems[0].advice,
+    )
 
 
 def _on_record(environ: Mapping[str, str]) -> MetStore | None:

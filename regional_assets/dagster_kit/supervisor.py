@@ -179,7 +179,12 @@ class _Tree:
                 if all(word in words for word in needed):
                     found[role].append(process)
         for role, processes in found.items():
-            self._known[role] = list({*self._known.get(role, []), *processes})
+            before = self._known.setdefault(role, [])
+            before += [process for process in processes if process not in before]
+        # `dagster dev` starts another one on another socket, which nobody asks.
+        found["code server"] = [
+            p for p in self._known["code server"][:1] if p in found["code server"]
+        ]
         return found
 
     def _unanswered(

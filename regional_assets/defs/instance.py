@@ -1,11 +1,12 @@
 """What commands ask Dagster's instance, and put on record there."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import dagster as dg
 
+from regional_assets.dagster_kit.overdue import Overdue, overdue
 from regional_assets.defs.known_store import keep_store, known_store
 from regional_assets.errors import SettingsError
 from regional_assets.redis_link.text import one_line
@@ -56,6 +57,13 @@ def describe_storage(home: Path) -> str:
         storage = instance.run_storage
         _check_driver(getattr(storage, "postgres_url", ""))
         return f"{type(storage).__name__} answers: {instance.get_runs_count()} runs"
+
+
+def overdue_in(home: Path, names: Collection[str], now: float) -> list[Overdue]:
+    """What the instance of that Dagster home should have done by `now` (s) with the schedules and
+    sensors of these names."""
+    with open_instance(home) as instance:
+        return list(overdue(instance, names, now))
 
 
 def _check_driver(url: str) -> None:
