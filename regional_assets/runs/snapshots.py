@@ -24,7 +24,6 @@ from regional_assets.intelligence.snapshot import (
     complete,
     region_content,
 )
-from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, worlds
 from regional_assets.redis_link.text import one_line
 from regional_assets.store.commit import (
@@ -169,7 +168,8 @@ def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment
         if unread:
             memory = recall(store, unread, stored.remembered).at(now)
             published, decided = worlds(store.model, stored.values, now, memory)
-    return assess(published, _history(stored), decided)
+    history = {trigger: read.observations for trigger, read in stored.observed.items()}
+    return assess(published, history, decided)
 
 
 def _keep(store: SnapshotStore, stored: StoreRead, world: World) -> Beside | None:
@@ -391,10 +391,6 @@ def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> 
                     latest.snapshot.snapshot_id if latest.snapshot else None,
                 )
     return contents
-
-
-def _history(stored: StoreRead) -> History:
-    return {trigger_id: read.observations for trigger_id, read in stored.observed.items()}
 
 
 def _unread_observations(store: SnapshotStore, stored: StoreRead) -> dict[str, str]:
