@@ -262,14 +262,8 @@ def _commit(
                         # The region is written; a history that is not put back stays as it is.
                         with suppress(StoreError):
                             restore_history(store, region)
-                    results[region] = _result(
-                        one,
-                        "written",
-                        snapshot,
-                        alerts_queued=alerts_queued,
-                        late=late,
-                        repaired=repaired,
-                    )
+                    found = {"alerts_queued": alerts_queued, "late": late, "repaired": repaired}
+                    results[region] = _result(one, "written", snapshot, **found)
                 case Duplicate(of):
                     results[region] = _result(one, "duplicate", snapshot, duplicate_of=of)
                 case Refused(words) | Unreplicated(words):
@@ -277,13 +271,11 @@ def _commit(
                 case Superseded() if time.monotonic() < deadline:
                     moved.append(one)
                 case Superseded():
-                    results[region] = _result(
-                        one,
-                        "failed",
-                        snapshot,
-                        error=f"other runs kept moving {store.keys.latest(region)} for "
-                        f"{store.region_deadline:g} s; run the region again",
+                    words = (
+                        f"other runs kept moving {store.keys.latest(region)} for "
+                        f"{store.region_deadline:g} s; run the region again"
                     )
+                    results[region] = _result(one, "failed", snapshot, error=words)
         pending = moved
         if pending:
             store.give_way()
@@ -299,14 +291,8 @@ def _settle(store: SnapshotStore, one: _Assessed, latest: LatestRead) -> Snapsho
     snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
     if narration is None:
         return complete(content, previous, snapshot_id)
-    return complete(
-        content,
-        previous,
-        snapshot_id,
-        narration.narrative,
-        provider=narration.provider,
-        model_name=narration.model,
-    )
+    wrote = {"provider": narration.provider, "model_name": narration.model}
+    return complete(content, previous, snapshot_id, narration.narrative, **wrote)
 
 
 def _previous(store: SnapshotStore, region: str, latest: LatestRead) -> Previous | None:
@@ -357,14 +343,8 @@ def _result(
     snapshot: Snapshot | None = None,
     **found: Any,
 ) -> RegionResult:
-    return RegionResult(
-        one.content.region_id,
-        outcome,
-        one.milliseconds,
-        snapshot,
-        narration=one.narration,
-        **found,
-    )
+    region, narration = one.content.region_id, one.narration
+    return RegionResult(region, outcome, one.milliseconds, snapshot, narration=narration, **found)
 
 
 class Current(msgspec.Struct, frozen=True):

@@ -57,13 +57,10 @@ def recovery_sensor(
     """Looks at the status of the partitions in Dagster alone, not at Redis."""
     settings = SensorSettings.from_environment()
     now = regional_clock.now() / 1000
-    statuses = (
-        context.instance.get_status_by_partition(
-            REGIONAL_SNAPSHOT, regional_model.region_ids, region_partitions(regional_model)
-        )
-        or {}
+    statuses = context.instance.get_status_by_partition(
+        REGIONAL_SNAPSHOT, regional_model.region_ids, region_partitions(regional_model)
     )
-    found = {region: status.value if status else "" for region, status in statuses.items()}
+    found = {region: status.value for region, status in (statuses or {}).items() if status}
     # A partition that is being tried keeps its trouble until that run has ended.
     troubles = {
         region: trouble
@@ -73,16 +70,11 @@ def recovery_sensor(
     failed = [region for region in regional_model.region_ids if found.get(region) == "FAILED"]
     for region in failed:
         troubles.setdefault(region, Trouble(0, now + settings.recovery_pause, False, now))
-    abandoned = [
-        region
-        for region in failed
-        if troubles[region].tries >= settings.recovery_attempts and not troubles[region].given_up
-    ]
+    going_on = [region for region in failed if not troubles[region].given_up]
+    abandoned = [r for r in going_on if troubles[r].tries >= settings.recovery_attempts]
     for region in abandoned:
         troubles[region].given_up = True
-    due = [
-        region for region in failed if not troubles[region].given_up and troubles[region].due <= now
-    ]
+    due = [r for r in going_on if not troubles[r].given_up and troubles[r].due <= now]
 
     # A tick that is evaluated again starts no run again: the key has the troubles and the tries.
     def key(members: Sequence[str]) -> str:
