@@ -139,9 +139,8 @@ def regional_brief_schedule(
     why_not = regional_narrator.why_not() or _too_early(context, regional_model)
     if why_not:
         return dg.SkipReason(why_not)
-    requests = _requests(
-        context, regional_model, regional_model.narrated, "regional_brief_schedule"
-    )
+    regions = regional_model.narrated
+    requests = _requests(context, regional_model, regions, "regional_brief_schedule")
     return _unless_running(context, BRIEF_JOB, requests)
 
 

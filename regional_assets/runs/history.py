@@ -1,6 +1,7 @@
 """The table of all stored snapshots of a region, as a CSV file."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -58,12 +59,10 @@ def history_of(region: str, stored: StoredHistory) -> History:
         if body is None:
             expired += 1
             continue
-        try:
+        snapshot = None
+        with suppress(BodyError):
             snapshot = read_body(region, snapshot_id, body)
-        except BodyError:
-            unreadable += 1
-            continue
-        if snapshot.generated_at != at:
+        if snapshot is None or snapshot.generated_at != at:
             unreadable += 1
             continue
         times.append(snapshot.generated_at)

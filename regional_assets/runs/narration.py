@@ -7,10 +7,9 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from regional_assets.errors import StoreError
-from regional_assets.intelligence.brief import Brief
 from regional_assets.intelligence.snapshot import Content
 from regional_assets.intelligence.stored import NO_NARRATIVE, Narrative
 from regional_assets.intelligence.text import clean
@@ -24,20 +23,14 @@ from regional_assets.store.snapshot_store import SnapshotStore
 CACHE = "cache"
 
 
-class Narration(msgspec.Struct, frozen=True):
-    """How a region's narrative came about: who wrote it ("" for nobody), the requests and their
-    tokens, milliseconds that the models took, what was cut of question and answer, and what went
-    wrong ("" for nothing), which never holds a key or an answer."""
+class Narration(Reply[Narrative], frozen=True):
+    """How a region's narrative came about: the reply of the models, or of the cache. Its `problem`
+    may also be one of the prompt or of the cache."""
 
-    narrative: Narrative = NO_NARRATIVE
-    provider: str = ""
-    model: str = ""
-    tokens_in: int = 0
-    tokens_out: int = 0
-    tries: int = 0
-    milliseconds: float = 0.0
-    cut: tuple[str, ...] = ()
-    problem: str = ""
+    @property
+    def narrative(self) -> Narrative:
+        """The narrative; an empty one when nobody wrote it."""
+        return self.value or NO_NARRATIVE
 
     @property
     def cache_hit(self) -> bool:
@@ -76,7 +69,7 @@ def narrations(
     }
     with closing(narrator.ask(questions)) as batches:
         for replies in batches:
-            answered = {region: _narration(reply) for region, reply in replies.items()}
+            answered = {region: Narration(**asdict(reply)) for region, reply in replies.items()}
             trouble = _keep(store, digests, answered) or trouble
             yield {
                 region: replace(n, problem="; ".join(filter(None, (n.problem, trouble))))
@@ -84,7 +77,7 @@ def narrations(
             }
 
 
-def spent(of: Sequence[Narration | Reply[Brief]]) -> dict[str, Any]:
+def spent(of: Sequence[Reply[Any]]) -> dict[str, Any]:
     """What narratives or briefs cost together: tokens, requests and the milliseconds that they
     took one by one."""
     return {
@@ -92,20 +85,6 @@ def spent(of: Sequence[Narration | Reply[Brief]]) -> dict[str, Any]:
         "tries": sum(n.tries for n in of),
         "milliseconds": round(sum(n.milliseconds for n in of), 1),
     }
-
-
-def _narration(reply: Reply[Narrative]) -> Narration:
-    return Narration(
-        reply.value or NO_NARRATIVE,
-        reply.provider if reply.value else "",
-        reply.model if reply.value else "",
-        reply.tokens_in,
-        reply.tokens_out,
-        reply.tries,
-        reply.milliseconds,
-        reply.cut,
-        reply.problem,
-    )
 
 
 def _kept(

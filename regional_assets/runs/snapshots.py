@@ -24,7 +24,6 @@ from regional_assets.intelligence.snapshot import (
     complete,
     region_content,
 )
-from regional_assets.intelligence.triggers import History
 from regional_assets.intelligence.world import World, worlds
 from regional_assets.redis_link.text import one_line
 from regional_assets.store.commit import (
@@ -207,7 +206,8 @@ def _assessment(store: SnapshotStore, stored: StoreRead, now: int) -> Assessment
         if unread:
             memory = recall(store, unread, stored.remembered).at(now)
             published, decided = worlds(store.model, stored.values, now, memory)
-    return assess(published, _history(stored), decided)
+    history = {trigger: read.observations for trigger, read in stored.observed.items()}
+    return assess(published, history, decided)
 
 
 def _keep(store: SnapshotStore, stored: StoreRead, world: World) -> Beside | None:
@@ -302,14 +302,8 @@ def _commit(
                         # The region is written; a history that is not put back stays as it is.
                         with suppress(StoreError):
                             restore_history(store, region)
-                    results[region] = _result(
-                        one,
-                        "written",
-                        snapshot,
-                        alerts_queued=alerts_queued,
-                        late=late,
-                        repaired=repaired,
-                    )
+                    found = {"alerts_queued": alerts_queued, "late": late, "repaired": repaired}
+                    results[region] = _result(one, "written", snapshot, **found)
                 case Duplicate(of):
                     results[region] = _result(one, "duplicate", snapshot, duplicate_of=of)
                 case Refused(words) | Unreplicated(words):
@@ -317,13 +311,11 @@ def _commit(
                 case Superseded() if time.monotonic() < deadline:
                     moved.append(one)
                 case Superseded():
-                    results[region] = _result(
-                        one,
-                        "failed",
-                        snapshot,
-                        error=f"other runs kept moving {store.keys.latest(region)} for "
-                        f"{store.region_deadline:g} s; run the region again",
+                    words = (
+                        f"other runs kept moving {store.keys.latest(region)} for "
+                        f"{store.region_deadline:g} s; run the region again"
                     )
+                    results[region] = _result(one, "failed", snapshot, error=words)
         pending = moved
         if pending:
             store.give_way()
@@ -339,14 +331,8 @@ def _settle(store: SnapshotStore, one: _Assessed, latest: LatestRead) -> Snapsho
     snapshot_id = str(uuid_utils.uuid7(nanoseconds=content.world.now * 1_000_000))
     if narration is None:
         return complete(content, previous, snapshot_id)
-    return complete(
-        content,
-        previous,
-        snapshot_id,
-        narration.narrative,
-        provider=narration.provider,
-        model_name=narration.model,
-    )
+    wrote = {"provider": narration.provider, "model_name": narration.model}
+    return complete(content, previous, snapshot_id, narration.narrative, **wrote)
 
 
 def _previous(store: SnapshotStore, region: str, latest: LatestRead) -> Previous | None:
@@ -398,14 +384,8 @@ def _result(
     snapshot: Snapshot | None = None,
     **found: Any,
 ) -> RegionResult:
-    return RegionResult(
-        one.content.region_id,
-        outcome,
-        one.milliseconds,
-        snapshot,
-        narration=one.narration,
-        **found,
-    )
+    region, narration = one.content.region_id, one.narration
+    return RegionResult(region, outcome, one.milliseconds, snapshot, narration=narration, **found)
 
 
 class Current(msgspec.Struct, frozen=True):
@@ -432,10 +412,6 @@ def current_contents(store: SnapshotStore, regions: Iterable[str], now: int) -> 
                     latest.snapshot.snapshot_id if latest.snapshot else None,
                 )
     return contents
-
-
-def _history(stored: StoreRead) -> History:
-    return {trigger_id: read.observations for trigger_id, read in stored.observed.items()}
 
 
 def _unread_observations(store: SnapshotStore, stored: StoreRead) -> dict[str, str]:

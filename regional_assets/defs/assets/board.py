@@ -9,7 +9,7 @@ from regional_assets.dagster_kit.liveness import leave_if_ended
 from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.metadata import changes_metadata, table
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
-from regional_assets.defs.specs import later_step, made_asset, made_by
+from regional_assets.defs.specs import later_asset, made_asset
 from regional_assets.intelligence.model import Model
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ narrative, evidence and the last 30 days.
 _COLUMNS = ("region", "regime", "net_balance", "active_triggers")
 
 
-# After the histories, and whatever becomes of the snapshots: a region that failed is on the page,
-# too.
-@later_step("regional_board", "regional_board", after=2)
 def _write_board(
     context: dg.OpExecutionContext,
     regional_model: dg.ResourceParam[Model],
@@ -82,6 +79,10 @@ def _most_pressure(board: "Board") -> dict[str, Any]:
     return {"under_most_pressure": table(_COLUMNS, rows), "not_shown": board.hidden}
 
 
-regional_board = made_by(
-    _write_board, made_asset(REGIONAL_BOARD, _DESCRIPTION, "html", deps=[REGIONAL_SNAPSHOT])
+# After the histories, and whatever becomes of the snapshots: a region that failed is on the page,
+# too.
+regional_board = later_asset(
+    _write_board,
+    made_asset(REGIONAL_BOARD, _DESCRIPTION, "html", deps=[REGIONAL_SNAPSHOT]),
+    after=2,
 )

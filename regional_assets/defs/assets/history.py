@@ -9,7 +9,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.metadata import table
 from regional_assets.defs.partitions import backfill_policy, region_partitions, report_of
 from regional_assets.defs.resources import SnapshotStoreResource
-from regional_assets.defs.specs import later_step, made_asset, made_by
+from regional_assets.defs.specs import later_asset, made_asset
 from regional_assets.intelligence.model import Model
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ pressure and confidence are those of the last.
 """
 
 
-@later_step("regional_history", "regional_history", after=1)
 def _write_histories(
     context: dg.OpExecutionContext,
     regional_model: dg.ResourceParam[Model],
@@ -71,7 +70,7 @@ def regional_history(model: Model) -> dg.AssetsDefinition:
         deps=[REGIONAL_SNAPSHOT],
         partitions_def=region_partitions(model),
     )
-    return made_by(_write_histories, spec, backfill_policy=backfill_policy())
+    return later_asset(_write_histories, spec, after=1, backfill_policy=backfill_policy())
 
 
 def _metadata(history: "History", *, brief: bool) -> dict[str, Any]:

@@ -4,6 +4,7 @@ they are only observed."""
 import hashlib
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,9 @@ def _duration(minutes: int) -> str:
     return f"{minutes} minutes"
 
 
-def input_assets(model: Model) -> tuple[dg.AssetSpec, ...]:
+def input_assets(model: Model) -> list[dg.AssetSpec]:
     """The assets that stand for the model's inputs."""
-    return tuple(_asset(model, spec) for spec in model.inputs)
+    return [_asset(model, spec) for spec in model.inputs]
 
 
 def _observe(
@@ -139,18 +140,12 @@ def _counts(tally: "Tally | None") -> dict[str, Any]:
 
 def _metadata(state: InputState, now: int) -> dict[str, Any]:
     found: dict[str, Any] = {"freshness": state.freshness, "bytes": state.size}
-    moment = _moment(state.timestamp)
-    if moment and state.timestamp is not None:
-        found["age_minutes"] = round((now - state.timestamp) / MINUTE_MS, 2)
-        found["timestamp"] = dg.MetadataValue.timestamp(moment)
+    if state.timestamp is not None:
+        # The UI could not show a number beyond the calendar.
+        with suppress(OverflowError, ValueError, OSError):
+            moment = datetime.fromtimestamp(state.timestamp / 1000, UTC)
+            found["age_minutes"] = round((now - state.timestamp) / MINUTE_MS, 2)
+            found["timestamp"] = dg.MetadataValue.timestamp(moment)
     if state.problem:
         found["problem"] = visible(state.problem)
     return found
-
-
-def _moment(timestamp: int | None) -> datetime | None:
-    """None also for a number beyond the calendar, which the UI could not show."""
-    try:
-        return None if timestamp is None else datetime.fromtimestamp(timestamp / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None

@@ -5,23 +5,25 @@ import hashlib
 import json
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
-# Raised for a cursor that was damaged; nothing is known from it then.
-UNREADABLE_CURSOR = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
+import msgspec
+
+T = TypeVar("T")
 
 # A pause doubles with each try; more doublings are beyond any float.
 MOST_TRIES = 1000
 
 # A reason names so many regions; the UI shows it on one line.
 _NAMED = 50
+
+
+def read_cursor(cursor: str | None, kind: type[T]) -> T | None:
+    """What the cursor holds; None when there is none or it was damaged."""
+    try:
+        return msgspec.json.decode(cursor or "", type=kind)
+    except (ValueError, RecursionError):
+        return None
 
 
 def run_key(regions: Iterable[tuple[Any, ...]]) -> str:

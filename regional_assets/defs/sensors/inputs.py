@@ -1,8 +1,6 @@
 """`input_sensor`: a run for exactly the regions whose content would change."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 import msgspec
@@ -12,7 +10,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import run_requests
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
-from regional_assets.defs.sensors.cursors import MOST_TRIES, UNREADABLE_CURSOR, named, run_key
+from regional_assets.defs.sensors.cursors import MOST_TRIES, named, read_cursor, run_key
 from regional_assets.errors import STORE_ERRORS
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import MIN_RUN_INTERVAL, SETTLE, SensorSettings
@@ -51,30 +49,13 @@ class Watch(msgspec.Struct):
     def load(cls, cursor: str | None, now: float) -> "Watch":
         """Reads a cursor; empty when there is none or it cannot be read. Times after `now`, from a
         clock that ran ahead, become `now`, so that nothing waits for them."""
-
-        def past(time: Any) -> float:
-            return min(now, float(time))
-
-        try:
-            stored = json.loads(cursor or "{}")
-            return cls(
-                {
-                    region: Change(str(c["digest"]), past(c["since"]), past(c["first"]))
-                    for region, c in stored["changes"].items()
-                },
-                past(stored["requested_at"]),
-                {
-                    region: Request(
-                        str(r["run_key"]),
-                        past(r["at"]),
-                        min(MOST_TRIES, int(r["tries"])),
-                        r["stored"],
-                    )
-                    for region, r in stored["requests"].items()
-                },
-            )
-        except UNREADABLE_CURSOR:
-            return cls()
+        watch = read_cursor(cursor, cls) or cls()
+        watch.requested_at = min(now, watch.requested_at)
+        for change in watch.changes.values():
+            change.since, change.first = min(now, change.since), min(now, change.first)
+        for request in watch.requests.values():
+            request.at, request.tries = min(now, request.at), min(MOST_TRIES, request.tries)
+        return watch
 
     def dump(self) -> str:
         return msgspec.json.encode(self).decode()

@@ -1,6 +1,5 @@
 """`recovery_sensor`: exactly the failed partitions again, with growing pauses, up to a limit."""
 
-import json
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
@@ -10,7 +9,7 @@ from regional_assets.defs.assets.snapshots import REGIONAL_SNAPSHOT
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import contiguous, region_partitions, run_requests
 from regional_assets.defs.resources import ClockResource
-from regional_assets.defs.sensors.cursors import UNREADABLE_CURSOR, named, run_key
+from regional_assets.defs.sensors.cursors import MOST_TRIES, named, read_cursor, run_key
 from regional_assets.intelligence.model import Model
 from regional_assets.settings import RECOVERY_ATTEMPTS, RECOVERY_PAUSE, SensorSettings
 
@@ -32,22 +31,12 @@ class Trouble(msgspec.Struct):
 def _load(cursor: str | None, now: float, pause: int) -> dict[str, Trouble]:
     """Reads a cursor; empty when there is none or it cannot be read. A try is due after its pause
     at the latest, even if the clock ran ahead when the cursor was written."""
-    try:
-        return {
-            region: Trouble(
-                int(t["tries"]),
-                min(now + pause * 2.0 ** int(t["tries"]), float(t["due"])),
-                bool(t["given_up"]),
-                float(t["since"]),
-            )
-            for region, t in json.loads(cursor or "{}").items()
-        }
-    except UNREADABLE_CURSOR:
+    troubles = read_cursor(cursor, dict[str, Trouble]) or {}
+    if any(trouble.tries > MOST_TRIES for trouble in troubles.values()):
         return {}
-
-
-def _dump(troubles: dict[str, Trouble]) -> str:
-    return msgspec.json.encode(troubles).decode()
+    for trouble in troubles.values():
+        trouble.due = min(now + pause * 2.0**trouble.tries, trouble.due)
+    return troubles
 
 
 @dg.sensor(
@@ -71,13 +60,10 @@ def recovery_sensor(
     """Looks at the status of the partitions in Dagster alone, not at Redis."""
     settings = SensorSettings.from_environment()
     now = regional_clock.now() / 1000
-    statuses = (
-        context.instance.get_status_by_partition(
-            REGIONAL_SNAPSHOT, regional_model.region_ids, region_partitions(regional_model)
-        )
-        or {}
+    statuses = context.instance.get_status_by_partition(
+        REGIONAL_SNAPSHOT, regional_model.region_ids, region_partitions(regional_model)
     )
-    found = {region: status.value if status else "" for region, status in statuses.items()}
+    found = {region: status.value for region, status in (statuses or {}).items() if status}
     # A partition that is being tried keeps its trouble until that run has ended.
     troubles = {
         region: trouble
@@ -87,23 +73,19 @@ def recovery_sensor(
     failed = [region for region in regional_model.region_ids if found.get(region) == "FAILED"]
     for region in failed:
         troubles.setdefault(region, Trouble(0, now + settings.recovery_pause, False, now))
-    abandoned = [
-        region
-        for region in failed
-        if troubles[region].tries >= settings.recovery_attempts and not troubles[region].given_up
-    ]
+    going_on = [region for region in failed if not troubles[region].given_up]
+    abandoned = [r for r in going_on if troubles[r].tries >= settings.recovery_attempts]
     for region in abandoned:
         troubles[region].given_up = True
-    due = [
-        region for region in failed if not troubles[region].given_up and troubles[region].due <= now
-    ]
+    due = [r for r in going_on if not troubles[r].given_up and troubles[r].due <= now]
     # Scattered regions are a run each; the others wait for the next tick.
     due = [region for members in contiguous(regional_model, due)[:_MOST_RUNS] for region in members]
-    requests = list(
-        run_requests(
-            regional_model, due, lambda members: _run_key(members, troubles), "recovery_sensor"
-        )
-    )
+
+    # A tick that is evaluated again starts no run again: the key has the troubles and the tries.
+    def key(members: Sequence[str]) -> str:
+        return run_key((r, troubles[r].since, troubles[r].tries) for r in members)
+
+    requests = list(run_requests(regional_model, due, key, "recovery_sensor"))
     for region in due:
         trouble = troubles[region]
         trouble.tries += 1
@@ -112,13 +94,8 @@ def recovery_sensor(
         run_requests=requests,
         skip_reason=None if requests else _why_not(failed, troubles, now),
         asset_events=[_given_up(region, troubles[region]) for region in abandoned],
-        cursor=_dump(troubles),
+        cursor=msgspec.json.encode(troubles).decode(),
     )
-
-
-def _run_key(regions: Sequence[str], troubles: dict[str, Trouble]) -> str:
-    """The troubles and the try: when a tick is evaluated again, no run is started again."""
-    return run_key((r, troubles[r].since, troubles[r].tries) for r in regions)
 
 
 def _why_not(failed: Iterable[str], troubles: dict[str, Trouble], now: float) -> str:
