@@ -23,7 +23,7 @@ from regional_assets.store.snapshot_store import SnapshotStore
 CACHE = "cache"
 
 
-class Narration(Reply[Narrative], frozen=True):
+class Narration(Reply[Narrative]):
     """How a region's narrative came about: the reply of the models, or of the cache. Its `problem`
     may also be one of the prompt or of the cache."""
 
