@@ -144,7 +144,8 @@ class Card(msgspec.Struct, frozen=True):
 class Board(msgspec.Struct, frozen=True):
     """The page: a card for each region, and what all of them have in common. `made_at` is in ms;
     `marks` is what the `map` shows; `hidden` regions under less pressure have no card; `tallies`
-    are those of inputs with records that are not fully used, of `records` in all inputs."""
+    are those of inputs with records that are not fully used, of `records` in all inputs. `troubles`
+    says by label which regions fail or are stale, and why."""
 
     made_at: int
     cards: Sequence[Card]
@@ -154,6 +155,7 @@ class Board(msgspec.Struct, frozen=True):
     map: Picture
     hidden: int
     records: int
+    troubles: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def of(self, freshness: str) -> list[InputState]:
         """The inputs in that state."""

@@ -13,14 +13,13 @@ from regional_assets.cli.render import console, plain, print_snapshot
 from regional_assets.intelligence.ground import not_known
 from regional_assets.intelligence.stored import BodyError
 from regional_assets.intelligence.text import visible
-from regional_assets.intelligence.timing import HOUR_MS, YOUNG_MS, age, last_confirmed
-from regional_assets.runs.health import RegionHealth, region_health
+from regional_assets.intelligence.timing import YOUNG_MS, age, last_confirmed
+from regional_assets.runs.health import STALE, RegionHealth, region_health
 from regional_assets.store.health import read_health
 from regional_assets.store.latest import LatestRead
 from regional_assets.store.reading import regions_with_latest
 
 _NO_SNAPSHOT = "no snapshot yet; `regional-assets run` takes one"
-_STALE = f"neither written nor confirmed for {YOUNG_MS // HOUR_MS} hours"
 # What makes a region worth a look, the worst first.
 _STATES = ("unreadable", "no snapshot", "failed", "stale", "undecided")
 
@@ -85,11 +84,11 @@ class _Row(msgspec.Struct, frozen=True):
             snapshot = None
             reasons["unreadable"] = str(error)
         if health.failing_since:
-            reasons["failed"] = f"fails since {health.failing_since}: {health.reason}"
+            reasons["failed"] = health.trouble
         if snapshot and latest.snapshot:
             confirmed = last_confirmed(now, snapshot.generated_at, latest.snapshot.confirmed_at)
             if now - confirmed >= YOUNG_MS:
-                reasons["stale"] = _STALE
+                reasons["stale"] = STALE
             if unknown := not_known(snapshot):
                 words = "; ".join(f"{axis}: {why}" for axis, why in unknown.items())
                 reasons["undecided"] = words

@@ -12,6 +12,7 @@ from regional_assets.store.health import HealthRecord, Problem, Seen
 
 # A watcher writes its record every 30 s.
 OLD_RECORD_MS = 90_000
+STALE = f"neither written nor confirmed for {YOUNG_MS // HOUR_MS} hours"
 # Of more regions with the same trouble, the others are counted.
 _MOST_NAMED = 5
 
@@ -28,6 +29,13 @@ class RegionHealth(msgspec.Struct, frozen=True):
     failing_since: str | None
     stale: bool
     reason: str = ""
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with it, in words; "" for nothing."""
+        if self.failing_since:
+            return f"fails since {self.failing_since}: {self.reason}"
+        return STALE if self.stale and self.age_s is not None else ""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -85,9 +93,8 @@ def _regions_problems(regions: Mapping[str, RegionHealth], now: int) -> Iterator
         elif region.age_s is None:
             alike.setdefault(("no snapshot", ""), []).append(name)
         elif region.stale:
-            words = f"neither written nor confirmed for {YOUNG_MS // HOUR_MS} hours"
             since = iso(now - region.age_s * 1000)
-            alike.setdefault((words, since), []).append(name)
+            alike.setdefault((STALE, since), []).append(name)
     for (words, since), names in alike.items():
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         again = " ".join(names) if not more and len(names) < len(regions) else ""

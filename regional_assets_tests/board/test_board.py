@@ -9,6 +9,7 @@ from regional_assets.board.page import make_board
 from regional_assets.board.view import Card
 from regional_assets.intelligence.scoring import AXES
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store.last_runs import record_failures
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets_tests.support.built_in import REGION_IDS
 from regional_assets_tests.support.month import live_through
@@ -178,3 +179,17 @@ def test_what_is_not_known_is_shown_with_the_last_value(valkey_store: SnapshotSt
 def test_where_there_is_no_record_none_is_said_to_be_used(valkey_store: SnapshotStore) -> None:
     _, page = make_board(valkey_store, REGION_IDS, NOW)
     assert "Every record is used" not in page
+
+
+def test_what_failed_or_is_stale_stands_first(store: SnapshotStore) -> None:
+    store.write_inputs(sample_values())
+    take_snapshots(store, REGION_IDS, NOW)
+    assert make_board(store, REGION_IDS, NOW)[0].troubles == {}
+    record_failures(store, NOW + HOUR, "r", {"europe": "<b>no room</b>"})
+    board, page = make_board(store, REGION_IDS, NOW + HOUR)
+    [why] = board.troubles.values()
+    assert why == "fails since 2026-09-21T15:13:20+00:00: <b>no room</b>"
+    assert page.index("&lt;b&gt;no room") < page.index("h-map")
+    later = make_board(store, REGION_IDS, NOW + 12 * HOUR)[0].troubles
+    assert len(later) == len(REGION_IDS)
+    assert "neither written nor confirmed for 12 hours" in later.values()

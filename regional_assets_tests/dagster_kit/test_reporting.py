@@ -240,3 +240,26 @@ def test_a_run_without_partitions_still_has_to_plan_them(instance: dg.DagsterIns
 
     dg.materialize([unplanned], instance=instance, raise_on_error=False)
     assert statuses(instance, unplanned) == {"a": None}
+
+
+def test_what_is_only_observed_is_done_and_keeps_its_materialisation(tmp_path: Path) -> None:
+    """What this run made is older than what another one has made meanwhile."""
+
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]), output_required=False)
+    def older(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        report = PartitionReport(context, context.asset_key, ["a", "b"])
+        report.materialised("a")
+        report.observed("b", {"outcome": "late"})
+        yield from report.finish()
+
+    with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
+        newer = dg.AssetMaterialization("older", partition="b", metadata={"of": "the newer run"})
+        instance.report_runless_asset_event(newer)
+        result = dg.materialize([older], instance=instance)
+        assert result.success
+        found = instance.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey("older"), asset_partitions=["b"]), limit=10
+        )
+        assert [r.asset_materialization for r in found.records] == [newer]
+        observed = instance.fetch_observations(dg.AssetKey("older"), limit=10).records
+        assert [(r.partition_key) for r in observed] == ["b"]

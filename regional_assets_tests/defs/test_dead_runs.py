@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 import redis
 
-from regional_assets.dagster_kit.liveness import end_dead_runs, end_run
+from regional_assets.dagster_kit.liveness import alive, end_dead_runs, end_run
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.resources import resources
 from regional_assets.defs.sensors.dead_runs import dead_run_sensor
@@ -107,6 +107,17 @@ def test_the_end_that_was_logged_is_the_end(instance: dg.DagsterInstance, ending
     end_run(instance, run, "It is gone.")
     assert status(instance, run.run_id) == dg.DagsterRunStatus(ending)
     assert "It is gone" not in str(instance.all_logs(run.run_id))
+
+
+def test_a_run_whose_end_the_storage_did_not_take_is_found(
+    instance: dg.DagsterInstance, folder: Path
+) -> None:
+    run = a_run(instance, SNAPSHOT_JOB, STARTED)
+    with alive(str(folder), run.run_id, lambda: False):
+        assert end_dead_runs(instance) == []
+    assert running(folder) == [run.run_id]
+    assert [ended.run_id for ended in end_dead_runs(instance)] == [run.run_id]
+    assert running(folder) == []
 
 
 def test_a_process_whose_run_was_given_up_leaves(
