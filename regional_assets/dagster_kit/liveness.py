@@ -22,6 +22,8 @@ from types import FrameType
 
 import dagster as dg
 
+from regional_assets.dagster_kit.private import is_shared
+
 _GONE = (
     "The process that executed this run is gone: it was killed, or its machine or terminal was "
     "closed."
@@ -74,6 +76,9 @@ def end_dead_runs(instance: dg.DagsterInstance, replaced: str = "") -> list[dg.D
     for path in sorted(folder.glob("[!.]*")) if folder.exists() else ():
         # A run that has just ended normally has deleted its file.
         if _is_locked(path) is not False or not path.exists():
+            continue
+        # What another machine locks there is not locked here; its runs have signs of life.
+        if is_shared(instance) and _machine_of(path) != _machine():
             continue
         run = instance.get_run_by_id(path.name)
         if run and not run.is_finished:
@@ -159,6 +164,12 @@ def terminate(instance: dg.DagsterInstance, run_id: str, patience: float) -> boo
 
 def _folder(instance_folder: str) -> Path:
     return Path(instance_folder) / "running"
+
+
+def _machine_of(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text(errors="replace").rpartition(" ")[0]
+    return ""
 
 
 def _machine() -> str:

@@ -117,6 +117,14 @@ def latest_data_versions(instance: dg.DagsterInstance, asset_key: dg.AssetKey) -
     return {partition: tags[DATA_VERSION_TAG] for partition, tags in found.items()}
 
 
+def is_shared(instance: dg.DagsterInstance) -> bool:
+    """Whether several machines can share the instance's storage, as all can but Dagster's SQLite
+    and the one in memory."""
+    from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
+
+    return not isinstance(instance.run_storage, SqliteRunStorage | InMemoryRunStorage)
+
+
 def daemon_statuses(instance: dg.DagsterInstance, now: float) -> Sequence["DaemonStatus"]:
     """Whether each daemon that the instance needs gives signs of life, as its health page says."""
     # The daemons' own module, which no run needs.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import dagster as dg
 from pydantic import PrivateAttr
 
+from regional_assets.dagster_kit.heartbeat import beating
 from regional_assets.dagster_kit.liveness import alive
 from regional_assets.defs.known_store import RunRecord
 from regional_assets.errors import STORE_ERRORS
@@ -42,6 +43,7 @@ class SnapshotStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 except OSError as error:
                     # The run does not depend on it.
                     context.log.warning(f"killed, this run ends late: {error}")
+                stack.enter_context(beating(context.instance, context.run.run_id))
             yield self
 
     def settings(self) -> StoreSettings:

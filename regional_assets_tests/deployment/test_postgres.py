@@ -14,6 +14,8 @@ import sqlalchemy as sql
 from dagster_postgres import PostgresEventLogStorage
 
 from regional_assets.cli.doctor import examine
+from regional_assets.dagster_kit import heartbeat
+from regional_assets.dagster_kit.liveness import end_dead_runs
 from regional_assets.dagster_kit.private import latest_data_versions
 from regional_assets.dagster_kit.reporting import PartitionReport
 from regional_assets.runs.clock import current_time
@@ -296,3 +298,68 @@ def test_a_run_that_has_ended_stays_as_it_did(instance: dg.DagsterInstance) -> N
     found = instance.get_run_by_id(run.run_id)
     assert found
     assert found.status == dg.DagsterRunStatus.FAILURE
+
+
+def started(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    run = instance.create_run_for_job(JOB, tags=ALL_OF_MANY)
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", JOB.name), run.run_id)
+    found = instance.get_run_by_id(run.run_id)
+    assert found
+    return found
+
+
+def test_a_run_gives_signs_of_life(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+
+    def beat() -> str | None:
+        found = instance.get_run_by_id(run.run_id)
+        return found.tags.get(heartbeat.TAG) if found else None
+
+    with heartbeat.beating(instance, run.run_id):
+        eventually(beat)
+        first = beat()
+        eventually(lambda: beat() != first)
+
+
+def test_silence_counts_only_while_somebody_looks(instance: dg.DagsterInstance) -> None:
+    run, healthy = started(instance), started(instance)
+    seen: heartbeat.Seen = {}
+
+    def look(since_last: float, beats: int) -> list[str]:
+        nonlocal seen
+        instance.add_run_tags(healthy.run_id, {heartbeat.TAG: str(beats)})
+        ended, seen = heartbeat.end_silent_runs(instance, seen, since_last)
+        return [one.run_id for one in ended]
+
+    instance.add_run_tags(run.run_id, {heartbeat.TAG: "the last"})
+    # The storage was away for an hour, or a clock is five minutes ahead: neither is silence.
+    assert look(0, 1) == []
+    assert look(3600, 2) == []
+    assert look(-300, 3) == []
+    assert look(30, 4) == []
+    assert look(30, 5) == [run.run_id]
+    assert look(30, 6) == []
+    ended = instance.get_run_by_id(run.run_id)
+    assert ended
+    assert ended.status == dg.DagsterRunStatus.FAILURE
+    [failure] = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert "no sign of life for 105 s" in failure.message
+
+
+def test_a_run_without_signs_of_life_is_left(instance: dg.DagsterInstance) -> None:
+    """Of a process of an earlier release."""
+    run = started(instance)
+    seen: heartbeat.Seen = {}
+    for _ in range(5):
+        ended, seen = heartbeat.end_silent_runs(instance, seen, 40)
+        assert ended == []
+    assert not instance.get_runs(dg.RunsFilter(run_ids=[run.run_id]))[0].is_finished
+
+
+def test_the_file_of_another_machine_is_not_believed(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+    folder = Path(instance.root_directory) / "running"
+    folder.mkdir()
+    (folder / run.run_id).write_text("another machine 12")
+    assert end_dead_runs(instance) == []
+    assert (folder / run.run_id).exists()

@@ -4,20 +4,30 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import dagster as dg
+import msgspec
 
+from regional_assets.dagster_kit.heartbeat import Seen, end_silent_runs
 from regional_assets.dagster_kit.liveness import end_dead_runs
 from regional_assets.defs.jobs import SNAPSHOT_JOB
 from regional_assets.defs.partitions import regions_in
 from regional_assets.defs.resources import ClockResource, SnapshotStoreResource
+from regional_assets.defs.sensors.cursors import read_cursor
 from regional_assets.errors import STORE_ERRORS
 from regional_assets.intelligence.model import Model
+
+
+class _Watched(msgspec.Struct, frozen=True):
+    """When the last look was (ms), and what it saw."""
+
+    at: int = 0
+    seen: Seen = msgspec.field(default_factory=dict)
 
 
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Ends runs whose process on this machine is gone (killed, crashed, terminal closed), as "
+        "Ends runs whose process is gone (killed, crashed, terminal closed, machine lost), as "
         "failed or, where that was requested, as canceled. Their partitions are then tried again: "
         "by Dagster, which starts runs again that it had launched, or by recovery_sensor."
     ),
@@ -28,13 +38,20 @@ def dead_run_sensor(
     regional_store: SnapshotStoreResource,
     regional_clock: ClockResource,
 ) -> dg.SkipReason:
-    """Looks at the locks of the runs under the instance's folder."""
+    """Looks at the locks of the runs under the instance's folder, and where machines share a
+    storage, at the runs' signs of life."""
+    now = regional_clock.now()
+    watched = read_cursor(context.cursor, _Watched) or _Watched()
     ended = end_dead_runs(context.instance)
+    since = (now - watched.at) / 1000 if watched.at else 0.0
+    silent, seen = end_silent_runs(context.instance, watched.seen, since)
+    ended += silent
+    context.update_cursor(msgspec.json.encode(_Watched(now, seen)).decode())
     if not ended:
-        return dg.SkipReason("every run in progress on this machine has its process")
+        return dg.SkipReason("every run in progress has its process")
     # What the store has on record is not what keeps a run from being ended.
     with suppress(*STORE_ERRORS):
-        _record(ended, regional_model, regional_store, regional_clock.now())
+        _record(ended, regional_model, regional_store, now)
     runs = ", ".join(f"{run.run_id} of {run.job_name}" for run in ended)
     return dg.SkipReason(f"ended, because their process is gone: {runs}")
 
