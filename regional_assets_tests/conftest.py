@@ -46,6 +46,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The files that take longest begin, so that none is left over at the end. Some wait most of their
 # time, for intervals of Dagster's daemon or for a failover; others, between them, use the cores.
 LONGEST = (
+    "defs/test_supervisor.py",
     "defs/test_browser.py",
     "deployment/test_workers.py",
     "defs/test_dead_runs.py",

@@ -23,6 +23,7 @@ from regional_assets.defs.assets.summary import REGIONAL_SUMMARY
 from regional_assets.defs.jobs import jobs
 from regional_assets.defs.resources import resources
 from regional_assets.defs.schedules import schedules
+from regional_assets.defs.sensors.missed_ticks import missed_tick_sensor
 from regional_assets.intelligence.model import Model
 from regional_assets_tests.support.built_in import MODEL
 
@@ -61,6 +62,8 @@ def test_they_are_what_there_is_in_the_folder() -> None:
     process; so it runs only here."""
     found = dg.load_from_defs_folder(path_within_project=PROJECT)
     made = list(made_of(MODEL))
+    their_jobs = jobs(MODEL, narrated=True)
+    their_schedules = schedules(MODEL, narrated=True)
     everything = definitions(MODEL, narrated=True)
     loaded = dg.Definitions.merge(
         found,
@@ -68,8 +71,9 @@ def test_they_are_what_there_is_in_the_folder() -> None:
             assets=[each for each in made if not isinstance(each, dg.AssetChecksDefinition)],
             asset_checks=[each for each in made if isinstance(each, dg.AssetChecksDefinition)],
             # They are made in these lists, or the loader finds them.
-            jobs=jobs(MODEL, narrated=True),
-            schedules=schedules(MODEL, narrated=True),
+            jobs=their_jobs,
+            schedules=their_schedules,
+            sensors=[missed_tick_sensor(their_schedules, their_jobs, lambda: resources(MODEL))],
             resources=resources(MODEL),
         ),
     )

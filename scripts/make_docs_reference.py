@@ -100,6 +100,8 @@ KEYS: tuple[tuple[str, int | None], ...] = (
     ("identity", None),
     ("last_words", LAST_WORDS_EXPIRY),
     ("last_seen", LAST_WORDS_EXPIRY),
+    ("last_runs", None),
+    ("health", None),
 )
 
 # Field → meaning; the fields of each group are there under its condition.
@@ -218,6 +220,8 @@ def key_rows() -> Iterator[tuple[str, str, int | None, str]]:
         **dict.fromkeys(access.write_only_keys(Keys()), "string"),
         Keys().last_words("*"): "string",
         Keys().last_seen: "hash",
+        Keys().last_runs: "hash",
+        Keys().health: "hash",
     }
     for name, expiry in KEYS:
         pattern = _filled(name, lambda _: "*")
@@ -298,7 +302,7 @@ def _automation() -> Iterator[str]:
             (
                 f"`{s.name}`",
                 f"{s.minimum_interval_seconds} s",
-                f"`{s.job_name}`" if s.targets else "none",
+                ", ".join(f"`{t.job_name}`" for t in s.targets) or "none",
                 _on(s.default_status == dg.DefaultSensorStatus.RUNNING),
                 s.description or "",
             )

@@ -37,7 +37,8 @@ def examine(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[Find
     if settings and reached:
         yield examined("health", partial(_health, settings, model, now, _home_of(environ)))
     else:
-        yield Finding("health", "skipped", "needs a server that answers")
+        needed = "a server that answers" if settings else "settings that are understood"
+        yield Finding("health", "skipped", f"needs {needed}")
     yield examined("files", partial(_files, settings))
     yield from _dagster(environ)
 
@@ -97,6 +98,8 @@ def _health(settings: StoreSettings, model: Model, now: Callable[[], int], home:
         seen = read_health(store)
     finally:
         store.client.close()
+    if not seen.confirmed and not seen.records:
+        return Result("ok", "no run has been here yet")
     found = judge(seen, model.region_ids, now())
     problems = list(found.problems)
     if seen.records and has_storage(home):
@@ -113,7 +116,7 @@ def _health(settings: StoreSettings, model: Model, now: Callable[[], int], home:
     if not problems:
         return Result("ok", f"{len(found.regions)} regions were confirmed within twelve hours")
     return Result(
-        "problem" if seen.runs or seen.records else "warning",
+        "problem",
         "; ".join(f"{p.what}{f' (since {p.since})' if p.since else ''}" for p in problems),
         problems[0].advice,
     )

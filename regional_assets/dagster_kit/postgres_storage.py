@@ -13,11 +13,8 @@ from datetime import datetime
 from typing import Any, Self
 
 import dagster as dg
-from dagster_postgres import (
-    DagsterPostgresStorage,
-    PostgresEventLogStorage,
-    PostgresRunStorage,
-)
+import dagster_postgres
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import (
     create_pg_engine,
     get_token_provider_from_config,
@@ -59,7 +56,7 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
         # The first storage of a process has created the tables.
         super().__init__(postgres_url, autocreate and engine is None, data, token_provider)
         self._event_log_storage = _EventLog(postgres_url, False, token_provider=token_provider)
-        self._run_storage = _Runs(postgres_url, False, token_provider=token_provider)
+        self._run_storage = PostgresRunStorage(postgres_url, False, token_provider=token_provider)
         if engine is None:
             engine = _engines[postgres_url] = _pooled(postgres_url, token_provider)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
@@ -95,7 +92,9 @@ def _pooled(postgres_url: str, token_provider: Any) -> Engine:
     )
 
 
-class _Runs(PostgresRunStorage):
+class PostgresRunStorage(dagster_postgres.PostgresRunStorage):
+    """Dagster's own, in which a run ends once."""
+
     def handle_run_event(
         self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
     ) -> None:

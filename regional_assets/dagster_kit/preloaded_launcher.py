@@ -63,13 +63,14 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         """Forks the run's process, and watches it until it ends. What forks has two chances."""
         run: dg.DagsterRun = context.dagster_run
         arguments = command_arguments(self._instance, run) if _can_be_forked(run) else ""
-        for _ in range(2 if arguments else 0):
+        # A new one first loads Dagster.
+        for patience in (self.patience, 3 * self.patience) if arguments else ():
             process = self._servers().Process(
                 target=_execute,
                 args=(self._instance.root_directory, run.run_id, arguments),
                 name=f"run {run.run_id}",
             )
-            why_not = self._start(process)
+            why_not = self._start(process, patience)
             if not why_not:
                 watcher = (process, run.run_id)
                 threading.Thread(
@@ -92,7 +93,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
             me._config["tempdir"] = str(folder)  # noqa: SLF001 - multiprocessing has no other way
         return servers
 
-    def _start(self, process: ForkServerProcess) -> str:
+    def _start(self, process: ForkServerProcess, patience: float) -> str:
         """Starts the process. Why it could not, if so; then no process is started later either."""
         failed: list[BaseException] = []
 
@@ -106,7 +107,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
 
         starting = threading.Thread(target=start, daemon=True)
         starting.start()
-        starting.join(self.patience)
+        starting.join(patience)
         frozen = starting.is_alive()
         if not frozen and not failed:
             return ""
@@ -118,8 +119,8 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
                     # Multiprocessing itself has to learn of its end.
                     while child.status() != psutil.STATUS_ZOMBIE:
                         time.sleep(0.01)
-        starting.join(self.patience)
-        return f"did not answer for {self.patience:g} s" if frozen else f"failed ({failed[0]!r})"
+        starting.join(patience)
+        return f"did not answer for {patience:g} s" if frozen else f"failed ({failed[0]!r})"
 
     def terminate(self, run_id: str) -> bool:
         """Dagster's hook: asks whatever process on this machine executes the run to end it."""

@@ -31,7 +31,8 @@ INPUTS = len(MODEL.inputs)
 CHECKS = (
     "settings", "model", "state folder", "reachability", "encryption", "latency", "version",
     "cluster", "role", "replication", "eviction", "persistence", "memory", "rights", "key types",
-    "clock", "store", "inputs", "files", "Dagster home", "Dagster storage", "Dagster daemon",
+    "clock", "store", "inputs", "health", "files", "Dagster home", "Dagster storage",
+    "Dagster daemon",
 )  # fmt: skip
 
 
@@ -363,7 +364,7 @@ def test_settings_that_make_no_sense(server_url: str, folder: Path) -> None:
     assert findings["version"].verdict == "ok"
     environ = {"REGIONAL_ANSWER_TIMEOUT": "never", "REGIONAL_STATE_DIR": str(folder)}
     wrong = list(examine(environ, current_time))
-    assert [f.verdict for f in wrong] == ["problem", "ok", *["skipped"] * 16, *["ok"] * 3]
+    assert [f.verdict for f in wrong] == ["problem", "ok", *["skipped"] * 17, *["ok"] * 3]
     assert doctor("http://x", folder)["reachability"].verdict == "problem"
 
 

@@ -1,6 +1,7 @@
 """`regional-assets health`, as a probe calls it."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from regional_assets.cli.doctor import examine
 from regional_assets.cli.main import main
 from regional_assets.intelligence.timing import HOUR_MS
 from regional_assets.runs.clock import current_time
 from regional_assets.runs.snapshots import take_snapshots
+from regional_assets.store.diagnosis import Finding
 from regional_assets.store.health import HealthRecord, Problem, write_record
 from regional_assets.store.last_runs import record_failures
 from regional_assets.store.snapshot_store import SnapshotStore
@@ -95,3 +98,15 @@ def test_it_starts_no_embedded_server(command: Command) -> None:
     assert said.returncode == 2
     assert said.stdout == "down: the embedded server does not run; see `regional-assets doctor`\n"
     assert command("server", "status").stdout == "not running\n"
+
+
+def test_doctor_says_the_same(store: SnapshotStore) -> None:
+    def finding() -> Finding:
+        found = {f.check: f for f in examine(dict(os.environ), current_time)}
+        return found["health"]
+
+    assert finding().verdict == "ok"
+    record_failures(store, current_time(), "r", {"europe": "no room"})
+    europe = finding()
+    assert (europe.verdict, europe.advice) == ("problem", "regional-assets run europe")
+    assert europe.found.startswith("europe: failed: no room (since ")

@@ -11,6 +11,7 @@ from regional_assets_tests.support.built_in import NARRATED_REGIONS, REGION_IDS
 from regional_assets_tests.support.dagster_runs import ALL, WITH_BRIEFS, materialisations, run
 from regional_assets_tests.support.model_server import Models, configure
 from regional_assets_tests.support.stored import set_version
+from regional_assets_tests.support.stores import keys
 from scripts.make_docs_reference import METADATA, PAGE, key_rows, page
 
 # What a model of one's own leaves out: cli/test_model.py.
@@ -61,6 +62,7 @@ def test_the_keys_are_those_of_a_run(
     briefs = WITH_BRIEFS.resolve_job_def("regional_brief_job")
     weekly = range_tags(NARRATED_REGIONS[0], NARRATED_REGIONS[-1])
     assert briefs.execute_in_process(instance=instance, tags=weekly).success
+    client.hset(keys.health, "daemon", "what it saw")
     rows = {pattern: (kind, expiry) for pattern, kind, expiry, _ in key_rows()}
     found = set()
     for key in set(client.scan_iter()) - inputs:
