@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import dagster as dg
 
 from regional_assets.dagster_kit.liveness import end_run
-from regional_assets.dagster_kit.private import is_shared
+from regional_assets.dagster_kit.private import is_shared, read_tags, write_tag
 
 TAG = "dagster_kit/heartbeat"
 
@@ -40,7 +40,7 @@ def beating(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
         while True:
             # A storage that is away gets the next one.
             with suppress(Exception):
-                instance.add_run_tags(run_id, {TAG: str(time.time_ns())})
+                write_tag(instance, run_id, TAG, str(time.time_ns()))
             if ended.wait(_BEAT):
                 return
 
@@ -64,8 +64,10 @@ def end_silent_runs(
     found: dict[str, tuple[str, float]] = {}
     ended = []
     going_on = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    for run in instance.get_runs(dg.RunsFilter(statuses=going_on)):
-        value = run.tags.get(TAG)
+    runs = instance.get_runs(dg.RunsFilter(statuses=going_on))
+    values = read_tags(instance, [run.run_id for run in runs], TAG)
+    for run in runs:
+        value = values.get(run.run_id)
         # Without one it is of a process that cannot beat.
         if value is None:
             continue

@@ -6,7 +6,7 @@ it is for, and nothing that decides.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -123,6 +123,29 @@ def is_shared(instance: dg.DagsterInstance) -> bool:
     from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
 
     return not isinstance(instance.run_storage, SqliteRunStorage | InMemoryRunStorage)
+
+
+def write_tag(instance: dg.DagsterInstance, run_id: str, key: str, value: str) -> None:
+    """Writes a tag beside the run and not into it: `add_run_tags` writes the whole run, and two
+    threads that do so lose each other's tags."""
+    from dagster._core.storage.runs.schema import RunTagsTable as Tags
+
+    storage: Any = instance.run_storage
+    with storage.connect() as connection:
+        here = (Tags.c.run_id == run_id) & (Tags.c.key == key)
+        if not connection.execute(Tags.update().where(here).values(value=value)).rowcount:
+            connection.execute(Tags.insert().values(run_id=run_id, key=key, value=value))
+
+
+def read_tags(instance: dg.DagsterInstance, run_ids: Sequence[str], key: str) -> dict[str, str]:
+    """Those tags by run."""
+    from dagster._core.storage.runs.schema import RunTagsTable as Tags
+
+    storage: Any = instance.run_storage
+    with storage.connect() as connection:
+        found = (Tags.c.key == key) & Tags.c.run_id.in_(run_ids)
+        rows = connection.execute(Tags.select().where(found)).fetchall()
+        return {row.run_id: row.value for row in rows}
 
 
 def daemon_statuses(instance: dg.DagsterInstance, now: float) -> Sequence["DaemonStatus"]:

@@ -16,7 +16,7 @@ from dagster_postgres import PostgresEventLogStorage
 from regional_assets.cli.doctor import examine
 from regional_assets.dagster_kit import heartbeat
 from regional_assets.dagster_kit.liveness import end_dead_runs
-from regional_assets.dagster_kit.private import latest_data_versions
+from regional_assets.dagster_kit.private import latest_data_versions, read_tags, write_tag
 from regional_assets.dagster_kit.reporting import PartitionReport
 from regional_assets.runs.clock import current_time
 from regional_assets.store.diagnosis import Finding
@@ -312,8 +312,7 @@ def test_a_run_gives_signs_of_life(instance: dg.DagsterInstance) -> None:
     run = started(instance)
 
     def beat() -> str | None:
-        found = instance.get_run_by_id(run.run_id)
-        return found.tags.get(heartbeat.TAG) if found else None
+        return read_tags(instance, [run.run_id], heartbeat.TAG).get(run.run_id)
 
     with heartbeat.beating(instance, run.run_id):
         eventually(beat)
@@ -327,11 +326,11 @@ def test_silence_counts_only_while_somebody_looks(instance: dg.DagsterInstance) 
 
     def look(since_last: float, beats: int) -> list[str]:
         nonlocal seen
-        instance.add_run_tags(healthy.run_id, {heartbeat.TAG: str(beats)})
+        write_tag(instance, healthy.run_id, heartbeat.TAG, str(beats))
         ended, seen = heartbeat.end_silent_runs(instance, seen, since_last)
         return [one.run_id for one in ended]
 
-    instance.add_run_tags(run.run_id, {heartbeat.TAG: "the last"})
+    write_tag(instance, run.run_id, heartbeat.TAG, "the last")
     # The storage was away for an hour, or a clock is five minutes ahead: neither is silence.
     assert look(0, 1) == []
     assert look(3600, 2) == []
