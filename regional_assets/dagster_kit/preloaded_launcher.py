@@ -1,10 +1,8 @@
 """Runs on this machine that start at once.
 
-Dagster's default launcher starts a new Python for each run. To load Dagster takes that process two
-of the four seconds from a click to the end of a run. Here the daemon keeps a process that has
-loaded Dagster, and nothing of the project; it forks one process for each run (the fork server of
-`multiprocessing`). That process loads the project itself, so that every run executes the code of
-its time.
+Dagster's default launcher starts a new Python for each run, and to load Dagster takes half the time
+from a click to the end of a run. Here the daemon keeps a process that has loaded Dagster, and
+nothing of the project, and forks one for each run, which loads the project of its time.
 """
 
 import multiprocessing
@@ -12,7 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import ExitStack, suppress
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -72,10 +73,8 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
             )
             why_not = self._start(process, patience)
             if not why_not:
-                watcher = (process, run.run_id)
-                threading.Thread(
-                    target=self._watch, args=watcher, name=process.name, daemon=True
-                ).start()
+                watch = partial(self._watch, process, run.run_id)
+                threading.Thread(target=watch, name=process.name, daemon=True).start()
                 return
             words = f"The process that forks runs {why_not}, and is replaced."
             self._instance.report_engine_event(words, run, cls=type(self))
@@ -95,32 +94,32 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
 
     def _start(self, process: ForkServerProcess, patience: float) -> str:
         """Starts the process. Why it could not, if so; then no process is started later either."""
-        failed: list[BaseException] = []
 
         def start() -> None:
-            try:
-                with self._processes:
-                    process.start()
-            # Its socket is gone, it was killed, ...
-            except Exception as error:
-                failed.append(error)
+            with self._processes:
+                process.start()
 
-        starting = threading.Thread(target=start, daemon=True)
-        starting.start()
-        starting.join(patience)
-        frozen = starting.is_alive()
-        if not frozen and not failed:
+        starter = ThreadPoolExecutor(1)
+        starting = starter.submit(start)
+        starter.shutdown(wait=False)
+        try:
+            starting.result(patience)
+        except TimeoutError:
+            why_not = f"did not answer for {patience:g} s"
+        # Its socket is gone, it was killed, ...
+        except Exception as error:
+            why_not = f"failed ({error!r})"
+        else:
             return ""
-        # Multiprocessing starts another one as soon as this one has ended.
         for child in psutil.Process().children():
             with suppress(psutil.Error):
                 if "multiprocessing.forkserver" in " ".join(child.cmdline()):
                     child.kill()
-                    # Multiprocessing itself has to learn of its end.
+                    # Multiprocessing itself has to learn of its end, and then starts another one.
                     while child.status() != psutil.STATUS_ZOMBIE:
                         time.sleep(0.01)
-        starting.join(patience)
-        return f"did not answer for {patience:g} s" if frozen else f"failed ({failed[0]!r})"
+        wait_for([starting], patience)
+        return why_not
 
     def terminate(self, run_id: str) -> bool:
         """Dagster's hook: asks whatever process on this machine executes the run to end it."""
@@ -139,12 +138,8 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
             return
         run = self._instance.get_run_by_id(run_id)
         if run and not run.is_finished:
-            end_run(
-                self._instance,
-                run,
-                f"The process that executed this run ended with exit code {process.exitcode}, "
-                "before the run did.",
-            )
+            how = f"ended with exit code {process.exitcode}, before the run did."
+            end_run(self._instance, run, f"The process that executed this run {how}")
 
 
 def _can_be_forked(run: dg.DagsterRun) -> bool:
