@@ -101,6 +101,7 @@ KEYS: tuple[tuple[str, int | None], ...] = (
     ("last_words", LAST_WORDS_EXPIRY),
     ("last_seen", LAST_WORDS_EXPIRY),
     ("last_runs", None),
+    ("commits", None),
     ("health", None),
 )
 
@@ -221,6 +222,7 @@ def key_rows() -> Iterator[tuple[str, str, int | None, str]]:
         Keys().last_words("*"): "string",
         Keys().last_seen: "hash",
         Keys().last_runs: "hash",
+        Keys().commits: "string",
         Keys().health: "hash",
     }
     for name, expiry in KEYS:

@@ -12,9 +12,10 @@ from regional_assets.cli.render import console, plain
 from regional_assets.intelligence.stored import Alert
 from regional_assets.intelligence.text import quoted, visible
 from regional_assets.intelligence.timing import age
-from regional_assets.store.reading import read_waiting_alerts
+from regional_assets.store.reading import read_waiting_alerts, remove_alerts
 
 _MOST = 1000
+_ALL = 1_000_000
 _STYLE = {"critical": "red", "high": "yellow"}
 
 
@@ -38,6 +39,15 @@ def show_alerts(now: int) -> None:
         + (f", of which the last {more} were not looked at" if more else "")
     )
     fail_with([f"{queue}: {problem}" for problem in damaged])
+
+
+def drop(before: int) -> None:
+    """Takes the regional alerts from before that time (ms) out of the queue."""
+    with open_store() as store:
+        waiting = read_waiting_alerts(store, _ALL).messages
+        old = [m for m in waiting if any(a.publishedAt < before for a in regional_alerts([m])[0])]
+        dropped = remove_alerts(store, old)
+        click.echo(f"{dropped} regional alerts taken out of {store.keys.alert_queue}")
 
 
 def regional_alerts(messages: Iterable[bytes]) -> tuple[list[Alert], list[str]]:

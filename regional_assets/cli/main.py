@@ -8,7 +8,7 @@ import gc
 import io
 import os
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -96,12 +96,29 @@ def history(region: str, as_json: bool) -> None:
     show_history(region, as_json)
 
 
-@main.command()
-def alerts() -> None:
+@main.group(invoke_without_command=True)
+@click.pass_context
+def alerts(context: click.Context) -> None:
     """Show the alerts that wait for the notification relay, the next one first; none is taken."""
-    from regional_assets.cli.alerts import show_alerts
+    if context.invoked_subcommand is None:
+        from regional_assets.cli.alerts import show_alerts
 
-    show_alerts(current_time())
+        show_alerts(current_time())
+
+
+@alerts.command("drop")
+@click.option(
+    "--before",
+    type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"]),
+    required=True,
+    help="Of the time, in UTC.",
+)
+def drop_alerts(before: datetime) -> None:
+    """Take our own alerts that are older than a time out of the queue, as after a restore from a
+    dump that brought delivered ones back. Other jobs' messages stay. Needs the right to LREM."""
+    from regional_assets.cli.alerts import drop
+
+    drop(int(before.replace(tzinfo=UTC).timestamp() * 1000))
 
 
 @main.command("replay")

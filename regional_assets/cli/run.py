@@ -24,7 +24,7 @@ from regional_assets.defs.assets.briefs import REGIONAL_BRIEF
 from regional_assets.defs.assets.summary import DAMAGED, NOT_LISTED, REGIONAL_SUMMARY
 from regional_assets.defs.instance import open_instance
 from regional_assets.defs.jobs import BRIEF_JOB, SNAPSHOT_JOB
-from regional_assets.defs.known_store import EMPTIED_TAG, MOVED_TAG
+from regional_assets.defs.known_store import EMPTIED_TAG, MOVED_TAG, WENT_BACK_TAG
 from regional_assets.defs.partitions import contiguous, range_tags
 from regional_assets.defs.resources import NarratorResource
 from regional_assets.intelligence.model import Model
@@ -181,7 +181,7 @@ def _run(
                     raise_on_error=False,
                 )
             run = instance.get_run_by_id(run_id)
-            for tag in (EMPTIED_TAG, MOVED_TAG):
+            for tag in (EMPTIED_TAG, MOVED_TAG, WENT_BACK_TAG):
                 if run and tag in run.tags:
                     console.print("[yellow]warning:[/]", plain(run.tags[tag]), soft_wrap=True)
             ran.done |= found.regions

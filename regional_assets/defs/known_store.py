@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _KEY = STORE_TAG = "regional_assets/store"
 EMPTIED_TAG = "regional_assets/store_emptied"
 MOVED_TAG = "regional_assets/store_moved"
+WENT_BACK_TAG = "regional_assets/store_went_back"
+_COMMITS = "regional_assets/commits"
 
 
 class RunRecord:
@@ -35,11 +37,18 @@ class RunRecord:
         """Puts the store on record."""
         keep_store(self._instance, store)
 
-    def met(self, store: "MetStore", *, emptied: bool, before: str) -> None:
-        """Names the store in the tags of the run; in tags and log, warns that it was emptied, or
-        moved."""
+    def commits(self) -> int:
+        """The count of commits on record."""
+        return int(read_value(self._instance, _COMMITS) or 0)
+
+    def met(
+        self, store: "MetStore", commits: int, *, emptied: bool, before: str, went_back: bool
+    ) -> None:
+        """Names the store in the tags of the run; in tags and log, warns that it was emptied,
+        moved, or went back in time."""
         if self._run is None:
             return
+        write_value(self._instance, _COMMITS, str(commits))
         warnings = {}
         if emptied:
             warnings[EMPTIED_TAG] = (
@@ -52,6 +61,13 @@ class RunRecord:
                 f"Redis at {store} is the store that was at {before} until now: moved, or a copy "
                 "of it. From now on it is on record here. If it is a copy, correct REDIS_URL and "
                 "run `regional-assets adopt`."
+            )
+        if went_back:
+            warnings[WENT_BACK_TAG] = (
+                f"Redis at {store} went back in time: it was restored from an older dump. This run "
+                "compares with nothing that is stored and raises no alert. Alerts that wait in the "
+                "queue may have been delivered before: see `regional-assets alerts`, and take "
+                "those away with `regional-assets alerts drop --before TIME`."
             )
         if self._log:
             for words in warnings.values():

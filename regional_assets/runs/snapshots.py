@@ -346,9 +346,14 @@ def _previous(store: SnapshotStore, region: str, latest: LatestRead) -> Previous
     if stored is None:
         return None
     try:
-        return read_previous(region, stored.snapshot_id, stored.body, store.model.stored_versions)
+        previous = read_previous(
+            region, stored.snapshot_id, stored.body, store.model.stored_versions
+        )
     except PreviousSnapshotError as error:
         return Previous.unreadable(stored.snapshot_id, str(error))
+    # What an older dump holds is no ground for news.
+    unknown = dict.fromkeys(previous.versions, "")
+    return replace(previous, versions=unknown) if store.went_back else previous
 
 
 def _replies(

@@ -14,6 +14,7 @@ from regional_assets.errors import StoreError
 from regional_assets.redis_link.server import server_of
 from regional_assets.redis_link.text import as_text
 from regional_assets.store.keys import Keys
+from regional_assets.store.wire import confirmation
 
 # Of what lies under the key, which may be anything.
 _LONGEST_IDENTITY = 100
@@ -42,9 +43,15 @@ class KnownStore(Protocol):
     def keep(self, store: MetStore) -> None:
         """Puts the store on record."""
 
-    def met(self, store: MetStore, *, emptied: bool, before: str) -> None:
-        """Takes notice of the store that was met. `emptied`: it had lost its id; `before`: where it
-        was until now, if that was elsewhere."""
+    def commits(self) -> int:
+        """The count of commits on record."""
+
+    def met(
+        self, store: MetStore, commits: int, *, emptied: bool, before: str, went_back: bool
+    ) -> None:
+        """Takes notice of the store that was met, with its count of commits. `emptied`: it had lost
+        its id; `before`: where it was until now, if that was elsewhere; `went_back`: it is older
+        than it was."""
 
 
 def present_store(client: redis.Redis, keys: Keys) -> MetStore:
@@ -72,8 +79,15 @@ def _same_place(one: str, other: str) -> bool:
     return _THIS_MACHINE.sub("localhost", one) == _THIS_MACHINE.sub("localhost", other)
 
 
-def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: KnownStore) -> None:
-    """Compares the present store, whose `identity` was read, with the one on record. Raises
+def meet(
+    client: redis.Redis,
+    keys: Keys,
+    identity: bytes | None,
+    commits: Any,
+    record: KnownStore,
+) -> bool:
+    """Compares the present store, whose `identity` was read, with the one on record. `commits` is
+    the server's reply about their count. Returns whether the store went back in time. Raises
     `StoreError` when it is another.
 
     One that has no id at the address on record was emptied there: it gets the same id again, so
@@ -84,7 +98,7 @@ def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: KnownS
     here = known is not None and _same_place(present.address, known.address)
     emptied = here and not identity
     if not record.writable and (known is None or emptied):
-        return
+        return False
     if not identity and (known is None or emptied):
         present = identified(client, keys, present, known.identity if known else "")
     if known is None:
@@ -98,7 +112,12 @@ def meet(client: redis.Redis, keys: Keys, identity: bytes | None, record: KnownS
     elif not here and record.writable:
         record.keep(present)
     before = "" if here or known is None else known.address
-    record.met(present, emptied=emptied, before=before)
+    # A user without rights on it does not know.
+    counted = not isinstance(commits, Exception)
+    count = (confirmation(commits[0]) or 0) if counted else 0
+    went_back = counted and not emptied and count < record.commits()
+    record.met(present, count, emptied=emptied, before=before, went_back=went_back)
+    return went_back
 
 
 def identified(client: redis.Redis, keys: Keys, store: MetStore, identity: str = "") -> MetStore:

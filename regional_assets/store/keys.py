@@ -164,6 +164,11 @@ class Keys(msgspec.Struct, frozen=True):
         return self.own("last-runs")
 
     @property
+    def commits(self) -> str:
+        """How many snapshots were committed, by which a store that went back in time is known."""
+        return self.own("commits")
+
+    @property
     def health(self) -> str:
         """What those who watch the processes last saw."""
         return self.own("health")

@@ -1,12 +1,12 @@
 -- Records what became of regions at their last attempt.
 --
--- KEYS: 1 the hash of last runs; then per region its snapshot by the id of this attempt, and its
---       confirmation.
+-- KEYS: 1 the hash of last runs, 2 the count of commits; then per region its snapshot by the id of
+--       this attempt, and its confirmation.
 -- ARGV: 1 when the attempt was (ms), 2 the run's id; then per region its id, and the reason of its
 --       failure ("" for: as this store shows, which is nothing where it was not committed).
 -- Reply: how many regions were recorded.
 
-local LAST = KEYS[1]
+local LAST, COMMITS = KEYS[1], KEYS[2]
 local at, run_id = tonumber(ARGV[1]), ARGV[2]
 local server_time = tonumber(redis.call('TIME')[1]) * 1000
 local held = redis.call('TYPE', LAST).ok
@@ -23,14 +23,14 @@ local function outcome(by_id, confirmed)
   return tonumber(found or 0) == at and 'duplicate'
 end
 
-local recorded = 0
-for i = 1, (#KEYS - 1) / 2 do
+local recorded, written = 0, 0
+for i = 1, #KEYS / 2 - 1 do
   local region, reason = unpack(ARGV, 2 * i + 1, 2 * i + 2)
   local readable, before = pcall(cjson.decode, redis.call('HGET', LAST, region) or '{}')
   if not readable or type(before) ~= 'table' then
     before = {}
   end
-  local became = reason ~= '' and 'failed' or outcome(KEYS[2 * i], KEYS[2 * i + 1])
+  local became = reason ~= '' and 'failed' or outcome(KEYS[2 * i + 1], KEYS[2 * i + 2])
   -- An older attempt says nothing over a newer one, except over one whose clock ran ahead.
   local known = tonumber(before.at) or 0
   if became and (at >= known or known > server_time) then
@@ -44,6 +44,13 @@ for i = 1, (#KEYS - 1) / 2 do
     end
     redis.call('HSET', LAST, region, cjson.encode(found))
     recorded = recorded + 1
+    written = written + (became == 'written' and 1 or 0)
   end
+end
+if written > 0 and redis.call('TYPE', COMMITS).ok ~= 'string' then
+  redis.call('DEL', COMMITS)
+end
+if written > 0 then
+  redis.call('SET', COMMITS, (tonumber(redis.call('GET', COMMITS) or 0) or 0) + written)
 end
 return recorded

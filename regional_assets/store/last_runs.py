@@ -41,7 +41,7 @@ def committed_call(keys: Keys, at: int, run_id: str, ids: Mapping[str, str]) -> 
     region id → id of the snapshot that was to be written `at` (ms)."""
     names = (k for r, i in ids.items() for k in (keys.snapshot_by_id(i), keys.confirmed(r)))
     args = (word for region in ids for word in (region, ""))
-    return Call(_RECORD, [keys.last_runs, *names], [at, run_id, *args])
+    return Call(_RECORD, [keys.last_runs, keys.commits, *names], [at, run_id, *args])
 
 
 def record_failures(store: SnapshotStore, at: int, run_id: str, reasons: Mapping[str, str]) -> str:
@@ -51,7 +51,7 @@ def record_failures(store: SnapshotStore, at: int, run_id: str, reasons: Mapping
     for batch in batched(reasons.items(), _AT_ONCE):
         names = [key for region, _ in batch for key in (keys.confirmed(region),) * 2]
         words = [w for r, why in batch for w in (r, why[:LONGEST_REASON] or "unknown")]
-        call = Call(_RECORD, [keys.last_runs, *names], [at, run_id, *words])
+        call = Call(_RECORD, [keys.last_runs, keys.commits, *names], [at, run_id, *words])
         [reply] = store.attempt(partial(run, store.client, [call]))
         if isinstance(reply, Exception):
             return refusal(reply)

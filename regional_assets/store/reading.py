@@ -50,6 +50,16 @@ def read_waiting_alerts(store: SnapshotStore, most: int) -> WaitingAlerts:
     return store.attempt(read)
 
 
+def remove_alerts(store: SnapshotStore, messages: Iterable[bytes]) -> int:
+    """Takes these messages out of the alert queue, each once; how many were still there. Raises
+    `StoreError`."""
+    removed = 0
+    for message in messages:
+        command = ("LREM", store.keys.alert_queue, -1, message)
+        removed += int(store.attempt(partial(store.client.execute_command, *command)))
+    return removed
+
+
 def regions_with_latest(store: SnapshotStore, regions: Sequence[str]) -> set[str]:
     """Those of `regions` whose pointer is there. Raises `StoreError`."""
 

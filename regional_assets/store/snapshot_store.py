@@ -118,6 +118,8 @@ class SnapshotStore:
         self._settings = settings
         self._snapshot_expiry = snapshot_expiry
         self._unmet = record
+        # Whether the store is older than it was: it was restored from a dump.
+        self.went_back = False
 
     @property
     def server(self) -> Server:
@@ -241,17 +243,19 @@ class SnapshotStore:
             _READ, [*plain, *observed, *self._pointers(regions)], [len(plain), len(observed)]
         )
         identity = [self.keys.identity] if self._unmet else []
+        commits = [self.keys.commits] if self._unmet else []
         # Apart, because a user may have rights on each with a rule of its own.
-        groups = [names for names in (plain, copied, identity) if names]
+        groups = [names for names in (plain, copied, identity, commits) if names]
         command = partial(run, self.client, [call, *beside], groups)
         # A silent server is reported, not asked again: nothing has been computed yet.
         replies = self._attempt(command, patient=False)
         needed = len(groups) + 1
-        for reply in replies[:needed]:
-            if isinstance(reply, Exception):
+        for place, reply in enumerate(replies[:needed], 1):
+            # A user may be without rights on the count alone.
+            if isinstance(reply, Exception) and not (commits and place == needed - 1):
                 raise self.unavailable(reply)
         if identity:
-            self._meet(replies[needed - 2][0])
+            self._meet(replies[needed - 3][0], replies[needed - 2])
         values = iter(replies)
         return (
             next(values) if plain else [],
@@ -423,17 +427,21 @@ class SnapshotStore:
             for key in (self.keys.latest(region), self.keys.confirmed(region))
         ]
 
-    def _meet(self, identity: bytes | None) -> None:
+    def _meet(self, identity: bytes | None, commits: Any) -> None:
         if self._unmet:
-            self._attempt(partial(meet, self.client, self.keys, identity, self._unmet))
+            compare = partial(meet, self.client, self.keys, identity, commits, self._unmet)
+            self.went_back = self._attempt(compare)
             # Only now: another store stays closed.
             self._unmet = None
 
     def attempt(self, command: Callable[[], T], **limits: Any) -> T:
         """As `client.attempt`, once it is known which store this is."""
         if self._unmet:
-            read = partial(self.client.execute_command, "MGET", self.keys.identity)
-            self._meet(self._attempt(read)[0])
+            names = [self.keys.identity], [self.keys.commits]
+            identity, commits = self._attempt(partial(run, self.client, [], names))
+            if isinstance(identity, Exception):
+                raise self.unavailable(identity)
+            self._meet(identity[0], commits)
         return self._attempt(command, **limits)
 
     def _attempt(self, command: Callable[[], T], **limits: Any) -> T:

@@ -24,6 +24,7 @@ from regional_assets.defs.known_store import (
     EMPTIED_TAG,
     MOVED_TAG,
     STORE_TAG,
+    WENT_BACK_TAG,
     keep_store,
     known_store,
 )
@@ -37,7 +38,7 @@ from regional_assets.store.keys import Keys
 from regional_assets_tests.support.built_in import MODEL, NARRATED_REGIONS
 from regional_assets_tests.support.dagster_runs import ALL, WITH_BRIEFS, reason
 from regional_assets_tests.support.stores import keys
-from regional_assets_tests.support.worlds import sample_values
+from regional_assets_tests.support.worlds import quiet_values, sample_values
 
 JOBS = [
     SNAPSHOT_JOB,
@@ -310,3 +311,44 @@ def test_many_who_give_a_store_its_identity_at_once_find_the_same(server_url: st
         assert len(found) == 1
         [store] = found
         assert client.get(names.identity) == store.identity.encode()
+
+
+def test_a_store_that_went_back_in_time_is_no_ground_for_news(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    client.mset(dict(quiet_values(current_time())))
+    assert take(instance).success
+    old = {key: (client.dump(key), client.pttl(key)) for key in client.scan_iter()}
+    client.mset(dict(sample_values(current_time())))
+    assert take(instance).success
+    assert client.llen(keys.alert_queue)
+    # The record is of a run's start.
+    assert WENT_BACK_TAG not in tags(instance, take(instance))
+    client.flushall()
+    for key, (value, left) in old.items():
+        client.restore(key, max(0, int(left)), value or b"")
+    client.mset(dict(sample_values(current_time())))
+    before = client.lrange(keys.alert_queue, 0, -1)
+    result = take(instance)
+    assert result.success
+    assert "went back in time" in tags(instance, result)[WENT_BACK_TAG]
+    assert client.lrange(keys.alert_queue, 0, -1) == before
+    again = take(instance)
+    assert again.success
+    assert WENT_BACK_TAG not in tags(instance, again)
+
+
+def test_old_alerts_are_dropped_and_others_stay(
+    instance: dg.DagsterInstance, client: redis.Redis
+) -> None:
+    assert take(instance).success
+    waiting = int(client.llen(keys.alert_queue))
+    assert waiting
+    client.lpush(keys.alert_queue, b'{"eventType": "another"}', b"no JSON")
+    kept = CliRunner().invoke(main, ["alerts", "drop", "--before", "2000-01-01"])
+    assert kept.output == f"0 regional alerts taken out of {keys.alert_queue}\n"
+    dropped = CliRunner().invoke(main, ["alerts", "drop", "--before", "2100-01-01"])
+    assert dropped.output == f"{waiting} regional alerts taken out of {keys.alert_queue}\n"
+    left = client.lrange(keys.alert_queue, 0, -1)
+    assert left == [b"no JSON", b'{"eventType": "another"}']
+    assert CliRunner().invoke(main, ["alerts", "drop"]).exit_code == 2

@@ -43,7 +43,12 @@ class OneRecord:
     def keep(self, store: MetStore) -> None:
         self.store = store
 
-    def met(self, store: MetStore, *, emptied: bool, before: str) -> None:
+    def commits(self) -> int:
+        return 0
+
+    def met(
+        self, store: MetStore, commits: int, *, emptied: bool, before: str, went_back: bool
+    ) -> None:
         assert store == self.store
 
 
