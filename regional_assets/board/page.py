@@ -11,7 +11,6 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
-from msgspec.structs import replace
 
 from regional_assets.board.figures import HEIGHT, LATENCIES, WIDTH, latency_share, line_of
 from regional_assets.board.view import Board, board_of
@@ -20,10 +19,8 @@ from regional_assets.intelligence.stored import YEAR_10000
 from regional_assets.intelligence.text import visible, words
 from regional_assets.intelligence.timing import age, utc
 from regional_assets.intelligence.transmission import UNITS
-from regional_assets.runs.health import region_health
 from regional_assets.runs.records import read_records
 from regional_assets.runs.snapshots import uncollected
-from regional_assets.store.health import read_health
 from regional_assets.store.snapshot_store import SnapshotStore
 
 # The page's name among the files of `REGIONAL_FILES`.
@@ -37,10 +34,7 @@ _MOST_CHARACTERS = 1_200
 def make_board(store: SnapshotStore, regions: Sequence[str], now: int) -> tuple[Board, str]:
     """The board of `regions` as of `now` (ms), and its page. Of more than `MOST_REGIONS` it has
     those under most pressure. Raises `StoreError` when the server is unavailable."""
-    seen = read_health(store)
-    found = {region: region_health(seen, region, now).trouble for region in regions}
-    troubles = {store.model.region(r).label: words for r, words in found.items() if words}
-    board = replace(board_of(read_records(store, regions, now)), troubles=troubles)
+    board = board_of(read_records(store, regions, now))
     return board, render(board)
 
 

@@ -29,7 +29,9 @@ from regional_assets.intelligence.tally import Tally
 from regional_assets.intelligence.text import words
 from regional_assets.intelligence.timing import MINUTE_MS, YOUNG_MS
 from regional_assets.intelligence.triggers import STATES, TriggerState, compared
+from regional_assets.runs.health import region_health
 from regional_assets.runs.records import Record, Records
+from regional_assets.store.health import Seen
 
 T = TypeVar("T")
 
@@ -180,6 +182,8 @@ def board_of(records: Records) -> Board:
         for region, record in records.by_region.items()
         if record.snapshot
     }
+    seen = Seen(records.runs, {r: one.confirmed for r, one in records.by_region.items()}, {})
+    troubles = {r: region_health(seen, r, world.now).trouble for r in records.by_region}
     return Board(
         made_at=world.now,
         cards=[_card(model, region, record) for region, record in records.by_region.items()],
@@ -189,6 +193,7 @@ def board_of(records: Records) -> Board:
         map=picture(model.geography.regions, marks),
         hidden=records.hidden,
         records=sum(tally.records for tally in world.tallies.values()),
+        troubles={model.region(r).label: why for r, why in troubles.items() if why},
     )
 
 

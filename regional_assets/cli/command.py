@@ -26,12 +26,8 @@ class Command(click.Command):
     """A command whose errors that a user can do something about have no traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with _without_traceback(ctx):
             return super().invoke(ctx)
-        except UnknownRegionError as error:
-            raise click.UsageError(str(error), ctx) from None
-        except (RegionalAssetsError, LinkError) as error:
-            raise click.ClickException(visible(str(error))) from None
 
 
 class Group(click.Group):
@@ -39,6 +35,20 @@ class Group(click.Group):
 
     command_class = Command
     group_class = type
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _without_traceback(ctx):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _without_traceback(context: click.Context) -> Iterator[None]:
+    try:
+        yield
+    except UnknownRegionError as error:
+        raise click.UsageError(str(error), context) from None
+    except (RegionalAssetsError, LinkError) as error:
+        raise click.ClickException(visible(str(error))) from None
 
 
 def chosen() -> Model:

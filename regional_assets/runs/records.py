@@ -18,6 +18,7 @@ from regional_assets.intelligence.stored import (
 )
 from regional_assets.intelligence.timing import DAY_MS, last_confirmed
 from regional_assets.intelligence.world import World, build_world
+from regional_assets.store.last_runs import LastRun
 from regional_assets.store.latest import LatestRead, Pointer
 from regional_assets.store.past import Past, read_bodies, read_pasts
 from regional_assets.store.reading import regime_changes
@@ -53,10 +54,12 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Records(msgspec.Struct, frozen=True):
-    """The records by region, what the inputs are now, and how many regions are `hidden`."""
+    """The records by region, what the inputs are now, the last runs by region, and how many regions
+    are `hidden`."""
 
     by_region: Mapping[str, Record]
     world: World
+    runs: Mapping[str, LastRun]
     hidden: int = 0
 
 
@@ -68,7 +71,7 @@ def read_records(store: SnapshotStore, regions: Sequence[str], now: int) -> Reco
     shown = under_most_pressure(found)
     triggers = store.model.applicable_triggers
     metrics = {r: [t.metric for t in triggers if t.region == r] for r in shown}
-    pasts = read_pasts(store, metrics, now - _DAYS * DAY_MS, _CHANGES)
+    pasts, runs = read_pasts(store, metrics, now - _DAYS * DAY_MS, _CHANGES)
     # So far the snapshots are copies; people are shown what readers find.
     latest_ids = {
         region: snapshot.snapshot_id
@@ -85,7 +88,7 @@ def read_records(store: SnapshotStore, regions: Sequence[str], now: int) -> Reco
         for region in shown
     }
     world = build_world(store.model, stored.values, now, stored.memory(now))
-    return Records(records, world, hidden=len(found) - len(shown))
+    return Records(records, world, runs, hidden=len(found) - len(shown))
 
 
 def shown_of(region: str, read: LatestRead) -> Body | str | None:

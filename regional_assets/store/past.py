@@ -13,6 +13,7 @@ from regional_assets.redis_link.refusals import refusal
 from regional_assets.redis_link.text import as_text
 from regional_assets.store.batches import batched
 from regional_assets.store.keys import Keys
+from regional_assets.store.last_runs import LastRun, last_runs
 from regional_assets.store.snapshot_store import SnapshotStore
 from regional_assets.store.wire import observations
 
@@ -40,10 +41,10 @@ class Past(msgspec.Struct, frozen=True):
 
 def read_pasts(
     store: SnapshotStore, metrics: Mapping[str, Sequence[str]], since: int, changes: int
-) -> dict[str, Past]:
+) -> tuple[dict[str, Past], dict[str, LastRun]]:
     """The past of each region since that time (ms), its last `changes` regime changes and the last
-    observations of its `metrics`, in one round trip. Raises `StoreError` when the server is
-    unavailable."""
+    observations of its `metrics`; and the last runs of all regions, in one round trip. Raises
+    `StoreError` when the server is unavailable."""
 
     keys = store.keys
 
@@ -56,10 +57,13 @@ def read_pasts(
                 pipeline.lrange(keys.regime_history(region), 0, changes - 1)
                 for name in names:
                     pipeline.zrange(keys.observations(region, name), -1, -1)
+            pipeline.hgetall(keys.last_runs)
             return pipeline.execute(raise_on_error=False)
 
-    replies = iter(store.attempt(read))
-    return {region: _past(keys, region, names, replies) for region, names in metrics.items()}
+    *found, runs = store.attempt(read)
+    replies = iter(found)
+    pasts = {region: _past(keys, region, names, replies) for region, names in metrics.items()}
+    return pasts, last_runs(runs)
 
 
 class StoredHistory(msgspec.Struct, frozen=True):

@@ -205,7 +205,10 @@ def test_where_it_is_off_nothing_is_remembered(
     monkeypatch.setenv("REGIONAL_HOLD", "off")
     write(store, NOW)
     run(store, NOW)
-    assert {*store.client.scan_iter(keys.own("*"))} == {keys.last_runs.encode()}
+    assert {*store.client.scan_iter(keys.own("*"))} == {
+        keys.last_runs.encode(),
+        keys.commits.encode(),
+    }
     assert not {"no_source", "axis_confidence"} & {*meta_of(store, "mena")}
     alerts, _ = told(store)
     delete(store, "cross_source_signals")
