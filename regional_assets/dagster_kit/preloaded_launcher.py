@@ -8,6 +8,7 @@ its time.
 """
 
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -30,7 +31,7 @@ from regional_assets.dagster_kit.private import (
     execute_run,
 )
 
-# So that the path of a socket in it is no longer than the system allows.
+# Bytes, so that the path of a socket in it is no longer than the system allows.
 _LONGEST_FOLDER = 80
 
 
@@ -87,7 +88,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         servers = multiprocessing.get_context("forkserver")
         servers.set_forkserver_preload(self._preload)
         folder = Path(self._instance.root_directory) / "forks"
-        if len(str(folder)) <= _LONGEST_FOLDER:
+        if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
             folder.mkdir(mode=0o700, exist_ok=True)
             me: Any = multiprocessing.process.current_process()
             me._config["tempdir"] = str(folder)  # noqa: SLF001 - multiprocessing has no other way
@@ -120,6 +121,9 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
                     while child.status() != psutil.STATUS_ZOMBIE:
                         time.sleep(0.01)
         starting.join(patience)
+        if not failed and not starting.is_alive():
+            # At the last moment. A second process would make Dagster fail the run.
+            return ""
         return f"did not answer for {patience:g} s" if frozen else f"failed ({failed[0]!r})"
 
     def terminate(self, run_id: str) -> bool:
