@@ -6,6 +6,7 @@ nothing of the project, and forks one for each run, which loads the project of i
 """
 
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -31,7 +32,7 @@ from regional_assets.dagster_kit.private import (
     execute_run,
 )
 
-# So that the path of a socket in it is no longer than the system allows.
+# Bytes, so that the path of a socket in it is no longer than the system allows.
 _LONGEST_FOLDER = 80
 
 
@@ -86,7 +87,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         servers = multiprocessing.get_context("forkserver")
         servers.set_forkserver_preload(self._preload)
         folder = Path(self._instance.root_directory) / "forks"
-        if len(str(folder)) <= _LONGEST_FOLDER:
+        if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
             folder.mkdir(mode=0o700, exist_ok=True)
             me: Any = multiprocessing.process.current_process()
             me._config["tempdir"] = str(folder)  # noqa: SLF001 - multiprocessing has no other way
@@ -119,7 +120,9 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
                     while child.status() != psutil.STATUS_ZOMBIE:
                         time.sleep(0.01)
         wait_for([starting], patience)
-        return why_not
+        # At the last moment: a second process would make Dagster fail the run.
+        started = starting.done() and not starting.exception()
+        return "" if started else why_not
 
     def terminate(self, run_id: str) -> bool:
         """Dagster's hook: asks whatever process on this machine executes the run to end it."""

@@ -54,6 +54,21 @@ def test_a_dagster_home_that_is_a_file(command: Command, folder: Path, arguments
     assert in_one_line(found, f"DAGSTER_HOME={folder}/file cannot be used (File exists): name a")
 
 
+def test_a_dagster_home_that_deploy_makes_is_its_owners_alone(folder: Path) -> None:
+    home = folder / "a" / "home"
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "REDIS_URL": "redis://unused"}
+    # What it would start is not there; the folder is made before.
+    ended = subprocess.run(
+        ["sh", CONFIGURATION.parent / "deploy" / "start", "nothing"],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert (home / "dagster.yaml").stat().st_mode & 0o077 == 0
+
+
 def test_a_dagster_home_that_is_relative_and_missing(command: Command, folder: Path) -> None:
     command("inputs", "load")
     assert command("run", "mena", DAGSTER_HOME="a/home").returncode == 0

@@ -8,7 +8,9 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, cast
 
@@ -282,6 +284,30 @@ def test_a_fork_server_whose_socket_is_gone_is_replaced(
     run_id = launch("pass")
     ended(instance, run_id, SUCCESS)
     assert "The process that forks runs failed (FileNotFoundError" in said(instance, run_id)
+
+
+def test_a_process_that_starts_at_the_deadline_is_not_started_twice(
+    instance: dg.DagsterInstance,
+    launch: Callable[..., str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Dagster fails a run that a second process starts."""
+    started_slowly = ForkServerProcess.start
+
+    def start(process: ForkServerProcess) -> None:
+        started_slowly(process)
+        time.sleep(6)
+
+    ended(instance, launch("pass"), SUCCESS)
+    monkeypatch.setattr(ForkServerProcess, "start", start)
+    monkeypatch.setattr(PreloadedRunLauncher, "patience", 5.0)
+    began = folder / "began"
+    run_id = launch("pass", f"open({str(began)!r}, 'a').write('x')")
+    monkeypatch.undo()
+    ended(instance, run_id, SUCCESS)
+    assert began.read_text() == "x"
+    assert "is replaced" not in said(instance, run_id)
 
 
 @pytest.mark.parametrize(
