@@ -9,10 +9,8 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
+from concurrent import futures
 from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing.connection import wait
@@ -21,7 +19,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
-import psutil
 
 from regional_assets.dagster_kit.liveness import alive, end_run, is_alive, terminate
 from regional_assets.dagster_kit.private import (
@@ -31,16 +28,16 @@ from regional_assets.dagster_kit.private import (
     command_arguments,
     execute_run,
 )
+from regional_assets.dagster_kit.processes import end_fork_server
 
 # Bytes, so that the path of a socket in it is no longer than the system allows.
 _LONGEST_FOLDER = 80
 
 
 class PreloadedRunLauncher(dg.DefaultRunLauncher):
-    """For `run_launcher` in dagster.yaml. Its configuration may list, as `preload`, packages that
-    the project's runs import and that are not its own; what is not installed is skipped. A code
-    location of another Python, or of a code server with a port, is left to Dagster's default
-    launcher."""
+    """For `run_launcher` in dagster.yaml. `preload` lists packages that the project's runs import
+    and that are not its own; what is not installed is skipped. A code location of another Python,
+    or of a code server with a port, is left to Dagster's default launcher."""
 
     # Seconds in which the process of a run that was launched takes its lock.
     patience = 10.0
@@ -72,8 +69,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
                 args=(self._instance.root_directory, run.run_id, arguments),
                 name=f"run {run.run_id}",
             )
-            why_not = self._start(process, patience)
-            if not why_not:
+            if not (why_not := self._start(process, patience)):
                 watch = partial(self._watch, process, run.run_id)
                 threading.Thread(target=watch, name=process.name, daemon=True).start()
                 return
@@ -82,8 +78,7 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
         super().launch_run(context)
 
     def _servers(self) -> ForkServerContext:
-        """Fork servers as this launcher wants them. Their socket lies in the instance's folder:
-        what cleans temporary folders would take it away."""
+        """Fork servers whose socket lies in the instance's folder, which nothing cleans."""
         servers = multiprocessing.get_context("forkserver")
         servers.set_forkserver_preload(self._preload)
         folder = Path(self._instance.root_directory) / "forks"
@@ -100,29 +95,21 @@ class PreloadedRunLauncher(dg.DefaultRunLauncher):
             with self._processes:
                 process.start()
 
-        starter = ThreadPoolExecutor(1)
+        starter = futures.ThreadPoolExecutor(1)
         starting = starter.submit(start)
         starter.shutdown(wait=False)
         try:
             starting.result(patience)
         except TimeoutError:
             why_not = f"did not answer for {patience:g} s"
-        # Its socket is gone, it was killed, ...
         except Exception as error:
             why_not = f"failed ({error!r})"
         else:
             return ""
-        for child in psutil.Process().children():
-            with suppress(psutil.Error):
-                if "multiprocessing.forkserver" in " ".join(child.cmdline()):
-                    child.kill()
-                    # Multiprocessing itself has to learn of its end, and then starts another one.
-                    while child.status() != psutil.STATUS_ZOMBIE:
-                        time.sleep(0.01)
-        wait_for([starting], patience)
+        end_fork_server()
+        futures.wait([starting], patience)
         # At the last moment: a second process would make Dagster fail the run.
-        started = starting.done() and not starting.exception()
-        return "" if started else why_not
+        return "" if starting.done() and not starting.exception() else why_not
 
     def terminate(self, run_id: str) -> bool:
         """Dagster's hook: asks whatever process on this machine executes the run to end it."""

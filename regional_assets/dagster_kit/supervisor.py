@@ -24,6 +24,8 @@ import grpc  # type: ignore[import-untyped]
 import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from regional_assets.dagster_kit.processes import STOPPED, command_line, kill, status
+
 # What the command line of each process holds.
 _ROLES = {
     "web server": ("dagster_webserver",),
@@ -131,7 +133,7 @@ class _Tree:
         stopped = [
             role
             for role, processes in found.items()
-            if any(_status(process) == psutil.STATUS_STOPPED for process in processes)
+            if any(status(process) == STOPPED for process in processes)
         ]
         asked = all(found.values()) and not stopped
         answers = dict(self._unanswered(found)) if asked else {}
@@ -154,15 +156,12 @@ class _Tree:
         """Ends `dagster dev` in order, and whatever of it is left by force."""
         self._find()
         left = {p for processes in self._known.values() for p in processes}
-        for process in left:
-            # It would keep the others waiting.
-            if _status(process) == psutil.STATUS_STOPPED:
-                _quietly(process.kill)
+        # It would keep the others waiting.
+        kill(process for process in left if status(process) == STOPPED)
         self._top.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._top.wait(_ENDS_WITHIN)
-        for process in left:
-            _quietly(process.kill)
+        kill(left)
         self._top.kill()
         self._top.wait()
         psutil.wait_procs(left, _ENDS_WITHIN)
@@ -174,7 +173,7 @@ class _Tree:
         with suppress(psutil.Error):
             below = psutil.Process(self._top.pid).children(recursive=True)
         for process in below:
-            words = _command_line(process)
+            words = command_line(process)
             for role, needed in _ROLES.items():
                 if all(word in words for word in needed):
                     found[role].append(process)
@@ -233,7 +232,7 @@ def _ask(url: str) -> Mapping[str, Any]:
 
 def _serves(process: psutil.Process) -> bool:
     """Whether the server on the socket of its command line is healthy."""
-    words = _command_line(process)
+    words = command_line(process)
     if "--socket" not in words:
         return True
     socket = words[words.index("--socket") + 1]
@@ -244,20 +243,3 @@ def _serves(process: psutil.Process) -> bool:
         except grpc.RpcError:
             return False
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-def _command_line(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):
-        return process.cmdline()
-    return []
-
-
-def _status(process: psutil.Process) -> str:
-    with suppress(psutil.Error):
-        return str(process.status())
-    return "gone"
-
-
-def _quietly(action: Callable[[], None]) -> None:
-    with suppress(psutil.Error):
-        action()

@@ -1,6 +1,8 @@
 """`missed_tick_sensor`: what schedules owe, on a real instance whose ticks are written as the
 daemon writes them."""
 
+import time
+
 import dagster as dg
 import pytest
 from dagster._core.remote_origin import (
@@ -20,9 +22,10 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
 from regional_assets.defs.jobs import SNAPSHOT_JOB
+from regional_assets.defs.partitions import RANGE_TAGS
 from regional_assets.replay.replay import ReplayClock
 from regional_assets_tests.support.built_in import REGION_IDS
-from regional_assets_tests.support.dagster_runs import DEFS
+from regional_assets_tests.support.dagster_runs import DEFS, a_run
 
 SCHEDULE = "regional_snapshot_schedule"
 # 2026-09-21 12:00 UTC.
@@ -122,3 +125,39 @@ def test_a_run_that_came_since_stands_for_it(
     ticked(instance_in_files, schedule, TickStatus.SKIPPED, NOT_FINISHED)
     instance_in_files.create_run_for_job(DEFS.resolve_job_def(SNAPSHOT_JOB))
     assert evaluated(instance_in_files) == ([], "no tick was missed")
+
+
+def owed(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
+    """A run of two regions that died, and that Dagster is to start again."""
+    run = a_run(
+        instance,
+        SNAPSHOT_JOB,
+        dg.DagsterRunStatus.STARTED,
+        will_retry="true",
+        asset_partition_range_start="mena",
+        asset_partition_range_end="east-asia",
+        **tags,
+    )
+    instance.report_run_failed(run, "its process is gone")
+    return run
+
+
+def test_a_retry_that_could_not_be_started_is_made_up(
+    instance_in_files: dg.DagsterInstance,
+) -> None:
+    run = owed(instance_in_files)
+    ended = time.time() - AT
+    # Dagster has the first try.
+    assert evaluated(instance_in_files, ended + 60) == ([], "no tick was missed")
+    [request], _ = evaluated(instance_in_files, ended + 200)
+    assert (request.job_name, request.run_key) == (SNAPSHOT_JOB, f"retry of {run.run_id}")
+    assert [request.tags[tag] for tag in RANGE_TAGS] == ["mena", "east-asia"]
+    # Of the day before it is no news.
+    assert evaluated(instance_in_files, ended + 100_000) == ([], "no tick was missed")
+    later = instance_in_files.create_run_for_job(DEFS.resolve_job_def(SNAPSHOT_JOB))
+    assert evaluated(instance_in_files, ended + 200) == ([], "no tick was missed"), later
+
+
+def test_a_retry_that_was_started_is_not_made_up(instance_in_files: dg.DagsterInstance) -> None:
+    owed(instance_in_files, auto_retry_run_id="another")
+    assert evaluated(instance_in_files, time.time() - AT + 200) == ([], "no tick was missed")

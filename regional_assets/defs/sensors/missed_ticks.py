@@ -1,7 +1,7 @@
 """`missed_tick_sensor`: makes up the ticks of schedules that failed, or were skipped for a run that
-has ended since."""
+has ended since, and the retries of runs that could not be started."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,11 +9,13 @@ import dagster as dg
 
 from regional_assets.dagster_kit.overdue import latest_ticks
 from regional_assets.dagster_kit.private import Tick, TickStatus
+from regional_assets.defs.partitions import RANGE_TAGS
 from regional_assets.defs.resources import ClockResource
 from regional_assets.defs.schedules import NOT_FINISHED
 
 # Seconds. The daemon itself tries a tick that failed again.
 _LEAVE = 120
+_RETRIED_WITHIN = 86_400
 
 
 def missed_tick_sensor(
@@ -31,7 +33,8 @@ def missed_tick_sensor(
         description=(
             "Looks at the latest tick of each schedule. Where it failed (the storage or the code "
             "server was away), or was skipped for a run that has ended since, and no run of the "
-            "job came after it, the sensor starts the runs of that tick."
+            "job came after it, the sensor starts the runs of that tick. It also starts a run "
+            "again that Dagster was to retry and could not, because the code server was away."
         ),
     )
     def sensor(
@@ -60,9 +63,43 @@ def missed_tick_sensor(
                 )
                 for request in found.run_requests or ()
             ]
+        names = {schedule.job_name for schedule in schedules}
+        requests += _retries(context.instance, names, regional_clock.now() / 1000)
         return requests or dg.SkipReason("; ".join(reasons) or "no tick was missed")
 
     return sensor
+
+
+def _retries(
+    instance: dg.DagsterInstance, jobs: Collection[str], now: float
+) -> Iterator[dg.RunRequest]:
+    """The retries of the last day that Dagster owes these jobs, unless a run came since."""
+    owed = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE],
+        tags={"dagster/will_retry": "true"},
+        updated_after=datetime.fromtimestamp(now - _RETRIED_WITHIN, UTC),
+    )
+    for record in instance.get_run_records(owed):
+        run, ended = record.dagster_run, record.end_time or now
+        since = dg.RunsFilter(
+            job_name=run.job_name, created_after=datetime.fromtimestamp(ended, UTC)
+        )
+        if (
+            run.job_name in jobs
+            and "dagster/auto_retry_run_id" not in run.tags
+            and now - ended > _LEAVE
+            and not instance.get_runs(since, limit=1)
+        ):
+            yield dg.RunRequest(
+                run_key=f"retry of {run.run_id}",
+                job_name=run.job_name,
+                run_config=run.run_config,
+                tags={
+                    **{tag: run.tags[tag] for tag in RANGE_TAGS if tag in run.tags},
+                    "regional/retry_of": run.run_id,
+                },
+                asset_selection=list(run.asset_selection or ()) or None,
+            )
 
 
 def _is_missed(tick: Tick, now: float) -> bool:
