@@ -163,8 +163,9 @@ def test_all_inputs_are_one_round_trip(instance: dg.DagsterInstance, client: red
     client.config_resetstat()
     assert observe(instance).success
     counted = calls(client)
-    # One of the inputs and one of the store's identity, in one pipeline with the scripts.
-    assert (counted["mget"], counted["evalsha_ro"]) == (2, 2)
+    # Of the inputs, of the store's identity and of its count of commits, in one pipeline with the
+    # scripts.
+    assert (counted["mget"], counted["evalsha_ro"]) == (3, 2)
     # Of the scripts, and of this test.
     others = {"type", "zrange", "hgetall", "config|resetstat", "info"}
     assert set(counted) - others == {"mget", "evalsha_ro"}

@@ -129,6 +129,7 @@ def unknown_keys(client: redis.Redis) -> set[str]:
         keys.identity,
         keys.last_seen,
         keys.last_runs,
+        keys.commits,
         keys.health,
         *map(keys.last_words, INPUT_KEYS),
     }
