@@ -12,6 +12,7 @@ import click
 
 from regional_assets.cli.command import Command, chosen
 from regional_assets.errors import STORE_ERRORS
+from regional_assets.intelligence.model import Model
 from regional_assets.redis_link.errors import LinkError
 from regional_assets.runs.clock import current_time
 from regional_assets.settings import MODEL, REDIS_URL, StoreSettings, state_dir
@@ -46,7 +47,7 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
 
     home = use_dagster_home()
     os.environ["REGIONAL_STATE_DIR"] = str(state_dir())
-    chosen()
+    model = chosen()
     if choice := MODEL.read():
         # A relative path counts from here.
         os.environ[MODEL.name] = choice
@@ -66,17 +67,17 @@ def ui(context: click.Context, host: str, port: int | None) -> None:
     # Elsewhere Dagster warns of every dagster.yaml it meets that is not in DAGSTER_HOME.
     os.chdir(home)
     place = ["-m", "regional_assets.definitions", "--host", host, "--port", str(port)]
-    watch = _StoreWatch(settings)
+    watch = StoreWatch(settings, model)
     code = Supervisor([*place, *context.args], address, _say, watch.look).run()
     watch.end()
     sys.exit(code)
 
 
-class _StoreWatch:
+class StoreWatch:
     """Watches the embedded server, and puts on record in Redis what the supervisor saw."""
 
-    def __init__(self, settings: StoreSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: StoreSettings, model: Model) -> None:
+        self._settings, self._model = settings, model
         self._recorded = 0.0
 
     def look(self, faults: "Sequence[Fault]") -> None:
@@ -100,7 +101,7 @@ class _StoreWatch:
         from regional_assets.store.snapshot_store import SnapshotStore
 
         with suppress(*STORE_ERRORS, LinkError):
-            drop_records(SnapshotStore.open(chosen(), self._settings))
+            drop_records(SnapshotStore.open(self._model, self._settings))
 
     def _record(self, faults: "Sequence[Fault]") -> None:
         from regional_assets.runs.health import iso
@@ -108,7 +109,7 @@ class _StoreWatch:
         from regional_assets.store.snapshot_store import SnapshotStore
 
         problems = [Problem(f.what, iso(f.at * 1000), "see the output of the UI") for f in faults]
-        store = SnapshotStore.open(chosen(), self._settings)
+        store = SnapshotStore.open(self._model, self._settings)
         write_record(store, _WATCHER, HealthRecord(current_time(), problems))
         store.client.close()
 
